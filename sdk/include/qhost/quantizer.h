@@ -1,0 +1,210 @@
+/// qhost/quantizer.h: the contract between the host and a quantizer.
+///
+/// A quantizer never sees the network. The host walks the graph and offers it *slots*: a slot is a
+/// (node, role) that the experiment's rules select, where role is `weight` (of a conv2d or linear)
+/// or `input` (what such a node, or an add, concat or pooling reads). For a slot it returns an
+/// object that computes the quantized tensor while training and encodes it for everything else:
+///
+///     class Sign : public qhost::WeightQuantizer {
+///       Encoding encoding(const SlotInfo&) const override { return Encoding::binary(ScaleKind::none); }
+///       at::Tensor forward(const SlotContext&, const at::Tensor& w) override { return ste_sign(w); }
+///       Encoded encode(const SlotContext&, const at::Tensor& w) override { ... }
+///     };
+///
+/// Inside every call autocast is off and tensors are float32. Training computes with forward();
+/// evaluation, storage and scores with encode(): the host convolves the levels of the codes and
+/// multiplies by the scales afterwards, as an integer engine does. decode(encode(w)) must equal
+/// forward(w) in evaluation mode, as floats.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qhost/encoding.h"
+#include "qhost/graph.h"
+#include "qhost/options.h"
+#include "qhost/random.h"
+
+namespace qhost {
+
+enum class Role { weight, input };
+QHOST_API const char* to_string(Role role);
+
+enum class Mode {
+  train,     ///< forward and backward through forward()
+  evaluate,  ///< encode()
+  calibrate  ///< the float network runs; observe() sees what the slot would quantize
+};
+
+/// What never changes about a slot.
+struct SlotInfo {
+  std::string node;  ///< scoped path of the node
+  Op op = Op::conv2d;
+  Role role = Role::weight;
+  /// Role weight: the latent weight's shape, [Cout, Cin/groups, kh, kw] or [out, in].
+  /// Role input: one sample's shape, {C, H, W} or {F}.
+  std::vector<std::int64_t> shape;
+  Size2 kernel, stride, padding;  ///< conv2d; kernel and stride of a pooling
+  std::int64_t groups = 1;
+  /// Index of the edge into the node: 0, or 0 and 1 for an add, 0.. for a concat.
+  int edge = 0;
+  /// Inputs of one output unit and outputs fed by one input: Cin/groups*kh*kw and Cout/groups*kh*kw.
+  std::int64_t fan_in = 0, fan_out = 0;
+};
+
+/// What a call knows besides its tensors.
+struct QHOST_API SlotContext {
+  const SlotInfo* slot = nullptr;
+  Mode mode = Mode::train;
+  std::string_view phase;   ///< name of the training phase (Traits::phases), "" without phases
+  std::int64_t epoch = 0;   ///< the current one, from 0
+  std::int64_t epochs = 0;  ///< of the run
+  std::int64_t step = 0;    ///< optimizer steps done since the run began
+  std::int64_t steps = 0;   ///< of the run
+  int member = 0;           ///< evaluation of an ensemble: which of Traits::members networks
+  std::uint64_t seed = 0;   ///< of the run
+
+  /// A generator keyed by (seed, node, role, edge, purpose, step); in evaluation by the member
+  /// instead of the step, so that an evaluation repeats to the bit.
+  Random random(std::string_view purpose) const;
+};
+
+/// A tensor that belongs to a slot besides the latent weight: saved in checkpoints under
+/// NODE/ROLE.NAME, restored before the next call.
+struct SlotParameter {
+  std::string name;
+  at::Tensor tensor;  ///< float32; the slot keeps the same tensor object, the host updates it in place
+  bool trainable = true;  ///< false: state of the quantizer (an observer's range), not optimized
+  double learning_rate_multiplier = 1.0;
+  double weight_decay = 0.0;
+};
+
+/// How the optimizer treats the latent weight of a slot.
+struct LatentTraits {
+  double learning_rate_multiplier = 1.0;
+  std::optional<double> weight_decay;  ///< empty: the experiment's
+};
+
+/// A stored tensor: codes and what turns them into values (see Encoding for the formulas).
+struct Encoded {
+  Encoding encoding;
+  at::Tensor codes;       ///< uint8, the tensor's shape; for float kinds float32 values of that format
+  at::Tensor scale;       ///< float32: scalar, or [channels]; undefined for none and position
+  at::Tensor zero_point;  ///< int32 in half steps: scalar or [channels]; undefined without
+  at::Tensor table;       ///< float32 [2^bits] or [channels, 2^bits]; codebook only
+  /// With encoding.members > 1 `codes` has a leading dimension of that length.
+};
+
+/// The levels of the codes as float32 (exact), without the scale. Channels are dimension
+/// `channel_dimension` of the codes (0 for weights, 1 for inputs).
+QHOST_API at::Tensor levels(const Encoded& encoded, int channel_dimension = 0);
+/// scale * levels, each product rounded once: what evaluation computes with.
+QHOST_API at::Tensor decode(const Encoded& encoded, int channel_dimension = 0);
+
+/// Computes the weights of one conv2d or linear node. Not copied; one object per slot.
+class QHOST_API WeightQuantizer {
+ public:
+  virtual ~WeightQuantizer();
+
+  /// What encode() will produce: known before any data is seen, printed by `qhost summary`.
+  virtual Encoding encoding(const SlotInfo& slot) const = 0;
+  /// Learned tensors (a step size) and state. Called once, after initialise().
+  virtual std::vector<SlotParameter> parameters();
+  virtual LatentTraits latent_traits(const SlotInfo& slot) const;
+  /// Once before the optimizer exists, not on resume: may overwrite the latent weight in place
+  /// (BinaryConnect draws it anew) and gives learned tensors their first values.
+  virtual void initialise(const SlotContext& context, at::Tensor& latent);
+  /// Calibration: sees the latent weight once per calibration (folded, if the method folds).
+  virtual void observe(const SlotContext& context, const at::Tensor& latent);
+  /// The quantized weight, differentiable with respect to `latent` and the learned tensors.
+  virtual at::Tensor forward(const SlotContext& context, const at::Tensor& latent) = 0;
+  /// Under NoGrad, after the optimizer's step: clips the latent weight, say.
+  virtual void after_step(const SlotContext& context, at::Tensor& latent);
+  /// The stored form. Must not change `latent` or the quantizer's state.
+  virtual Encoded encode(const SlotContext& context, const at::Tensor& latent) = 0;
+};
+
+/// What an input quantizer gives back while training.
+struct QuantizedInput {
+  at::Tensor value;
+  /// Optional factor of the node's output per position, [N, 1, Hout, Wout] or [N, 1] (XNOR-Net's K).
+  at::Tensor output_scale;
+};
+/// The same in evaluation.
+struct EncodedInput {
+  Encoded codes;            ///< codes has the input's shape [N, ...]
+  at::Tensor output_scale;  ///< as above
+};
+
+/// Which inputs a method is made for. `signed_values` behind a ReLU: the host re-points the edge to what
+/// the ReLU reads (and says so in the summary), or refuses and names both nodes.
+enum class InputRange { any, signed_values, non_negative };
+
+/// Quantizes one edge into a node. Not copied; one object per slot.
+class QHOST_API InputQuantizer {
+ public:
+  virtual ~InputQuantizer();
+
+  virtual Encoding encoding(const SlotInfo& slot) const = 0;
+  virtual InputRange range() const;
+  virtual std::vector<SlotParameter> parameters();
+  virtual void initialise(const SlotContext& context);
+  /// Calibration: one batch of the edge's float values.
+  virtual void observe(const SlotContext& context, const at::Tensor& x);
+  virtual QuantizedInput forward(const SlotContext& context, const at::Tensor& x) = 0;
+  virtual void after_step(const SlotContext& context);
+  virtual EncodedInput encode(const SlotContext& context, const at::Tensor& x) = 0;
+};
+
+/// A part of the training in which slots may rest as floats ("float", then "quantized").
+struct Phase {
+  std::string name;
+  std::int64_t first_epoch = 0;
+  bool weights_quantized = true;
+  bool inputs_quantized = true;
+};
+
+/// What the host must do for a method beyond its slots.
+struct Traits {
+  /// The weight slot of a convolution whose only reader is a batch norm sees the weight folded with
+  /// the running statistics, gamma * W / sqrt(variance + epsilon). In training the output is divided
+  /// by that factor again before the batch norm (Jacob et al., 1712.05877; Krishnamoorthi,
+  /// 1806.08342); in evaluation the batch norm becomes the bias beta - gamma * mean / sigma.
+  bool fold_batch_norm = false;
+  /// The run calibrates before its first step: `[calibration]` batches of training data, in
+  /// evaluation mode, without augmentation.
+  bool needs_calibration = false;
+  /// Evaluation runs this many networks (SlotContext::member) and averages their outputs.
+  int members = 1;
+  std::vector<Phase> phases;
+};
+
+/// One configured method: makes the slots' objects. A role that is not offered returns null.
+class QHOST_API Quantizer {
+ public:
+  virtual ~Quantizer();
+  virtual std::unique_ptr<WeightQuantizer> weight(const SlotInfo& slot);
+  virtual std::unique_ptr<InputQuantizer> input(const SlotInfo& slot);
+  virtual Traits traits() const;
+};
+
+/// A named method, as a plugin registers it.
+struct QuantizerMethod {
+  std::string name;     ///< [a-z0-9_]+, as written in [quantizer] name
+  std::string summary;  ///< one line
+  std::string paper;
+  std::vector<Option> options;
+  std::vector<Role> roles = {Role::weight};  ///< what it offers
+  /// The rule's `keep_float` when the experiment does not give one: {"first", "last"} or {}.
+  std::vector<std::string> keep_float;
+  std::function<std::unique_ptr<Quantizer>(const Options&)> create;
+};
+
+}  // namespace qhost
