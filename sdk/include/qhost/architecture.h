@@ -24,7 +24,8 @@ struct Architecture {
   std::string summary;  ///< one line
   std::string paper;    ///< citation with arXiv number
   std::vector<Option> options;
-  std::function<Value(GraphBuilder&, Value input, const ArchitectureContext&, const Options&)> build;
+  std::function<Value(GraphBuilder&, Value input, const ArchitectureContext&, const Options&)>
+      build;
 };
 
 }  // namespace qhost

@@ -50,7 +50,8 @@ struct QHOST_API Encoding {
   int bits_per_weight() const { return bits * members; }
 };
 
-/// "binary, scale per channel"; "uniform 4 bit, scale per tensor, zero point per tensor"; "float32".
+/// "binary, scale per channel"; "uniform 4 bit, scale per tensor, zero point per tensor";
+/// "float32".
 QHOST_API std::string to_string(const Encoding& encoding);
 QHOST_API const char* to_string(CodeKind kind);
 /// "" when consistent, else the sentence that says why not ("binary needs 1 bit, not 2").

@@ -59,7 +59,8 @@ enum class Op {
   average_pool,
   global_average_pool,
   dropout,
-  subsample,  ///< the parameter-free option-A shortcut: keep every stride-th pixel, pad channels with 0
+  subsample,  ///< the parameter-free option-A shortcut: keep every stride-th pixel, pad channels
+              ///< with 0
   flatten,
   custom,
 };
@@ -72,11 +73,11 @@ QHOST_API const char* to_string(Activation activation);
 /// How a parameter is drawn at the start. fan_in = inputs of one output unit (Cin/groups*kh*kw),
 /// fan_out = Cout/groups*kh*kw.
 enum class Initialisation {
-  kaiming_normal_fan_out,   ///< N(0, 2/fan_out)          (He et al., 1502.01852)
-  kaiming_normal_fan_in,    ///< N(0, 2/fan_in)
-  kaiming_uniform_fan_in,   ///< U(+-sqrt(6/fan_in))
-  framework_default,        ///< U(+-1/sqrt(fan_in)): what torch.nn.Conv2d and Linear do, biases too
-  glorot_uniform,           ///< U(+-sqrt(6/(fan_in+fan_out)))  (Glorot and Bengio 2010)
+  kaiming_normal_fan_out,  ///< N(0, 2/fan_out)          (He et al., 1502.01852)
+  kaiming_normal_fan_in,   ///< N(0, 2/fan_in)
+  kaiming_uniform_fan_in,  ///< U(+-sqrt(6/fan_in))
+  framework_default,       ///< U(+-1/sqrt(fan_in)): what torch.nn.Conv2d and Linear do, biases too
+  glorot_uniform,          ///< U(+-sqrt(6/(fan_in+fan_out)))  (Glorot and Bengio 2010)
   zeros,
   ones,
 };
@@ -102,7 +103,7 @@ struct LinearOptions {
 struct BatchNormOptions {
   double epsilon = 1e-5;
   double momentum = 0.1;
-  bool affine = true;                              ///< learned gamma and beta
+  bool affine = true;                                ///< learned gamma and beta
   Initialisation gamma_init = Initialisation::ones;  ///< zeros: a residual branch that starts as 0
 };
 struct ActivationOptions {
@@ -131,7 +132,8 @@ struct ParameterSpec {
   std::vector<std::int64_t> shape;
   Initialisation init = Initialisation::zeros;
   bool trainable = true;  ///< false: a buffer (batch-norm statistics)
-  bool decayed = true;    ///< weight decay applies under `weight_decay_on = "weights"`: conv/linear weights
+  bool decayed =
+      true;  ///< weight decay applies under `weight_decay_on = "weights"`: conv/linear weights
 };
 
 /// The part of a custom node that needs no LibTorch: what the graph must know about it. Derive from
@@ -149,11 +151,12 @@ class QHOST_API CustomOpBase {
   virtual std::int64_t macs(const std::vector<Shape>& inputs) const;
 };
 
-using NodeOptions =
-    std::variant<std::monostate, Conv2dOptions, LinearOptions, BatchNormOptions, ActivationOptions,
-                 PoolOptions, DropoutOptions, SubsampleOptions, std::shared_ptr<const CustomOpBase>>;
+using NodeOptions = std::variant<std::monostate, Conv2dOptions, LinearOptions, BatchNormOptions,
+                                 ActivationOptions, PoolOptions, DropoutOptions, SubsampleOptions,
+                                 std::shared_ptr<const CustomOpBase>>;
 
-/// One operation of the finished graph. Nodes stand in topological order: a node reads earlier ones.
+/// One operation of the finished graph. Nodes stand in topological order: a node reads earlier
+/// ones.
 struct Node {
   int id = 0;
   Op op = Op::input;
@@ -250,8 +253,7 @@ class QHOST_API GraphBuilder {
   /// Equal shapes.
   Value add(std::string_view name, Value a, Value b, Where where = Where::current());
   /// Along the channels; equal height and width.
-  Value concat(std::string_view name, const std::vector<Value>& xs,
-               Where where = Where::current());
+  Value concat(std::string_view name, const std::vector<Value>& xs, Where where = Where::current());
   Value max_pool(std::string_view name, Value x, const PoolOptions& options = {},
                  Where where = Where::current());
   /// Padding does not count in the mean's denominator.

@@ -39,8 +39,7 @@ class QHOST_API Option {
   static Option integers(std::string name, std::vector<std::int64_t> default_value,
                          std::string help);
   static Option reals(std::string name, std::vector<double> default_value, std::string help);
-  static Option strings(std::string name, std::vector<std::string> default_value,
-                        std::string help);
+  static Option strings(std::string name, std::vector<std::string> default_value, std::string help);
   static Option required(std::string name, OptionType type, std::string help);
 
   /// Inclusive bounds; for a list they hold for each element.

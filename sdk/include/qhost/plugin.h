@@ -1,7 +1,8 @@
 /// qhost/plugin.h: how a shared library becomes a qhost plugin.
 ///
-///     // bwn.cpp, built by qhost_add_plugin(bwn VERSION 1.0.0 PROVIDES quantizer:bwn SOURCES bwn.cpp)
-///     QHOST_PLUGIN(bwn, "Binary-Weight-Network", "Apache-2.0", "https://example.org/bwn") {
+///     // bwn.cpp, built by qhost_add_plugin(bwn VERSION 1.0.0 PROVIDES quantizer:bwn SOURCES
+///     bwn.cpp) QHOST_PLUGIN(bwn, "Binary-Weight-Network", "Apache-2.0", "https://example.org/bwn")
+///     {
 ///       registrar.add_quantizer({...});
 ///     }
 ///
@@ -72,6 +73,6 @@ inline constexpr std::uint32_t plugin_magic = 0x51485354;  // "QHST"
   qhost_abi_##abi##__torch_##major##_##minor##_##patch##__cxx11_##cxx11
 #define QHOST_GUARD_NAME_EXPANDED(abi, major, minor, patch, cxx11) \
   QHOST_GUARD_NAME_(abi, major, minor, patch, cxx11)
-#define QHOST_GUARD                                                                 \
+#define QHOST_GUARD                                                                  \
   QHOST_GUARD_NAME_EXPANDED(QHOST_ABI_VERSION, QHOST_TORCH_MAJOR, QHOST_TORCH_MINOR, \
                             QHOST_TORCH_PATCH, QHOST_CXX11_ABI)

@@ -6,9 +6,10 @@
 /// object that computes the quantized tensor while training and encodes it for everything else:
 ///
 ///     class Sign : public qhost::WeightQuantizer {
-///       Encoding encoding(const SlotInfo&) const override { return Encoding::binary(ScaleKind::none); }
-///       at::Tensor forward(const SlotContext&, const at::Tensor& w) override { return ste_sign(w); }
-///       Encoded encode(const SlotContext&, const at::Tensor& w) override { ... }
+///       Encoding encoding(const SlotInfo&) const override { return
+///       Encoding::binary(ScaleKind::none); } at::Tensor forward(const SlotContext&, const
+///       at::Tensor& w) override { return ste_sign(w); } Encoded encode(const SlotContext&, const
+///       at::Tensor& w) override { ... }
 ///     };
 ///
 /// Inside every call autocast is off and tensors are float32. Training computes with forward();
@@ -55,7 +56,8 @@ struct SlotInfo {
   std::int64_t groups = 1;
   /// Index of the edge into the node: 0, or 0 and 1 for an add, 0.. for a concat.
   int edge = 0;
-  /// Inputs of one output unit and outputs fed by one input: Cin/groups*kh*kw and Cout/groups*kh*kw.
+  /// Inputs of one output unit and outputs fed by one input: Cin/groups*kh*kw and
+  /// Cout/groups*kh*kw.
   std::int64_t fan_in = 0, fan_out = 0;
 };
 
@@ -80,7 +82,8 @@ struct QHOST_API SlotContext {
 /// NODE/ROLE.NAME, restored before the next call.
 struct SlotParameter {
   std::string name;
-  at::Tensor tensor;  ///< float32; the slot keeps the same tensor object, the host updates it in place
+  at::Tensor
+      tensor;  ///< float32; the slot keeps the same tensor object, the host updates it in place
   bool trainable = true;  ///< false: state of the quantizer (an observer's range), not optimized
   double learning_rate_multiplier = 1.0;
   double weight_decay = 0.0;
@@ -95,8 +98,8 @@ struct LatentTraits {
 /// A stored tensor: codes and what turns them into values (see Encoding for the formulas).
 struct Encoded {
   Encoding encoding;
-  at::Tensor codes;       ///< uint8, the tensor's shape; for float kinds float32 values of that format
-  at::Tensor scale;       ///< float32: scalar, or [channels]; undefined for none and position
+  at::Tensor codes;  ///< uint8, the tensor's shape; for float kinds float32 values of that format
+  at::Tensor scale;  ///< float32: scalar, or [channels]; undefined for none and position
   at::Tensor zero_point;  ///< int32 in half steps: scalar or [channels]; undefined without
   at::Tensor table;       ///< float32 [2^bits] or [channels, 2^bits]; codebook only
   /// With encoding.members > 1 `codes` has a leading dimension of that length.
@@ -134,7 +137,8 @@ class QHOST_API WeightQuantizer {
 /// What an input quantizer gives back while training.
 struct QuantizedInput {
   at::Tensor value;
-  /// Optional factor of the node's output per position, [N, 1, Hout, Wout] or [N, 1] (XNOR-Net's K).
+  /// Optional factor of the node's output per position, [N, 1, Hout, Wout] or [N, 1] (XNOR-Net's
+  /// K).
   at::Tensor output_scale;
 };
 /// The same in evaluation.
@@ -143,8 +147,8 @@ struct EncodedInput {
   at::Tensor output_scale;  ///< as above
 };
 
-/// Which inputs a method is made for. `signed_values` behind a ReLU: the host re-points the edge to what
-/// the ReLU reads (and says so in the summary), or refuses and names both nodes.
+/// Which inputs a method is made for. `signed_values` behind a ReLU: the host re-points the edge to
+/// what the ReLU reads (and says so in the summary), or refuses and names both nodes.
 enum class InputRange { any, signed_values, non_negative };
 
 /// Quantizes one edge into a node. Not copied; one object per slot.
@@ -174,8 +178,8 @@ struct Phase {
 /// What the host must do for a method beyond its slots.
 struct Traits {
   /// The weight slot of a convolution whose only reader is a batch norm sees the weight folded with
-  /// the running statistics, gamma * W / sqrt(variance + epsilon). In training the output is divided
-  /// by that factor again before the batch norm (Jacob et al., 1712.05877; Krishnamoorthi,
+  /// the running statistics, gamma * W / sqrt(variance + epsilon). In training the output is
+  /// divided by that factor again before the batch norm (Jacob et al., 1712.05877; Krishnamoorthi,
   /// 1806.08342); in evaluation the batch norm becomes the bias beta - gamma * mean / sigma.
   bool fold_batch_norm = false;
   /// The run calibrates before its first step: `[calibration]` batches of training data, in
