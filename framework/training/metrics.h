@@ -1,0 +1,88 @@
+/// training/metrics.h: what is measured while training and evaluating. Sums stay on the device
+/// until somebody reads them: adding a batch synchronises nothing.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "training/parameter.h"
+
+namespace qhost::training {
+
+struct ClassCount {
+  std::int64_t correct = 0;  ///< top-1
+  std::int64_t samples = 0;
+  bool operator==(const ClassCount&) const = default;
+};
+
+/// The figures of a set of samples. Accuracies are fractions of one; without a sample, loss and
+/// accuracies are NaN (null in JSON).
+struct MetricsResult {
+  double loss = 0;  ///< mean over the samples
+  double top1 = 0;
+  double top5 = 0;  ///< with fewer than five classes: over all of them, 1
+  std::int64_t samples = 0;
+  std::vector<ClassCount> per_class;
+};
+/// {"loss", "accuracy", "top5_accuracy", "samples", "per_class": [{"correct", "samples"}, ...]}
+nlohmann::json to_json(const MetricsResult& result);
+
+/// Accumulates batches. A label is among the top k when fewer than k classes have a larger logit,
+/// or an equal one and a smaller index (so top-1 is argmax, and repeats). A NaN is larger than
+/// everything: a sample with a NaN logit for its label is never correct.
+class Metrics {
+ public:
+  Metrics(std::int64_t classes, at::Device device);
+  /// `logits` [N, classes] and `labels` int64 [N] on the device; `mean_loss` a scalar, the mean
+  /// over this batch. Records no graph. Throws Error (internal) when the shapes do not fit.
+  void add(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& mean_loss);
+  /// Synchronises once. A non-finite loss of any batch makes the result's loss non-finite.
+  MetricsResult result() const;
+  void reset();
+
+ private:
+  std::int64_t classes_;
+  at::Tensor loss_sum_;  ///< float64 scalar
+  at::Tensor counts_;    ///< int64 [2 * classes + 1]: correct per class, samples per class, top-5
+};
+
+/// The share of signs that flipped between two moments, per layer; zero counts as positive.
+class SignFlips {
+ public:
+  using Layers = std::vector<std::pair<std::string, at::Tensor>>;  ///< name, latent weight
+  using Shares = std::vector<std::pair<std::string, double>>;
+
+  /// The shares since the previous call, in the order of `layers`; a layer seen for the first time
+  /// has none yet. Keeps one byte per weight. Synchronises once. Throws Error (internal) when a
+  /// layer's shape changed.
+  Shares update(const Layers& layers);
+  /// The kept signs, uint8 of the layers' shapes, for a checkpoint within an epoch.
+  const std::map<std::string, at::Tensor>& state() const { return signs_; }
+  void restore(const std::map<std::string, at::Tensor>& signs);
+
+ private:
+  std::map<std::string, at::Tensor> signs_;
+};
+
+/// A tensor with values that are NaN or infinite.
+struct NonFinite {
+  std::string name;       ///< the parameter's
+  bool gradient = false;  ///< in its gradient, not in its value
+  std::int64_t count = 0, elements = 0;
+};
+/// The first parameter with a non-finite value, else the first with a non-finite gradient.
+std::optional<NonFinite> first_non_finite(const std::vector<TrainableParameter>& parameters);
+
+/// Returns when `loss` is finite, else throws Error (diverged), which names epoch, step, the loss
+/// and the first bad tensor.
+void require_finite_loss(double loss, std::int64_t epoch, std::int64_t step,
+                         const std::vector<TrainableParameter>& parameters);
+
+}  // namespace qhost::training
