@@ -1,0 +1,69 @@
+/// report/summary.h: what a network consists of and what it weighs under its quantizers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qhost/encoding.h"
+#include "qhost/graph.h"
+
+namespace qhost::report {
+
+/// What the experiment's rules decided for one node. An empty encoding is float32.
+struct LayerPlan {
+  std::optional<Encoding> weight, input;
+  std::string weight_method, input_method;  ///< names of the quantizers, "" for float
+  std::string note;                         ///< what was re-pointed
+};
+
+struct SummaryLayer {
+  std::string name;
+  std::string op;      ///< to_string(Op)
+  std::string detail;  ///< "conv2d 3x3 stride 1", "relu"
+  Shape output;
+  std::int64_t parameters = 0;  ///< trainable values
+  std::int64_t buffers = 0;
+  std::int64_t macs = 0;
+  std::int64_t activation_bytes = 0;  ///< float32, one sample
+  std::optional<Encoding> weight;     ///< conv2d, linear: float32 unless planned; else empty
+  std::optional<Encoding> input;      ///< conv2d, linear, and what a rule quantizes; else empty
+  std::string weight_method, input_method, note;
+  std::int64_t weight_bytes = 0;  ///< stored_bytes of the weight's encoding; conv2d, linear only
+  std::int64_t bytes = 0;         ///< weight_bytes + 4 for every other parameter and buffer value
+  std::int64_t float_bytes = 0;   ///< 4 for every parameter and buffer value
+};
+
+struct Summary {
+  std::vector<SummaryLayer> layers;  ///< every node but the input, in order
+  Shape input;
+  std::int64_t parameters = 0, buffers = 0, macs = 0;
+  std::int64_t weight_bytes = 0;        ///< of all conv2d and linear weights
+  std::int64_t float_weight_bytes = 0;  ///< the same weights as float32
+  std::int64_t bytes = 0, float_bytes = 0;
+  std::int64_t activation_bytes = 0, peak_activation_bytes = 0;
+  int quantized_weights = 0, quantized_inputs = 0;  ///< nodes with a non-float32 encoding
+
+  /// Weighted mean of bits_per_weight over all conv2d and linear weights; 0 without any.
+  double bits_per_weight = 0;
+};
+
+/// Throws Error: kind internal for a plan of a node that is not in the graph, or of a weight on a
+/// node without one; kind configuration for an inconsistent encoding (why_invalid).
+Summary summarise(const Graph& graph, const std::map<std::string, LayerPlan>& by_node = {});
+
+struct SummaryTextOptions {
+  bool every_node = false;  ///< also those without parameters, MACs, quantizer or note
+};
+/// The table (layer, operation, output shape, parameters, MACs, weight encoding, input encoding,
+/// bits, bytes), its totals, and a line per note.
+std::string to_text(const Summary& summary, const SummaryTextOptions& options = {});
+/// {parameters, macs, weight_bytes, layers: [{name, op, output_shape, parameters, macs,
+/// weight_encoding, weight_bits, input_encoding, bytes, ...}], ...}; an encoding that a node does
+/// not have is null.
+nlohmann::json to_json(const Summary& summary);
+
+}  // namespace qhost::report
