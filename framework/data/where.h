@@ -1,0 +1,37 @@
+/// data/where.h: which sets are on this machine, and how to get the others.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace qhost::data {
+
+enum class SetState {
+  embedded,  ///< inside qhost
+  present,   ///< every file is there with its published size
+  damaged,   ///< the folder is there, a file is missing or has another size
+  missing
+};
+const char* to_string(SetState state);
+
+/// A line of `qhost data list`.
+struct SetStatus {
+  std::string name, summary, source, licence;
+  SetState state = SetState::missing;
+  std::filesystem::path folder;                 ///< empty when embedded or missing
+  std::int64_t bytes = 0;                       ///< of the set's files that are there
+  std::string problem;                          ///< what is wrong with a damaged set, "" otherwise
+  std::string how_to_get;                       ///< "" when embedded or present
+  std::vector<std::filesystem::path> searched;  ///< in order; empty when embedded
+};
+
+/// Looks at names and sizes only. `root` as in `[data] root`: "" searches the usual places.
+std::vector<SetStatus> where(const std::string& root = "");
+
+/// {name, summary, source, licence, state, folder, bytes, problem, how_to_get, searched}.
+nlohmann::json to_json(const SetStatus& status);
+
+}  // namespace qhost::data
