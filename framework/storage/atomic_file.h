@@ -1,0 +1,69 @@
+/// storage/atomic_file.h: a file is replaced as a whole or not at all, through kill and power loss.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace qhost::storage {
+
+/// What temporary files and folders are called, followed by random digits. Names with this prefix
+/// belong to nobody else.
+inline constexpr std::string_view kTemporaryPrefix = ".qhost-tmp-";
+
+/// A temporary sibling of `path` that takes its place in commit(). Every write, fsync and close is
+/// checked; each failure throws Error (storage) and the destructor removes the temporary.
+/// A symbolic link at `path` is followed; what is not a regular file (a device, a folder) is
+/// refused.
+class AtomicFile {
+ public:
+  /// `crash_name` is the P of crash_point.h. `wanted`, if known, is checked against the free space
+  /// before anything is written.
+  explicit AtomicFile(const std::filesystem::path& path, std::string_view crash_name = "file",
+                      std::optional<std::uint64_t> wanted = std::nullopt);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  /// fsync, close, rename over `path`, fsync of the folder.
+  void commit();
+
+ private:
+  void remove_temporary() noexcept;
+  std::filesystem::path path_, temporary_;
+  std::string crash_name_;
+  std::optional<std::uint64_t> wanted_;
+  std::uint64_t written_ = 0;
+  int fd_ = -1;
+};
+
+/// AtomicFile with all bytes at once. Missing parent folders are not created.
+void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                           std::string_view crash_name = "file");
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                           std::string_view crash_name = "file");
+
+/// Removes the temporary files in `folder` whose writer is dead (a living one holds a lock on its
+/// file). Returns how many went. A missing folder counts 0.
+int sweep_temporaries(const std::filesystem::path& folder);
+
+/// fsync of a folder, which makes the names in it durable.
+void sync_folder(const std::filesystem::path& folder);
+
+/// The whole file; refuses what is not a regular file or is longer than `limit`.
+std::string read_file(const std::filesystem::path& path, std::uint64_t limit = 64u << 20);
+
+/// write(2) until all is written, through EINTR and short writes. Returns 0 or the errno; a file
+/// size limit is EFBIG, never a SIGXFSZ.
+int write_all(int fd, std::span<const std::byte> bytes) noexcept;
+
+/// ".qhost-tmp-" and 16 random hexadecimal digits.
+std::string temporary_name();
+
+}  // namespace qhost::storage

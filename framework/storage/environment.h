@@ -1,0 +1,29 @@
+/// storage/environment.h: the facts of environment.json, from which a result can be explained.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace qhost::storage {
+
+struct EnvironmentInput {
+  std::string torch_version;              ///< of the loaded LibTorch; empty: null
+  std::vector<std::string> command_line;  ///< argv
+  /// The experiment's folder: its git commit is recorded.
+  std::filesystem::path experiment_folder;
+  std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
+};
+
+/// {qhost, libtorch, started, command_line, working_directory, host, os, kernel, libc, compiler,
+/// cpu: {model, cores, usable_cores, flags}, memory_bytes, git}. The caller adds what it knows
+/// (threads, plugin hashes). What cannot be found out is null.
+nlohmann::json environment_facts(const EnvironmentInput& input);
+
+/// {commit, branch, dirty, root}, or null without git, outside a work tree, before the first
+/// commit, or when git does not answer within 5 s.
+nlohmann::json git_state(const std::filesystem::path& folder);
+
+}  // namespace qhost::storage

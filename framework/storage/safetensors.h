@@ -1,0 +1,106 @@
+/// storage/safetensors.h: the container of every tensor that qhost stores.
+///
+/// A file is 8 bytes little-endian header length N, N bytes of JSON (an object that maps a name to
+/// dtype, shape and data_offsets, and "__metadata__" to strings), then the tensors' bytes, without
+/// gaps, in C order, little-endian.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qhost::storage {
+
+/// Somebody else's bytes with a type and a shape. An empty shape is a scalar.
+struct TensorView {
+  std::string dtype;  ///< BOOL U8 I8 U16 I16 F16 BF16 U32 I32 F32 U64 I64 F64
+  std::vector<std::int64_t> shape;
+  const std::byte* data = nullptr;
+  std::size_t bytes = 0;
+};
+
+using Tensors = std::map<std::string, TensorView>;
+using Metadata = std::map<std::string, std::string>;
+
+/// Bytes of one element; 0 for a dtype that is not supported.
+std::size_t dtype_size(std::string_view dtype);
+
+/// What the reader accepts before it allocates.
+struct Limits {
+  std::uint64_t file_bytes = std::uint64_t{16} << 30;
+  std::uint64_t header_bytes = std::uint64_t{16} << 20;
+  std::size_t depth = 16;
+  std::size_t rank = 8;
+  std::size_t tensors = 1u << 20;
+  std::size_t name_bytes = 4096;
+};
+
+/// Bytes in memory at an address that is a multiple of 64.
+class AlignedBytes {
+ public:
+  AlignedBytes() = default;
+  /// Throws std::bad_alloc.
+  explicit AlignedBytes(std::size_t size);
+  std::byte* data() { return data_.get(); }
+  const std::byte* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+  std::span<const std::byte> span() const { return {data_.get(), size_}; }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte[], Free> data_;
+  std::size_t size_ = 0;
+};
+
+/// A whole file, held in memory. Views stay valid as long as the File lives (moves included). In a
+/// file that serialise() wrote every tensor lies at a multiple of its element size; in a stranger's
+/// it may not: copy with memcpy.
+class File {
+ public:
+  /// Reads and checks everything: lengths, UTF-8, JSON, duplicate names, dtypes, sizes, and that
+  /// the tensors fill the file without gap or overlap. Throws Error (storage) with the file, the
+  /// byte, what was found and what is allowed.
+  static File read(const std::filesystem::path& path, const Limits& limits = {});
+  /// The same on bytes in memory; `name` stands for the file in messages.
+  static File parse(AlignedBytes bytes, std::string name, const Limits& limits = {});
+  static File parse(std::string_view bytes, std::string name, const Limits& limits = {});
+
+  /// Null when there is no tensor of that name.
+  const TensorView* find(std::string_view name) const;
+  /// Throws Error (storage) that names the file, with the nearest names.
+  const TensorView& at(std::string_view name) const;
+  const Tensors& tensors() const { return tensors_; }
+  const Metadata& metadata() const { return metadata_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+  AlignedBytes bytes_;
+  Tensors tensors_;
+  Metadata metadata_;
+};
+
+/// The file's bytes, in pieces, in order. Equal input gives equal bytes: the header is sorted by
+/// name and padded with spaces so that the data begin at a multiple of 8; the data stand by element
+/// size, largest first, then by name, so that each tensor is aligned to its element.
+/// Throws Error (internal) for a tensor whose bytes do not fit its dtype and shape.
+void serialise(const Tensors& tensors, const Metadata& metadata,
+               const std::function<void(std::span<const std::byte>)>& sink);
+std::string serialise(const Tensors& tensors, const Metadata& metadata = {});
+/// How long serialise() will be.
+std::uint64_t serialised_bytes(const Tensors& tensors, const Metadata& metadata = {});
+
+/// Replaces `path` atomically (atomic_file.h) and returns the SHA-256 of what was written.
+std::string write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
+                              const Metadata& metadata = {}, std::string_view crash_name = "file");
+
+}  // namespace qhost::storage
