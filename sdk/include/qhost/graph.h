@@ -210,7 +210,7 @@ class QHOST_API Value {
 };
 
 /// Names given while the object lives are prefixed: g.scope("stage2") makes "stage2.conv1".
-class QHOST_API [[nodiscard]] Scope {
+class [[nodiscard]] QHOST_API Scope {
  public:
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
