@@ -210,7 +210,7 @@ class QHOST_API Value {
 };
 
 /// Names given while the object lives are prefixed: g.scope("stage2") makes "stage2.conv1".
-class [[nodiscard]] QHOST_API Scope {
+class QHOST_API Scope {
  public:
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
@@ -237,7 +237,7 @@ class QHOST_API GraphBuilder {
   /// The network's one input. The host calls it before the architecture's function.
   Value input(const Shape& shape, Where where = Where::current());
 
-  Scope scope(std::string_view name, Where where = Where::current());
+  [[nodiscard]] Scope scope(std::string_view name, Where where = Where::current());
 
   /// {C,H,W} -> {out_channels, (H+2p-k)/s+1, (W+2p-k)/s+1}, rounded down.
   Value conv2d(std::string_view name, Value x, const Conv2dOptions& options,
