@@ -1,0 +1,208 @@
+#include "method.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/all.h>
+#include <ATen/ops/clamp.h>
+#include <ATen/ops/copysign.h>
+#include <ATen/ops/ge.h>
+#include <ATen/ops/gt.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+#include <string>
+
+#include "qhost/error.h"
+
+namespace qhost::binaryconnect {
+namespace {
+
+/// u < p(w). The clip of p is left out: a number of [0, 1) is below any p >= 1 and above any p <= 0
+/// anyway.
+at::Tensor drawn_positive(const at::Tensor& w, const at::Tensor& u) {
+  return at::gt(at::add(w, 1).mul_(0.5), u);
+}
+
+at::Tensor stochastic_sign(const at::Tensor& w, const at::Tensor& u) {
+  return drawn_positive(w, u).to(at::kFloat).mul_(2).sub_(1);
+}
+
+/// copysign is vectorised where at::where is not; adding 0 turns -0 into +0, so that sign(-0) = +1.
+at::Tensor deterministic_sign(const at::Tensor& w) {
+  return at::copysign(at::ones({}, w.options()), at::add(w, 0));
+}
+
+/// The straight-through estimator of Algorithm 1. `u` is undefined in the deterministic mode.
+class Binarize : public torch::autograd::Function<Binarize> {
+ public:
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& latent,
+                            const at::Tensor& u) {
+    return u.defined() ? stochastic_sign(latent, u) : deterministic_sign(latent);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 const torch::autograd::variable_list& gradients) {
+    return {gradients[0], at::Tensor()};
+  }
+};
+
+void require_finite(const SlotContext& context, const at::Tensor& latent) {
+  if (at::all(at::isfinite(latent)).item<bool>()) return;
+  throw Error(ErrorKind::diverged,
+              "binaryconnect: the latent weight of " + context.slot->node +
+                  " holds a value that is not finite, which a bit cannot carry\n"
+                  "help: lower the learning rate, or lr_scale, which multiplies it");
+}
+
+at::Tensor codes_of_member(SlotContext context, const at::Tensor& latent, int member) {
+  // The draws of an evaluation, whatever the run is doing when it asks for the stored form.
+  context.mode = Mode::evaluate;
+  context.member = member;
+  const at::Tensor u = uniform_like(context.random("sign"), latent);
+  return drawn_positive(latent, u).to(at::kByte);
+}
+
+}  // namespace
+
+std::vector<Option> options() {
+  return {
+      Option::string("mode", "deterministic", "how the binary weights follow from the latent ones")
+          .one_of({"deterministic", "stochastic"})
+          .from_paper("Eq. 1 and 2"),
+      Option::string("test_weights", "auto",
+                     "what evaluation and storage use; auto: binary for the deterministic mode, "
+                     "real (32 bits) for the stochastic one")
+          .one_of({"auto", "binary", "real", "ensemble"})
+          .from_paper("section 2.6"),
+      Option::integer("samples", 8, "networks drawn and averaged by test_weights = \"ensemble\"")
+          .at_least(2)
+          .at_most(256),
+      Option::string("lr_scale", "none",
+                     "multiplies the learning rate of the latent weights: glorot by 1/c, "
+                     "glorot_squared by 1/c^2, c = sqrt(1.5 / (fan_in + fan_out)); the paper takes "
+                     "glorot for Adam, glorot_squared for SGD")
+          .one_of({"none", "glorot", "glorot_squared"})
+          .from_paper("section 2.5"),
+      Option::string("init", "auto",
+                     "start of the latent weights; paper: Uniform(-1, 1); architecture: as the "
+                     "network drew them; auto: paper if lr_scale is set, else architecture")
+          .one_of({"auto", "paper", "architecture"}),
+  };
+}
+
+Settings Settings::from(const Options& options) {
+  Settings s;
+  const bool stochastic = options.string("mode") == "stochastic";
+  s.mode = stochastic ? Binarization::stochastic : Binarization::deterministic;
+
+  const std::string& test = options.string("test_weights");
+  if (test == "ensemble") {
+    s.test_weights = TestWeights::ensemble;
+    s.samples = static_cast<int>(options.integer("samples"));
+  } else if (test == "real" || (test == "auto" && stochastic)) {
+    s.test_weights = TestWeights::real;
+  }
+
+  const std::string& scale = options.string("lr_scale");
+  if (scale == "glorot") s.lr_scale = LrScale::glorot;
+  if (scale == "glorot_squared") s.lr_scale = LrScale::glorot_squared;
+
+  const std::string& init = options.string("init");
+  // Latent weights spread over [-1, 1] need the enlarged steps to cross zero at all.
+  if (init == "paper" || (init == "auto" && s.lr_scale != LrScale::none)) s.init = Init::paper;
+  return s;
+}
+
+double learning_rate_multiplier(LrScale scale, const SlotInfo& slot) {
+  const double squared = static_cast<double>(slot.fan_in + slot.fan_out) / 1.5;  // 1/c^2
+  switch (scale) {
+    case LrScale::glorot:
+      return std::sqrt(squared);
+    case LrScale::glorot_squared:
+      return squared;
+    case LrScale::none:
+      break;
+  }
+  return 1.0;
+}
+
+Encoding BinaryWeight::encoding(const SlotInfo&) const {
+  if (settings_.test_weights == TestWeights::real) return Encoding::float32();
+  Encoding encoding = Encoding::binary(ScaleKind::none);
+  encoding.members = settings_.samples;
+  return encoding;
+}
+
+LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
+  return {.learning_rate_multiplier = learning_rate_multiplier(settings_.lr_scale, slot)};
+}
+
+void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
+  if (settings_.init == Init::architecture) return;
+  const at::NoGradGuard no_grad;
+  latent.copy_(uniform_like(context.random("initialise"), latent).mul_(2).sub_(1));
+}
+
+at::Tensor BinaryWeight::forward(const SlotContext& context, const at::Tensor& latent) {
+  const bool training = context.mode == Mode::train;
+  if (!training && settings_.test_weights == TestWeights::real) return latent;
+  const bool draws = training ? settings_.mode == Binarization::stochastic
+                              : settings_.test_weights == TestWeights::ensemble;
+  return Binarize::apply(latent,
+                         draws ? uniform_like(context.random("sign"), latent) : at::Tensor());
+}
+
+void BinaryWeight::after_step(const SlotContext&, at::Tensor& latent) {
+  latent.clamp_(-1, 1);
+}
+
+Encoded BinaryWeight::encode(const SlotContext& context, const at::Tensor& latent) {
+  const at::Tensor w = latent.detach();
+  require_finite(context, w);
+  Encoded encoded;
+  encoded.encoding = encoding(*context.slot);
+  switch (settings_.test_weights) {
+    case TestWeights::real:
+      encoded.codes = w.clone();
+      break;
+    case TestWeights::binary:
+      encoded.codes = at::ge(w, 0).to(at::kByte);
+      break;
+    case TestWeights::ensemble: {
+      std::vector<at::Tensor> members;
+      for (int m = 0; m < settings_.samples; ++m) members.push_back(codes_of_member(context, w, m));
+      encoded.codes = at::stack(members);
+      break;
+    }
+  }
+  return encoded;
+}
+
+std::unique_ptr<WeightQuantizer> BinaryConnect::weight(const SlotInfo&) {
+  return std::make_unique<BinaryWeight>(settings_);
+}
+
+Traits BinaryConnect::traits() const {
+  Traits traits;
+  traits.members = settings_.samples;
+  return traits;
+}
+
+QuantizerMethod method() {
+  return {
+      .name = "binaryconnect",
+      .summary = "weights of -1 and +1, identity straight-through gradient, clipped latent weights",
+      .paper = "Courbariaux, Bengio, David, BinaryConnect, NIPS 2015, arXiv 1511.00363",
+      .options = options(),
+      .roles = {Role::weight},
+      .keep_float = {},
+      .create = [](const Options& given) -> std::unique_ptr<Quantizer> {
+        return std::make_unique<BinaryConnect>(Settings::from(given));
+      },
+  };
+}
+
+}  // namespace qhost::binaryconnect
