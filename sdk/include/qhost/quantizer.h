@@ -111,6 +111,11 @@ QHOST_API at::Tensor levels(const Encoded& encoded, int channel_dimension = 0);
 /// scale * levels, each product rounded once: what evaluation computes with.
 QHOST_API at::Tensor decode(const Encoded& encoded, int channel_dimension = 0);
 
+/// float32 numbers uniform in [0, 1), of `like`'s shape, layout and device; number i goes to the
+/// i-th element in row-major order of the indices, whatever the layout. On the CPU they are
+/// Random::fill_uniform's; a GPU draws its own from the same key.
+QHOST_API at::Tensor uniform_like(const Random& random, const at::Tensor& like);
+
 /// Computes the weights of one conv2d or linear node. Not copied; one object per slot.
 class QHOST_API WeightQuantizer {
  public:
@@ -118,7 +123,9 @@ class QHOST_API WeightQuantizer {
 
   /// What encode() will produce: known before any data is seen, printed by `qhost summary`.
   virtual Encoding encoding(const SlotInfo& slot) const = 0;
-  /// Learned tensors (a step size) and state. Called once, after initialise().
+  /// Learned tensors (a step size) and state, made by the constructor: called once, before
+  /// initialise(). initialise() and observe() write their values in place, as a loaded checkpoint
+  /// does.
   virtual std::vector<SlotParameter> parameters();
   virtual LatentTraits latent_traits(const SlotInfo& slot) const;
   /// Once before the optimizer exists, not on resume: may overwrite the latent weight in place

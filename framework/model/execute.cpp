@@ -1,0 +1,500 @@
+/// Running the graph: training, evaluation, calibration.
+#include <algorithm>
+#include <cmath>
+
+#include "model/model.h"
+#include "model/steps.h"
+#include "qhost/custom.h"
+#include "qhost/error.h"
+
+namespace qhost {
+namespace {
+
+/// Slots compute in float32 whatever surrounds them.
+class NoAutocast {
+ public:
+  explicit NoAutocast(c10::DeviceType device)
+      : device_(device), was_(at::autocast::is_autocast_enabled(device)) {
+    if (was_) at::autocast::set_autocast_enabled(device_, false);
+  }
+  ~NoAutocast() {
+    if (was_) at::autocast::set_autocast_enabled(device_, true);
+  }
+  NoAutocast(const NoAutocast&) = delete;
+  NoAutocast& operator=(const NoAutocast&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool was_;
+};
+
+/// A custom node's author writes in float32 terms; in a bf16 run autocast chooses the operations.
+class Autocast {
+ public:
+  Autocast(c10::DeviceType device, bool enabled)
+      : device_(device), enabled_(enabled), was_(at::autocast::is_autocast_enabled(device)) {
+    if (!enabled_) return;
+    at::autocast::increment_nesting();
+    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+    at::autocast::set_autocast_enabled(device_, true);
+  }
+  ~Autocast() {
+    if (!enabled_) return;
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(device_, was_);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool enabled_, was_;
+};
+
+/// Whether the slot quantizes in the phase that the run is in.
+bool is_active(const PlannedSlot& slot, std::int64_t epoch) {
+  bool active = true;
+  for (const Phase& phase : slot.traits.phases) {
+    if (phase.first_epoch > epoch) continue;
+    active = slot.info.role == Role::weight ? phase.weights_quantized : phase.inputs_quantized;
+  }
+  return active;
+}
+
+/// A vector over channels, shaped to broadcast over a convolution's or a linear layer's output.
+at::Tensor over_channels(const at::Tensor& values, Op op) {
+  if (values.dim() == 0 || values.numel() == 1) return values.reshape({});
+  return op == Op::conv2d ? values.reshape({1, -1, 1, 1}) : values;
+}
+
+std::array<std::int64_t, 2> pair(const Size2& size) {
+  return {size.height, size.width};
+}
+
+at::Tensor convolve(const Node& node, const at::Tensor& x, const at::Tensor& weight,
+                    const at::Tensor& bias) {
+  if (node.op == Op::linear) return at::linear(x, weight, bias);
+  const auto& options = node.as<Conv2dOptions>();
+  return at::conv2d(x, weight, bias, pair(options.stride), pair(options.padding), {1, 1},
+                    options.groups);
+}
+
+at::Tensor pool(const Node& node, const at::Tensor& x) {
+  const auto& options = node.as<PoolOptions>();
+  if (node.op == Op::max_pool) {
+    return at::max_pool2d(x, pair(options.kernel), pair(options.stride), pair(options.padding));
+  }
+  return at::avg_pool2d(x, pair(options.kernel), pair(options.stride), pair(options.padding),
+                        /*ceil_mode=*/false, /*count_include_pad=*/false);
+}
+
+at::Tensor subsample(const Node& node, const at::Tensor& x) {
+  const auto& options = node.as<SubsampleOptions>();
+  const at::Tensor kept =
+      x.slice(2, 0, x.size(2), options.stride.height).slice(3, 0, x.size(3), options.stride.width);
+  const std::int64_t missing = options.out_channels - x.size(1);
+  if (missing == 0) return kept.contiguous(x.suggest_memory_format());
+  // F.pad counts from the last dimension: width, height, channels.
+  return at::constant_pad_nd(kept, {0, 0, 0, 0, missing / 2, missing - missing / 2}, 0)
+      .contiguous(x.suggest_memory_format());
+}
+
+at::Tensor activate(const Node& node, at::Tensor& x, bool in_place) {
+  const auto& options = node.as<ActivationOptions>();
+  switch (options.kind) {
+    case Activation::relu:
+      return in_place ? at::relu_(x) : at::relu(x);
+    case Activation::relu6:
+      return at::relu6(x);
+    case Activation::leaky_relu:
+      return at::leaky_relu(x, options.slope);
+    case Activation::hardtanh:
+      return at::hardtanh(x, -1, 1);
+    case Activation::tanh:
+      return at::tanh(x);
+    case Activation::sigmoid:
+      return at::sigmoid(x);
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::gelu:
+      return at::gelu(x);
+  }
+  throw Error(ErrorKind::internal, node.name + ": unknown activation");
+}
+
+/// gamma / sqrt(running variance + epsilon), per channel.
+at::Tensor fold_factor(const Node& norm, const std::vector<at::Tensor>& parameters) {
+  const double epsilon = norm.as<BatchNormOptions>().epsilon;
+  return parameters.at(0) * at::rsqrt(parameters.at(3) + epsilon);
+}
+
+at::Tensor per_filter(const at::Tensor& factor, const at::Tensor& weight) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
+  shape[0] = factor.numel();
+  return weight * factor.reshape(shape);
+}
+
+double most_frequent_share(const Encoded& encoded) {
+  const at::Tensor codes = encoded.codes.reshape(-1).to(at::kCPU, at::kByte);
+  std::array<std::int64_t, 256> counts{};
+  const auto* data = codes.data_ptr<std::uint8_t>();
+  for (std::int64_t i = 0; i < codes.numel(); ++i) ++counts[data[i]];
+  return static_cast<double>(*std::max_element(counts.begin(), counts.end())) /
+         static_cast<double>(std::max<std::int64_t>(codes.numel(), 1));
+}
+
+}  // namespace
+
+void Model::record(const std::string& slot, const Encoded& encoded) {
+  if (!record_codes_ || encoded.encoding.is_float()) return;
+  code_use_.push_back({slot, most_frequent_share(encoded)});
+}
+
+at::Tensor Model::dropout(const at::Tensor& x, const std::string& node, double probability,
+                          const RunPosition& position) const {
+  if (probability == 0) return x;
+  const at::NoGradGuard no_grad;
+  const Random random =
+      Random::keyed(position.seed, node, "dropout", static_cast<std::uint64_t>(position.step));
+  at::Tensor keep = at::empty_like(x, x.options().dtype(at::kFloat));
+  if (x.is_cpu()) {
+    // In memory order, in blocks with keys of their own, so that the threads share the work and
+    // their number does not matter.
+    constexpr std::int64_t block = 1 << 14;
+    auto* data = keep.data_ptr<float>();
+    const std::int64_t n = keep.numel();
+    at::parallel_for(0, (n + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t b = begin; b < end; ++b) {
+        Random part = Random::keyed(random.key(), "", "block", static_cast<std::uint64_t>(b));
+        part.fill_uniform(data + b * block,
+                          static_cast<std::size_t>(std::min(block, n - b * block)));
+      }
+    });
+  } else {
+    keep = uniform_like(random, x);
+  }
+  const double scale = probability < 1 ? 1 / (1 - probability) : 0;
+  return keep.ge_(probability).mul_(scale).to(x.scalar_type());
+}
+
+at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
+                       at::Tensor& input_scale) {
+  const Node& node = *step.node;
+  const PlannedSlot* slot = step.inputs[index];
+  at::Tensor& direct = run.values[static_cast<std::size_t>(node.inputs[index])];
+  if (slot == nullptr) return direct;
+  const bool calibrating = run.mode == Mode::calibrate;
+  if (!calibrating && !is_active(*slot, run.position.epoch)) return direct;
+
+  at::Tensor x = direct;
+  if (slot->repointing) {
+    x = run.values[static_cast<std::size_t>(slot->repointing->source)];
+    for (const int id : slot->repointing->through) {
+      const Node& between = graph_.node(id);
+      x = between.op == Op::flatten ? x.flatten(1) : pool(between, x);
+    }
+  }
+  const NoAutocast guard(x.device().type());
+  const SlotContext now = context(*slot, run.mode, run.position, run.member);
+  x = x.to(at::kFloat);
+  if (calibrating) {
+    slot->input->observe(now, x);
+    return direct;
+  }
+  const bool affine = node.op == Op::conv2d || node.op == Op::linear;
+  at::Tensor value, position_scale;
+  if (run.mode == Mode::train) {
+    QuantizedInput quantized = slot->input->forward(now, x);
+    value = quantized.value.to(run.compute);
+    position_scale = quantized.output_scale;
+    if (slot->repointing) {
+      for (const RepointedDropout& drop : slot->repointing->dropouts) {
+        value = value * dropout(value, graph_.node(drop.node).name, drop.probability, run.position);
+      }
+    }
+  } else {
+    const EncodedInput encoded = slot->input->encode(now, x);
+    record(slot->info.node + "/input", encoded.codes);
+    // A factor common to all inputs of an output leaves the sum; one per input channel cannot.
+    const ScaleKind kind = encoded.codes.encoding.scale;
+    if (affine && kind != ScaleKind::channel) {
+      value = levels(encoded.codes, 1);
+      input_scale = encoded.codes.scale;
+    } else {
+      value = decode(encoded.codes, 1);
+    }
+    position_scale = encoded.output_scale;
+  }
+  if (position_scale.defined() && !affine) {
+    throw Error(ErrorKind::internal, node.name + ": `" + slot->method +
+                                         "` gives an output scale for the input of " +
+                                         to_string(node.op) + ", which has none");
+  }
+  output_scale = position_scale;
+  return value;
+}
+
+at::Tensor Model::affine_node(Run& run, Step& step) {
+  const Node& node = *step.node;
+  const bool has_bias = step.parameters.size() > 1;
+  at::Tensor output_scale, input_scale;
+  const at::Tensor x = edge(run, step, 0, output_scale, input_scale);
+  const at::Tensor& latent = step.parameters[0];
+  at::Tensor bias = has_bias ? step.parameters[1] : at::Tensor();
+  const PlannedSlot* slot = step.weight;
+  const bool active =
+      slot != nullptr && run.mode != Mode::calibrate && is_active(*slot, run.position.epoch);
+
+  if (run.mode == Mode::train) {
+    at::Tensor weight = latent, factor;
+    if (active) {
+      const NoAutocast guard(x.device().type());
+      if (slot->folded_batch_norm >= 0) {
+        const Step& norm = steps_[static_cast<std::size_t>(slot->folded_batch_norm)];
+        factor = fold_factor(*norm.node, norm.parameters);
+        weight = per_filter(factor, weight);
+      }
+      weight = slot->weight->forward(context(*slot, run.mode, run.position, run.member), weight);
+    }
+    weight = weight.to(run.compute);
+    if (!factor.defined() && !output_scale.defined()) {
+      return convolve(node, x, weight, has_bias ? bias.to(run.compute) : bias);
+    }
+    at::Tensor y = convolve(node, x, weight, {});
+    if (factor.defined()) y = y / over_channels(factor, node.op).to(run.compute);
+    if (output_scale.defined()) y = y * output_scale.to(run.compute);
+    return has_bias ? y + over_channels(bias, node.op).to(run.compute) : y;
+  }
+
+  if (!active && !input_scale.defined() && !output_scale.defined()) {
+    return convolve(node, x, latent, bias);
+  }
+  FrozenWeight frozen{.levels = latent};
+  if (active) {
+    frozen = frozen_->weights.at(node.id).at(static_cast<std::size_t>(run.member));
+    if (slot->folded_batch_norm >= 0) bias = frozen.bias;
+  }
+  at::Tensor y = convolve(node, x, frozen.levels, {});
+  at::Tensor scale = frozen.scale;
+  if (input_scale.defined()) {
+    scale = scale.defined() ? scale * input_scale.reshape({}) : input_scale.reshape({});
+  }
+  if (scale.defined()) y.mul_(scale);
+  if (output_scale.defined()) y.mul_(output_scale);
+  if (bias.defined()) y.add_(over_channels(bias, node.op));
+  return y;
+}
+
+void Model::freeze(const RunPosition& position) {
+  if (frozen_) return;
+  const at::NoGradGuard no_grad;
+  frozen_ = std::make_unique<Frozen>();
+  for (const PlannedSlot& slot : plan_.slots) {
+    if (!slot.weight || !is_active(slot, position.epoch)) continue;
+    const Step& step = steps_[static_cast<std::size_t>(slot.node)];
+    at::Tensor latent = step.parameters.at(0), bias;
+    if (slot.folded_batch_norm >= 0) {
+      const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
+      const at::Tensor factor = fold_factor(*norm.node, norm.parameters);
+      latent = per_filter(factor, latent);
+      at::Tensor mean = norm.parameters.at(2);
+      if (step.parameters.size() > 1) mean = mean - step.parameters[1];
+      bias = norm.parameters.at(1) - mean * factor;
+    }
+    auto& members = frozen_->weights[slot.node];
+    for (int member = 0; member < plan_.members; ++member) {
+      const Encoded encoded =
+          slot.weight->encode(context(slot, Mode::evaluate, position, member), latent);
+      if (member == 0) record(slot.info.node + "/weight", encoded);
+      at::Tensor level = levels(encoded);
+      at::Tensor scale = encoded.scale;
+      if (encoded.encoding.members > 1) level = level[member % encoded.encoding.members];
+      if (scale.defined()) scale = over_channels(scale, step.node->op);
+      members.push_back({.levels = level.contiguous(latent.suggest_memory_format()),
+                         .scale = scale,
+                         .bias = bias});
+    }
+  }
+}
+
+std::map<std::string, Encoded> Model::encoded_weights(const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, Encoded> result;
+  for (const PlannedSlot& slot : plan_.slots) {
+    if (!slot.weight || !is_active(slot, position.epoch)) continue;
+    at::Tensor latent = steps_[static_cast<std::size_t>(slot.node)].parameters.at(0);
+    if (slot.folded_batch_norm >= 0) {
+      const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
+      latent = per_filter(fold_factor(*norm.node, norm.parameters), latent);
+    }
+    result[slot.info.node] =
+        slot.weight->encode(context(slot, Mode::evaluate, position, 0), latent);
+  }
+  return result;
+}
+
+at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& position, int member,
+                      std::string* non_finite) {
+  Run run;
+  run.mode = mode;
+  run.position = position;
+  run.member = member;
+  const bool training = mode == Mode::train;
+  if (training && options_.precision == Precision::bf16) run.compute = at::kBFloat16;
+  run.values.resize(steps_.size());
+  const bool all_repointed =
+      mode != Mode::calibrate &&
+      std::all_of(plan_.slots.begin(), plan_.slots.end(), [&](const PlannedSlot& slot) {
+        return !slot.repointing || is_active(slot, position.epoch);
+      });
+
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    Step& step = steps_[i];
+    const Node& node = *step.node;
+    if (step.behind_repointing_only && all_repointed) continue;
+    at::Tensor unused_scale, unused_input_scale;
+    const auto in = [&](std::size_t e) {
+      at::Tensor value = edge(run, step, e, unused_scale, unused_input_scale);
+      return value;
+    };
+    at::Tensor y;
+    switch (node.op) {
+      case Op::input:
+        y = input.to(run.compute);
+        break;
+      case Op::conv2d:
+      case Op::linear:
+        y = affine_node(run, step);
+        break;
+      case Op::batch_norm: {
+        const at::Tensor x = in(0);
+        const auto& options = node.as<BatchNormOptions>();
+        const bool absorbed =
+            !training && step.folded_into >= 0 && mode == Mode::evaluate &&
+            is_active(*steps_[static_cast<std::size_t>(step.folded_into)].weight, position.epoch);
+        if (absorbed) {
+          y = x;
+          break;
+        }
+        const std::size_t statistics = options.affine ? 2 : 0;
+        y = at::batch_norm(x, options.affine ? step.parameters[0] : at::Tensor(),
+                           options.affine ? step.parameters[1] : at::Tensor(),
+                           step.parameters[statistics], step.parameters[statistics + 1], training,
+                           options.momentum, options.epsilon, /*cudnn_enabled=*/true);
+        break;
+      }
+      case Op::activation: {
+        at::Tensor x = in(0);
+        y = activate(node, x, step.overwrites_input);
+        break;
+      }
+      case Op::add: {
+        at::Tensor a = in(0);
+        const at::Tensor b = in(1);
+        y = step.overwrites_input ? a.add_(b) : a + b;
+        break;
+      }
+      case Op::concat: {
+        std::vector<at::Tensor> parts;
+        for (std::size_t e = 0; e < node.inputs.size(); ++e) parts.push_back(in(e));
+        y = at::cat(parts, 1);
+        break;
+      }
+      case Op::max_pool:
+      case Op::average_pool:
+        y = pool(node, in(0));
+        break;
+      case Op::global_average_pool:
+        y = at::adaptive_avg_pool2d(in(0), {1, 1}).flatten(1);
+        break;
+      case Op::dropout: {
+        const at::Tensor x = in(0);
+        const double probability = node.as<DropoutOptions>().probability;
+        y = training && probability > 0 ? x * dropout(x, node.name, probability, position) : x;
+        break;
+      }
+      case Op::subsample:
+        y = subsample(node, in(0));
+        break;
+      case Op::flatten:
+        y = in(0).flatten(1);
+        break;
+      case Op::custom: {
+        const auto* op =
+            dynamic_cast<const CustomOp*>(node.as<std::shared_ptr<const CustomOpBase>>().get());
+        if (op == nullptr) {
+          throw Error(ErrorKind::internal,
+                      node.name + ": the custom node of type `" +
+                          node.as<std::shared_ptr<const CustomOpBase>>()->type() +
+                          "` has no forward\nhelp: derive it from "
+                          "qhost::CustomOp (qhost/custom.h)");
+        }
+        std::vector<at::Tensor> parts;
+        for (std::size_t e = 0; e < node.inputs.size(); ++e) parts.push_back(in(e));
+        const Autocast guard(input.device().type(), run.compute == at::kBFloat16);
+        y = op->forward(
+            {.node = &node, .training = training, .seed = position.seed, .step = position.step},
+            parts, step.parameters);
+        break;
+      }
+    }
+    if (non_finite != nullptr && non_finite->empty() && !at::isfinite(y).all().item<bool>()) {
+      *non_finite = node.name;
+    }
+    run.values[i] = std::move(y);
+    for (const int dead : frees_[i]) run.values[static_cast<std::size_t>(dead)] = at::Tensor();
+  }
+  return run.values[static_cast<std::size_t>(graph_.output().id)].to(at::kFloat);
+}
+
+at::Tensor Model::train(const at::Tensor& x, const RunPosition& position) {
+  return run(x, Mode::train, position, 0, nullptr);
+}
+
+at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  if (record_codes_) {
+    code_use_.clear();
+    frozen_.reset();
+  }
+  freeze(position);
+  at::Tensor sum = run(x, Mode::evaluate, position, 0, nullptr);
+  record_codes_ = false;
+  for (int member = 1; member < plan_.members; ++member) {
+    sum = sum + run(x, Mode::evaluate, position, member, nullptr);
+  }
+  return plan_.members > 1 ? sum / plan_.members : sum;
+}
+
+void Model::calibrate(const at::Tensor& x, const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  if (position.step == 0) {
+    for (const PlannedSlot& slot : plan_.slots) {
+      if (!slot.weight) continue;
+      at::Tensor latent = steps_[static_cast<std::size_t>(slot.node)].parameters.at(0);
+      if (slot.folded_batch_norm >= 0) {
+        const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
+        latent = per_filter(fold_factor(*norm.node, norm.parameters), latent);
+      }
+      slot.weight->observe(context(slot, Mode::calibrate, position, 0), latent);
+    }
+  }
+  run(x, Mode::calibrate, position, 0, nullptr);
+  frozen_.reset();
+}
+
+std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position) {
+  // Copies of the buffers: the batch norms' running statistics move in training mode.
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> before;
+  for (const NamedTensor& entry : state_) before.push_back(entry.tensor.clone());
+  for (const NamedTensor& entry : state_) {
+    if (!at::isfinite(entry.tensor).all().item<bool>()) return entry.name;
+  }
+  std::string name;
+  run(x, Mode::train, position, 0, &name);
+  for (std::size_t i = 0; i < state_.size(); ++i) state_[i].tensor.copy_(before[i]);
+  return name;
+}
+
+}  // namespace qhost

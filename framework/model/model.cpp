@@ -1,0 +1,233 @@
+#include "model/model.h"
+
+#include <algorithm>
+#include <set>
+
+#include "model/initialise.h"
+#include "model/steps.h"
+#include "qhost/error.h"
+
+namespace qhost {
+namespace {
+
+std::string slot_prefix(const SlotInfo& slot) {
+  std::string name = slot.node + "/" + to_string(slot.role);
+  if (slot.edge > 0) name += std::to_string(slot.edge);
+  return name;
+}
+
+at::MemoryFormat layout(const std::vector<std::int64_t>& shape, const ModelOptions& options) {
+  return shape.size() == 4 && options.channels_last ? at::MemoryFormat::ChannelsLast
+                                                    : at::MemoryFormat::Contiguous;
+}
+
+std::string text(at::IntArrayRef shape) {
+  std::string result = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (i != 0) result += ',';
+    result += std::to_string(shape[i]);
+  }
+  return result + "]";
+}
+
+/// May the only reader of this node's value overwrite it? Only where neither the node's own
+/// backward nor anything else needs the value again, and the value is no alias of another.
+bool output_is_free(const Node& node) {
+  return node.op == Op::batch_norm || node.op == Op::conv2d || node.op == Op::linear ||
+         node.op == Op::add;
+}
+
+}  // namespace
+
+Model::Model(Graph graph, Plan plan, const ModelOptions& options)
+    : graph_(std::move(graph)), plan_(std::move(plan)), options_(options) {
+  for (const Node& node : graph_.nodes()) {
+    Step step;
+    step.node = &node;
+    step.inputs.assign(node.inputs.size(), nullptr);
+    for (const ParameterSpec& spec : node.parameters) {
+      at::Tensor tensor =
+          at::zeros(spec.shape, at::TensorOptions(at::kFloat).device(options_.device))
+              .contiguous(layout(spec.shape, options_));
+      tensor.set_requires_grad(spec.trainable);
+      step.parameters.push_back(tensor);
+      state_.push_back({.name = node.name + "." + spec.name,
+                        .tensor = tensor,
+                        .trainable = spec.trainable,
+                        .decayed = spec.decayed});
+    }
+    steps_.push_back(std::move(step));
+  }
+
+  // readers[v]: every edge that may read value v, re-pointed or not.
+  std::vector<std::vector<int>> readers(steps_.size());
+  for (const Node& node : graph_.nodes()) {
+    for (const int input : node.inputs) readers[static_cast<std::size_t>(input)].push_back(node.id);
+  }
+  std::set<int> repointed_chain;
+  for (const PlannedSlot& slot : plan_.slots) {
+    Step& step = steps_[static_cast<std::size_t>(slot.node)];
+    if (slot.weight) {
+      step.weight = &slot;
+      const LatentTraits traits = slot.weight->latent_traits(slot.info);
+      for (NamedTensor& entry : state_) {
+        if (entry.name != slot.info.node + ".weight") continue;
+        entry.learning_rate_multiplier = traits.learning_rate_multiplier;
+        entry.weight_decay = traits.weight_decay;
+      }
+      if (slot.folded_batch_norm >= 0) {
+        const Node& norm = graph_.node(slot.folded_batch_norm);
+        const auto& norm_options = norm.as<BatchNormOptions>();
+        if (!norm_options.affine || norm_options.gamma_init == Initialisation::zeros) {
+          throw Error(ErrorKind::configuration,
+                      slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
+                          ", which needs a learned gamma that does not start at 0\nhelp: keep " +
+                          slot.info.node + " in float, or build " + norm.name +
+                          " with gamma_init = ones");
+        }
+        steps_[static_cast<std::size_t>(slot.folded_batch_norm)].folded_into = slot.node;
+      }
+    } else {
+      step.inputs[static_cast<std::size_t>(slot.info.edge)] = &slot;
+      if (slot.repointing) {
+        readers[static_cast<std::size_t>(slot.repointing->source)].push_back(slot.node);
+      }
+    }
+    for (SlotParameter& parameter :
+         slot.weight ? slot.weight->parameters() : slot.input->parameters()) {
+      if (!parameter.tensor.is_cpu() || options_.device != at::kCPU) {
+        parameter.tensor.set_data(parameter.tensor.detach().to(options_.device));
+      }
+      parameter.tensor.set_requires_grad(parameter.trainable);
+      state_.push_back({.name = slot_prefix(slot.info) + "." + parameter.name,
+                        .tensor = parameter.tensor,
+                        .trainable = parameter.trainable,
+                        .decayed = false,
+                        .learning_rate_multiplier = parameter.learning_rate_multiplier,
+                        .weight_decay = parameter.weight_decay});
+    }
+  }
+
+  // A ReLU overwrites what it reads when nobody else reads it: one pass over memory less.
+  for (Step& step : steps_) {
+    const bool unary = step.node->op == Op::activation &&
+                       step.node->as<ActivationOptions>().kind == Activation::relu;
+    if (!unary && step.node->op != Op::add) continue;
+    const int source = step.node->inputs[0];
+    const bool has_slot = std::any_of(step.inputs.begin(), step.inputs.end(),
+                                      [](const PlannedSlot* slot) { return slot != nullptr; });
+    step.overwrites_input = !has_slot && readers[static_cast<std::size_t>(source)].size() == 1 &&
+                            output_is_free(graph_.node(source));
+  }
+
+  // Nodes that nobody reads once the re-pointed edges pass them by.
+  for (std::size_t i = steps_.size(); i-- > 0;) {
+    if (static_cast<int>(i) == graph_.output().id) continue;
+    bool read = false;
+    for (const Node& node : graph_.nodes()) {
+      const Step& reader = steps_[static_cast<std::size_t>(node.id)];
+      for (std::size_t e = 0; e < node.inputs.size(); ++e) {
+        const PlannedSlot* slot = reader.inputs[e];
+        const bool passes_by = slot != nullptr && slot->repointing.has_value();
+        if (node.inputs[e] == static_cast<int>(i) && !passes_by && !reader.behind_repointing_only) {
+          read = true;
+        }
+        if (passes_by && slot->repointing->source == static_cast<int>(i)) read = true;
+      }
+    }
+    steps_[i].behind_repointing_only = !read;
+  }
+
+  frees_.resize(steps_.size());
+  for (std::size_t value = 0; value < steps_.size(); ++value) {
+    if (static_cast<int>(value) == graph_.output().id || readers[value].empty()) continue;
+    const int last = *std::max_element(readers[value].begin(), readers[value].end());
+    frees_[static_cast<std::size_t>(last)].push_back(static_cast<int>(value));
+  }
+}
+
+Model::~Model() = default;
+
+void Model::initialise(const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  for (Step& step : steps_) {
+    const Node& node = *step.node;
+    const std::int64_t groups = node.op == Op::conv2d ? node.as<Conv2dOptions>().groups : 1;
+    for (std::size_t i = 0; i < step.parameters.size(); ++i) {
+      const ParameterSpec& spec = node.parameters[i];
+      // A bias takes its fans from its node's weight.
+      const auto& weight = spec.shape.size() > 1 ? spec.shape : node.parameters.front().shape;
+      draw(step.parameters[i], spec.init, weight, groups,
+           Random::keyed(position.seed, node.name + "." + spec.name, "initialise"));
+    }
+  }
+  for (const PlannedSlot& slot : plan_.slots) {
+    const SlotContext at_start = context(slot, Mode::train, position, 0);
+    if (slot.weight) {
+      slot.weight->initialise(at_start,
+                              steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
+    } else {
+      slot.input->initialise(at_start);
+    }
+  }
+  frozen_.reset();
+}
+
+void Model::load(const std::map<std::string, at::Tensor>& tensors) {
+  std::string missing, mis_shaped, unexpected;
+  std::set<std::string> known;
+  for (const NamedTensor& entry : state_) {
+    known.insert(entry.name);
+    const auto found = tensors.find(entry.name);
+    if (found == tensors.end()) {
+      missing += "\n  missing: " + entry.name + " " + text(entry.tensor.sizes());
+    } else if (found->second.sizes() != entry.tensor.sizes()) {
+      mis_shaped += "\n  other shape: " + entry.name + " is " + text(found->second.sizes()) +
+                    " in the file and " + text(entry.tensor.sizes()) + " in the network";
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (known.count(name) == 0)
+      unexpected += "\n  unexpected: " + name + " " + text(tensor.sizes());
+  }
+  if (!missing.empty() || !mis_shaped.empty() || !unexpected.empty()) {
+    throw Error(ErrorKind::data,
+                "the weights are those of another network:" + mis_shaped + missing + unexpected);
+  }
+  const at::NoGradGuard no_grad;
+  // copy_ keeps the destination's strides: a latent weight has one layout for life.
+  for (NamedTensor& entry : state_) entry.tensor.copy_(tensors.at(entry.name));
+  frozen_.reset();
+}
+
+SlotContext Model::context(const PlannedSlot& slot, Mode mode, const RunPosition& position,
+                           int member) const {
+  SlotContext context;
+  context.slot = &slot.info;
+  context.mode = mode;
+  for (const Phase& phase : slot.traits.phases) {
+    if (phase.first_epoch <= position.epoch) context.phase = phase.name;
+  }
+  context.epoch = position.epoch;
+  context.epochs = position.epochs;
+  context.step = position.step;
+  context.steps = position.steps;
+  context.member = member;
+  context.seed = position.seed;
+  return context;
+}
+
+void Model::after_step(const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  for (const PlannedSlot& slot : plan_.slots) {
+    const SlotContext now = context(slot, Mode::train, position, 0);
+    if (slot.weight) {
+      slot.weight->after_step(now, steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
+    } else {
+      slot.input->after_step(now);
+    }
+  }
+  frozen_.reset();
+}
+
+}  // namespace qhost

@@ -1,0 +1,121 @@
+/// model/model.h: a graph made trainable: parameters, quantizer slots, execution.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/plan.h"
+#include "qhost/graph.h"
+#include "qhost/quantizer.h"
+
+namespace qhost {
+
+enum class Precision { fp32, bf16 };
+
+/// A tensor of the model's state, under the name that checkpoints use: NODE.PARAMETER, or
+/// NODE/ROLE.NAME for what belongs to a quantizer's slot (NODE/input1.NAME for a second edge).
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+  bool trainable = true;
+  bool decayed = false;  ///< a weight of a conv2d or linear
+  double learning_rate_multiplier = 1.0;
+  std::optional<double> weight_decay;  ///< overrides the experiment's
+};
+
+/// Where in a run a call happens.
+struct RunPosition {
+  std::int64_t epoch = 0, epochs = 1, step = 0, steps = 1;
+  std::uint64_t seed = 0;
+};
+
+/// Share of the most frequent code of one slot, from the last evaluation that recorded it.
+struct CodeUse {
+  std::string slot;  ///< "stage1.block0.conv1/input"
+  double most_frequent_share = 0;
+};
+
+struct ModelOptions {
+  Precision precision = Precision::fp32;  ///< of training; evaluation is always fp32
+  bool channels_last = true;
+  at::Device device = at::kCPU;
+};
+
+/// Owns every tensor of a network and runs it. Not copyable; not thread-safe.
+///
+/// Training runs the quantizers' forward(), in `precision`. Evaluation runs what encode() says: the
+/// levels of the codes are convolved (exact in float32 up to 2^24) and the scales multiply the
+/// result, in the order y = conv(levels); y *= weight scale * input scale; y *= output scale;
+/// y += bias.
+class Model {
+ public:
+  Model(Graph graph, Plan plan, const ModelOptions& options);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const Graph& graph() const { return graph_; }
+  const Plan& plan() const { return plan_; }
+  const ModelOptions& options() const { return options_; }
+
+  /// Draws every parameter, keyed by (seed, name), then lets each slot initialise its own.
+  void initialise(const RunPosition& position);
+
+  /// Everything that a checkpoint holds, in graph order. The tensors are the model's own.
+  const std::vector<NamedTensor>& state() const { return state_; }
+  /// Copies into the model's tensors, keeping their layout. Throws Error (kind data) with the
+  /// missing, unexpected and mis-shaped names when the sets of names or the shapes differ.
+  void load(const std::map<std::string, at::Tensor>& tensors);
+
+  /// Logits, [N, classes] float32, differentiable. `x` is [N, ...] float32.
+  at::Tensor train(const at::Tensor& x, const RunPosition& position);
+  /// Logits of the quantized network, under NoGrad and in float32; averaged over the members.
+  at::Tensor evaluate(const at::Tensor& x, const RunPosition& position);
+  /// Runs the float network in evaluation mode and shows each slot what it would quantize.
+  void calibrate(const at::Tensor& x, const RunPosition& position);
+  /// After the optimizer's step.
+  void after_step(const RunPosition& position);
+
+  /// The stored form of each weight slot, by slot name (what evaluation computes with).
+  std::map<std::string, Encoded> encoded_weights(const RunPosition& position);
+  /// Records the use of codes in the next evaluate() call; see code_use().
+  void record_code_use() { record_codes_ = true; }
+  const std::vector<CodeUse>& code_use() const { return code_use_; }
+  /// Runs `x` in training mode without recording and names the first node whose output is not
+  /// finite, "" when all are.
+  std::string first_non_finite(const at::Tensor& x, const RunPosition& position);
+
+ private:
+  struct Step;       // one node, ready to run
+  struct InputStep;  // one quantized edge
+  struct Frozen;     // what evaluation computes with
+  struct Run;        // the values of one pass
+  at::Tensor run(const at::Tensor& x, Mode mode, const RunPosition& position, int member,
+                 std::string* non_finite);
+  void freeze(const RunPosition& position);
+  SlotContext context(const PlannedSlot& slot, Mode mode, const RunPosition& position,
+                      int member) const;
+  at::Tensor edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
+                  at::Tensor& input_scale);
+  at::Tensor affine_node(Run& run, Step& step);
+  void record(const std::string& slot, const Encoded& encoded);
+  at::Tensor dropout(const at::Tensor& x, const std::string& node, double probability,
+                     const RunPosition& position) const;
+
+  Graph graph_;
+  Plan plan_;
+  ModelOptions options_;
+  std::vector<Step> steps_;
+  std::vector<NamedTensor> state_;
+  std::vector<std::vector<int>> frees_;  // values that are dead after each node
+  std::unique_ptr<Frozen> frozen_;
+  std::vector<CodeUse> code_use_;
+  bool record_codes_ = false;
+};
+
+}  // namespace qhost

@@ -1,0 +1,182 @@
+#include "model/plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "graph/fans.h"
+#include "graph/selector.h"
+
+namespace qhost {
+namespace {
+
+SlotRole slot_role(Role role) {
+  return role == Role::weight ? SlotRole::weight : SlotRole::input;
+}
+
+SlotInfo describe(const Graph& graph, const Node& node, Role role, int edge) {
+  SlotInfo info;
+  info.node = node.name;
+  info.op = node.op;
+  info.role = role;
+  info.edge = edge;
+  if (node.op == Op::conv2d) {
+    const auto& options = node.as<Conv2dOptions>();
+    info.kernel = options.kernel;
+    info.stride = options.stride;
+    info.padding = options.padding;
+    info.groups = options.groups;
+  } else if (node.op == Op::max_pool || node.op == Op::average_pool) {
+    const auto& options = node.as<PoolOptions>();
+    info.kernel = options.kernel;
+    info.stride = options.stride;
+    info.padding = options.padding;
+  }
+  if (node.op == Op::conv2d || node.op == Op::linear) {
+    const Fans connections = fans(node);
+    info.fan_in = connections.in;
+    info.fan_out = connections.out;
+  }
+  info.shape = role == Role::weight
+                   ? node.parameters.at(0).shape
+                   : graph.node(node.inputs.at(static_cast<std::size_t>(edge))).shape.dims;
+  return info;
+}
+
+/// The ids that a list of selectors picks; each selector must be well formed and match something.
+std::set<int> select(const Graph& graph, int rule, const std::string& key,
+                     const std::vector<std::string>& texts) {
+  std::set<int> ids;
+  for (const auto& text : texts) {
+    const std::string why = Selector::why_invalid(text);
+    if (!why.empty()) throw RuleError(rule, key, why);
+    const std::vector<int> found = match(graph, Selector::parse(text));
+    if (found.empty()) {
+      throw RuleError(rule, key,
+                      "`" + text +
+                          "` matches no layer of this network\nhelp: `qhost summary` "
+                          "lists the layers' names");
+    }
+    ids.insert(found.begin(), found.end());
+  }
+  return ids;
+}
+
+/// The batch norm that alone reads `node`, or -1.
+int sole_batch_norm(const Graph& graph, const Node& node) {
+  const std::vector<int> readers = graph.consumers(node.id);
+  if (readers.size() != 1 || graph.node(readers[0]).op != Op::batch_norm) return -1;
+  return readers[0];
+}
+
+std::string rule_name(const std::vector<MethodRule>& rules, int rule) {
+  return "rule " + std::to_string(rule + 1) + " (" + rules[static_cast<std::size_t>(rule)].method +
+         ")";
+}
+
+struct Claim {
+  int rule = -1;
+  bool kept_float = false;
+};
+
+}  // namespace
+
+RuleError::RuleError(int rule, std::string key, const std::string& message)
+    : Error(ErrorKind::configuration, message), rule_(rule), key_(std::move(key)) {}
+RuleError::~RuleError() = default;
+
+const PlannedSlot* Plan::find(int node, Role role, int edge) const {
+  for (const auto& slot : slots) {
+    if (slot.node == node && slot.info.role == role && slot.info.edge == edge) return &slot;
+  }
+  return nullptr;
+}
+
+Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
+  Plan plan;
+  if (rules.empty()) return plan;
+
+  // Which rule wins each (node, role); keep_float takes a node out of its own rule only.
+  std::map<std::pair<int, Role>, Claim> claims;
+  std::vector<std::set<int>> overridden_by(rules.size());
+  for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
+    const MethodRule& rule = rules[static_cast<std::size_t>(r)];
+    const std::set<int> layers = select(graph, r, "layers", rule.layers);
+    const std::set<int> kept =
+        select(graph, r, "keep_float", rule.keep_float.value_or(rule.default_keep_float));
+    const std::vector<Role>& roles = rule.roles.empty() ? rule.offers : rule.roles;
+    for (const Role role : roles) {
+      if (std::find(rule.offers.begin(), rule.offers.end(), role) == rule.offers.end()) {
+        std::string offers;
+        for (const Role offered : rule.offers) {
+          offers += std::string(offers.empty() ? "" : ", ") + "\"" + to_string(offered) + "\"";
+        }
+        throw RuleError(r, "roles",
+                        "`" + rule.method + "` does not quantize role \"" + to_string(role) +
+                            "\"\nhelp: it offers " + offers);
+      }
+      for (const int id : slot_candidates(graph, slot_role(role))) {
+        if (layers.count(id) == 0 || kept.count(id) != 0) continue;
+        Claim& claim = claims[{id, role}];
+        if (claim.rule >= 0) overridden_by[static_cast<std::size_t>(claim.rule)].insert(r);
+        claim.rule = r;
+      }
+    }
+  }
+
+  std::vector<int> slots_of(rules.size(), 0);
+  for (const auto& [key, claim] : claims) {  // by node, weight before input
+    const Node& node = graph.node(key.first);
+    const Role role = key.second;
+    const MethodRule& rule = rules[static_cast<std::size_t>(claim.rule)];
+    const int edges = role == Role::weight ? 1 : static_cast<int>(node.inputs.size());
+    for (int edge = 0; edge < edges; ++edge) {
+      PlannedSlot slot;
+      slot.info = describe(graph, node, role, edge);
+      if (role == Role::weight) {
+        slot.weight = rule.quantizer->weight(slot.info);
+        if (!slot.weight) continue;
+      } else {
+        slot.input = rule.quantizer->input(slot.info);
+        if (!slot.input) continue;
+        if (slot.input->range() == InputRange::signed_values) {
+          try {
+            slot.repointing = repoint(graph, node, edge);
+          } catch (const Error& error) {
+            throw RuleError(claim.rule, "name",
+                            "`" + rule.method + "` quantizes signed inputs: " + error.what());
+          }
+        }
+      }
+      slot.node = node.id;
+      slot.rule = claim.rule;
+      slot.method = rule.method;
+      slot.quantizer = rule.quantizer;
+      slot.traits = rule.quantizer->traits();
+      if (role == Role::weight && slot.traits.fold_batch_norm) {
+        slot.folded_batch_norm = sole_batch_norm(graph, node);
+      }
+      plan.members = std::max(plan.members, slot.traits.members);
+      plan.needs_calibration = plan.needs_calibration || slot.traits.needs_calibration;
+      ++slots_of[static_cast<std::size_t>(claim.rule)];
+      plan.slots.push_back(std::move(slot));
+    }
+  }
+
+  for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
+    if (slots_of[static_cast<std::size_t>(r)] != 0) continue;
+    const auto& others = overridden_by[static_cast<std::size_t>(r)];
+    if (others.empty()) {
+      throw RuleError(r, "layers",
+                      "`" + rules[static_cast<std::size_t>(r)].method +
+                          "` quantizes nothing: its layers, less keep_float, leave no slot that it "
+                          "takes\nhelp: `qhost summary` lists the layers; [quantizer] name = "
+                          "\"none\" trains in float");
+    }
+    std::string by;
+    for (const int other : others) by += (by.empty() ? "" : ", ") + rule_name(rules, other);
+    plan.warnings.push_back(rule_name(rules, r) + " is wholly overridden by " + by);
+  }
+  return plan;
+}
+
+}  // namespace qhost

@@ -1,0 +1,75 @@
+/// model/plan.h: which (node, role) is quantized by which method: the experiment's rules, resolved.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/repoint.h"
+#include "qhost/error.h"
+#include "qhost/graph.h"
+#include "qhost/quantizer.h"
+
+namespace qhost {
+
+/// One configured rule, as the experiment wrote it.
+struct MethodRule {
+  std::string method;  ///< name of the QuantizerMethod
+  std::shared_ptr<Quantizer> quantizer;
+  std::vector<Role> offers;                            ///< QuantizerMethod::roles
+  std::vector<std::string> layers = {"*"};             ///< selectors; see graph/selector.h
+  std::vector<Role> roles;                             ///< empty: all that the method offers
+  std::optional<std::vector<std::string>> keep_float;  ///< selectors; empty optional: the default
+  std::vector<std::string> default_keep_float;
+};
+
+/// A slot that will be quantized.
+struct PlannedSlot {
+  SlotInfo info;
+  int node = 0;
+  int rule = 0;  ///< index into the rules
+  std::string method;
+  std::shared_ptr<Quantizer> quantizer;
+  Traits traits;
+  /// Weight slots of a folding method: the batch norm that is folded into this node, or -1.
+  int folded_batch_norm = -1;
+  /// Made once by the quantizer, in plan order; exactly one of the two.
+  std::shared_ptr<WeightQuantizer> weight;
+  std::shared_ptr<InputQuantizer> input;
+  /// Input slots whose edge was moved in front of a ReLU; see graph/repoint.h.
+  std::optional<Repointing> repointing;
+};
+
+struct Plan {
+  std::vector<PlannedSlot> slots;     ///< in graph order, weight before inputs of one node
+  std::vector<std::string> warnings;  ///< "rule 1 (bwn) is wholly overridden by rule 2 (xnornet)"
+  int members = 1;
+  bool needs_calibration = false;
+
+  bool is_float() const { return slots.empty(); }
+  const PlannedSlot* find(int node, Role role, int edge = 0) const;
+};
+
+/// What is wrong with a rule: `rule` is its index and `key` the key to point at ("layers", "roles",
+/// "keep_float", "name").
+class RuleError : public Error {
+ public:
+  RuleError(int rule, std::string key, const std::string& message);
+  ~RuleError() override;
+  int rule() const noexcept { return rule_; }
+  const std::string& key() const noexcept { return key_; }
+
+ private:
+  int rule_;
+  std::string key_;
+};
+
+/// Resolves the rules: for each (node, role) the last rule that selects it wins; `keep_float`
+/// narrows its own rule only. Throws RuleError for a selector that is malformed or matches nothing,
+/// a role the method does not offer, a rule that selects no slot, an input that cannot be
+/// re-pointed, and when nothing at all is quantized although there are rules.
+Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules);
+
+}  // namespace qhost

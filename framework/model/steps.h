@@ -1,0 +1,46 @@
+/// model/steps.h: the graph prepared for execution. Private to model/.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "model/model.h"
+
+namespace qhost {
+
+/// One node, ready to run.
+struct Model::Step {
+  const Node* node = nullptr;
+  std::vector<at::Tensor> parameters;      ///< in the order of node->parameters
+  const PlannedSlot* weight = nullptr;     ///< its weight slot
+  std::vector<const PlannedSlot*> inputs;  ///< its input slots, one entry per edge, null without
+  int folded_into = -1;                    ///< a batch norm: the convolution that may absorb it
+  bool overwrites_input = false;           ///< a ReLU or add that may work in place
+  bool behind_repointing_only = false;     ///< read by nobody while every re-pointed slot is active
+};
+
+/// What evaluation computes with for one weight slot and member: made once per set of weights.
+struct FrozenWeight {
+  at::Tensor levels;  ///< in the latent weight's layout
+  at::Tensor scale;   ///< [1, C, 1, 1], [C] or scalar; undefined without
+  at::Tensor bias;    ///< the folded batch norm; undefined without
+};
+
+struct Model::Frozen {
+  /// By node id, then member.
+  std::map<int, std::vector<FrozenWeight>> weights;
+};
+
+/// The values of one pass over the graph.
+struct Model::Run {
+  Mode mode = Mode::train;
+  RunPosition position;
+  int member = 0;
+  at::ScalarType compute = at::kFloat;
+  std::vector<at::Tensor> values;
+};
+
+}  // namespace qhost
