@@ -4,7 +4,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 deps=$root/.deps
-me=tools/$(basename "$0")
+me=$(realpath --relative-to="$root" "$0")
 
 say() { printf '%s\n' "$*" >&2; }
 
