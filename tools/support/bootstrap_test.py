@@ -105,7 +105,7 @@ class ToolsTest(unittest.TestCase):
         tools = self.root / "path"
         tools.mkdir()
         for command in ("bash", "dirname", "basename", "uname", "getconf", "sort", "head", "grep", "sed",
-                        "apt-get", "awk", "printf"):
+                        "apt-get", "awk", "realpath"):
             if found := shutil.which(command):
                 (tools / command).symlink_to(found)
         status, said = self.call("bootstrap", QHOST_SKIP_PACKAGES="", PATH=f"{self.fakes}:{tools}")
