@@ -10,6 +10,7 @@
 #include "qhost/architecture.h"
 #include "qhost/plugin.h"
 #include "qhost/quantizer.h"
+#include "registry/scan.h"
 #include "registry/search.h"
 
 namespace qhost {
@@ -22,17 +23,6 @@ struct ComponentEntry {
   std::string version;  ///< of the plugin
   std::string summary;
   std::filesystem::path file;  ///< empty for what is built in
-};
-
-/// What became of one plugin file.
-struct PluginStatus {
-  std::filesystem::path file;
-  std::string name;  ///< from the stamp; the file's stem where there is none
-  std::string version;
-  bool usable = false;
-  std::vector<std::string> reasons;  ///< why not
-  std::vector<std::string> warnings;
-  std::vector<std::string> provides;  ///< "quantizer:bwn"
 };
 
 /// Looks through the folders once, when first asked, reading stamps only. A component's file is

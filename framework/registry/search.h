@@ -33,7 +33,7 @@ struct SearchDirectory {
 /// directory.
 std::vector<SearchDirectory> search_directories(const SearchOptions& options);
 
-/// The *.so files of one folder, sorted; a folder that cannot be read throws Error, kind plugin.
+/// The *.so files of one folder, sorted; a folder that cannot be read throws PluginRefusal.
 std::vector<std::filesystem::path> plugin_files(const std::filesystem::path& directory);
 
 /// What the rules of ownership say about a file: its owner and that of its folder must be root, the

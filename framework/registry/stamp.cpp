@@ -4,8 +4,8 @@
 #include <map>
 #include <stdexcept>
 
-#include "qhost/error.h"
 #include "registry/elf_section.h"
+#include "registry/refusal.h"
 
 namespace qhost {
 namespace {
@@ -140,8 +140,7 @@ Stamp read_stamp(const std::filesystem::path& file) {
     clause = std::string("its stamp ") + error.what();
     help = "build it again with the qhost_add_plugin() of this qhost";
   }
-  throw Error(ErrorKind::plugin,
-              file.string() + " is not a usable plugin: " + clause + "\nhelp: " + help);
+  throw PluginRefusal(file, clause, help);
 }
 
 std::string StampMismatch::text() const {

@@ -39,9 +39,8 @@ struct Stamp {
 /// follows "its stamp": "has no line \"torch=\"". Keys that are unknown here are passed over.
 Stamp parse_stamp(std::string_view text);
 
-/// The stamp of a plugin file. Throws Error, kind plugin: "FILE is not a usable plugin: it is ..."
-/// for what is no regular file, no shared library of this machine, truncated, without a stamp, or
-/// with a malformed one.
+/// The stamp of a plugin file. Throws PluginRefusal for what is no regular file, no shared library
+/// of this machine, truncated, without a stamp, or with a malformed one.
 Stamp read_stamp(const std::filesystem::path& file);
 
 /// The same values of this host; its name is "qhost".

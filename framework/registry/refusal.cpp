@@ -1,0 +1,16 @@
+#include "registry/refusal.h"
+
+#include <utility>
+
+namespace qhost {
+
+PluginRefusal::PluginRefusal(const std::filesystem::path& file, std::string clause,
+                             std::string help)
+    : Error(ErrorKind::plugin,
+            file.string() + " is not a usable plugin: " + clause + "\nhelp: " + help),
+      clause_(std::move(clause)),
+      help_(std::move(help)) {}
+
+PluginRefusal::~PluginRefusal() = default;
+
+}  // namespace qhost
