@@ -25,6 +25,9 @@ struct Split {
   bool empty() const { return labels.empty(); }
 };
 
+/// The images at `indices`, in that order.
+Split take(const Split& split, const std::vector<std::uint32_t>& indices);
+
 /// A loaded set. `source_index` counts from the first training image (train, and validation when it
 /// was split off the training set) or from the first test image (test, and validation when
 /// validation_is_test_images).

@@ -1,0 +1,197 @@
+#include "data/augment.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "data/row_kernels.h"
+#include "qhost/error.h"
+#include "qhost/random.h"
+
+namespace qhost::data {
+namespace {
+
+std::string size_text(const Shape& image) {
+  return std::to_string(image.height()) + "x" + std::to_string(image.width());
+}
+
+void check_channels(const char* name, const std::vector<float>& values, const Shape& image) {
+  if (static_cast<std::int64_t>(values.size()) != image.channels()) {
+    throw OptionError(
+        name, std::to_string(values.size()) + " values for " + std::to_string(image.channels()) +
+                  " channels\nhelp: give one per channel, or [] for the data set's own");
+  }
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      throw OptionError(name,
+                        "a value is not finite\nhelp: give numbers on the scale of pixel/255");
+    }
+  }
+}
+
+std::vector<float> per_channel(const Options& augment, const char* name,
+                               const std::vector<float>& own) {
+  if (!augment.has(name) || augment.reals(name).empty()) return own;
+  const std::vector<double>& given = augment.reals(name);
+  return std::vector<float>(given.begin(), given.end());
+}
+
+/// Of an index that lies at most size-1 outside: ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...
+std::int64_t mirrored(std::int64_t i, std::int64_t size) {
+  if (i < 0) return -i;
+  return i < size ? i : 2 * (size - 1) - i;
+}
+
+/// Copies the rows that a crop displaced by `dy` shows, each with `padding` pixels at both ends:
+/// [C][H][W + 2 padding]. Fixed is the width when the compiler knows it, else 0.
+template <std::int64_t Fixed>
+void stage(const std::uint8_t* image, const Shape& shape, std::int64_t padding, std::int64_t dy,
+           PaddingMode mode, std::vector<std::uint8_t>& staged) {
+  const std::int64_t height = shape.height(), width = Fixed != 0 ? Fixed : shape.width();
+  const std::int64_t stride = width + 2 * padding;
+  const auto bytes = static_cast<std::size_t>(shape.channels() * height * stride);
+  if (mode == PaddingMode::zero) {
+    staged.assign(bytes, 0);
+  } else {
+    staged.resize(bytes);
+  }
+  for (std::int64_t c = 0; c < shape.channels(); ++c) {
+    for (std::int64_t y = 0; y < height; ++y) {
+      std::int64_t from = y + dy;
+      if (mode == PaddingMode::reflect) {
+        from = mirrored(from, height);
+      } else if (from < 0 || from >= height) {
+        continue;
+      }
+      const std::uint8_t* source = image + (c * height + from) * width;
+      std::uint8_t* row = staged.data() + (c * height + y) * stride + padding;
+      std::memcpy(row, source, static_cast<std::size_t>(width));
+      if (mode == PaddingMode::zero) continue;
+      for (std::int64_t i = 1; i <= padding; ++i) {
+        row[-i] = source[i];
+        row[width - 1 + i] = source[width - 1 - i];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+AugmentOptions evaluation_options(const Options& augment, const Dataset& set) {
+  AugmentOptions options;
+  if (augment.has("normalise") && !augment.boolean("normalise")) {
+    options.mean.assign(static_cast<std::size_t>(set.image.channels()), 0.0F);
+    options.std.assign(static_cast<std::size_t>(set.image.channels()), 1.0F);
+  } else {
+    options.mean = per_channel(augment, "mean", set.mean);
+    options.std = per_channel(augment, "std", set.std);
+  }
+  return options;
+}
+
+AugmentOptions augment_options(const Options& augment, const Dataset& set) {
+  AugmentOptions options = evaluation_options(augment, set);
+  if (augment.has("crop_padding")) options.crop_padding = augment.integer("crop_padding");
+  if (augment.has("flip")) options.flip = augment.boolean("flip");
+  if (augment.has("cutout")) options.cutout = augment.integer("cutout");
+  if (augment.has("padding_mode")) {
+    const std::string& mode = augment.string("padding_mode");
+    if (mode != "zero" && mode != "reflect") {
+      throw OptionError("padding_mode", "\"" + mode +
+                                            "\" is not a padding mode\nhelp: one of "
+                                            "\"zero\", \"reflect\"");
+    }
+    options.padding_mode = mode == "zero" ? PaddingMode::zero : PaddingMode::reflect;
+  }
+  return options;
+}
+
+Augmenter::Augmenter(const Shape& image, AugmentOptions options)
+    : image_(image), options_(std::move(options)) {
+  const std::int64_t smaller = std::min(image_.height(), image_.width());
+  const std::int64_t padding = options_.crop_padding;
+  // More than that and a crop could miss the image, or the mirror image would end.
+  if (padding < 0 || padding >= smaller) {
+    throw OptionError("crop_padding", std::to_string(padding) + " does not fit images of " +
+                                          size_text(image_) + "\nhelp: 0.." +
+                                          std::to_string(smaller - 1) + ", 4 is usual for 32x32");
+  }
+  if (options_.cutout < 0 || options_.cutout > smaller) {
+    throw OptionError("cutout", "a square of side " + std::to_string(options_.cutout) +
+                                    " does not fit images of " + size_text(image_) + "\nhelp: 0.." +
+                                    std::to_string(smaller) + ", 16 is usual for 32x32");
+  }
+  check_channels("mean", options_.mean, image_);
+  check_channels("std", options_.std, image_);
+  for (std::size_t c = 0; c < options_.mean.size(); ++c) {
+    if (!(options_.std[c] > 0.0F)) {
+      throw OptionError("std", std::to_string(options_.std[c]) + " for channel " +
+                                   std::to_string(c) +
+                                   " is not above 0\nhelp: pixels are divided by it");
+    }
+    offset_.push_back(static_cast<float>(255.0 * double{options_.mean[c]}));
+    factor_.push_back(static_cast<float>(1.0 / (255.0 * double{options_.std[c]})));
+  }
+}
+
+AugmentDraw Augmenter::draw(std::uint64_t seed, std::int64_t epoch, std::int64_t index) const {
+  const auto keyed = [&](const char* purpose) {
+    return Random::keyed(seed, "data", purpose, static_cast<std::uint64_t>(epoch),
+                         static_cast<std::uint64_t>(index));
+  };
+  const auto below = [](Random& random, std::int64_t bound) {
+    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(bound)));
+  };
+  // A purpose each: switching one off leaves the draws of the others as they are.
+  AugmentDraw draw;
+  if (options_.crop_padding > 0) {
+    Random random = keyed("crop");
+    draw.dy = below(random, 2 * options_.crop_padding + 1) - options_.crop_padding;
+    draw.dx = below(random, 2 * options_.crop_padding + 1) - options_.crop_padding;
+  }
+  if (options_.flip) draw.flip = keyed("flip").next_u32() >> 31 != 0;
+  if (options_.cutout > 0) {
+    Random random = keyed("cutout");
+    draw.cut_y = below(random, image_.height());
+    draw.cut_x = below(random, image_.width());
+  }
+  return draw;
+}
+
+void Augmenter::write(const std::uint8_t* image, const AugmentDraw& draw, float* out,
+                      Layout layout) const {
+  const std::int64_t channels = image_.channels(), height = image_.height(), width = image_.width();
+  PixelView view{image, height * width, width, channels, height, width, draw.flip};
+  thread_local std::vector<std::uint8_t> staged;  // some kilobytes, kept between images
+  if (draw.dy != 0 || draw.dx != 0) {
+    const std::int64_t padding = options_.crop_padding;
+    (width == 32 ? stage<32> : stage<0>)(image, image_, padding, draw.dy, options_.padding_mode,
+                                         staged);
+    view.row_stride = width + 2 * padding;
+    view.plane_stride = height * view.row_stride;
+    view.origin = staged.data() + padding + draw.dx;
+  }
+  const RowKernels& kernels = row_kernels();
+  (layout == Layout::nchw ? kernels.planar : kernels.interleaved)(view, offset_.data(),
+                                                                  factor_.data(), out);
+  if (options_.cutout == 0) return;
+  const std::int64_t y0 = draw.cut_y - options_.cutout / 2, x0 = draw.cut_x - options_.cutout / 2;
+  const std::int64_t top = std::max<std::int64_t>(y0, 0), left = std::max<std::int64_t>(x0, 0);
+  const std::int64_t bottom = std::min(y0 + options_.cutout, height);
+  const std::int64_t right = std::min(x0 + options_.cutout, width);
+  if (layout == Layout::nhwc) {
+    for (std::int64_t y = top; y < bottom; ++y) {
+      std::fill_n(out + (y * width + left) * channels, (right - left) * channels, 0.0F);
+    }
+  } else {
+    for (std::int64_t row = 0; row < channels * height; ++row) {
+      const std::int64_t y = row % height;
+      if (y >= top && y < bottom) std::fill_n(out + row * width + left, right - left, 0.0F);
+    }
+  }
+}
+
+}  // namespace qhost::data

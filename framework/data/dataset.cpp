@@ -1,0 +1,44 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "data/cifar.h"
+#include "data/common_options.h"
+#include "data/digits.h"
+#include "data/minicifar.h"
+
+namespace qhost::data {
+
+Split take(const Split& split, const std::vector<std::uint32_t>& indices) {
+  Split out;
+  if (indices.empty()) return out;
+  const std::size_t size = split.pixels.size() / split.labels.size();
+  out.pixels.reserve(indices.size() * size);
+  for (const std::size_t i : indices) {
+    const auto first = split.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
+    out.pixels.insert(out.pixels.end(), first, first + static_cast<std::ptrdiff_t>(size));
+    out.labels.push_back(split.labels.at(i));
+    out.source_index.push_back(split.source_index.at(i));
+  }
+  return out;
+}
+
+const std::vector<DatasetInfo>& datasets() {
+  static const std::vector<DatasetInfo> all = {cifar10(), cifar100(), digits(), minicifar()};
+  return all;
+}
+
+const DatasetInfo* find_dataset(std::string_view name) {
+  const auto& all = datasets();
+  const auto found = std::find_if(all.begin(), all.end(),
+                                  [&](const DatasetInfo& info) { return info.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+DataContext context(const DatasetInfo& info, const Options& options) {
+  const auto total = static_cast<std::int64_t>(info.class_names(options).size());
+  return {info.image, static_cast<std::int64_t>(chosen_classes(options, total).size())};
+}
+
+}  // namespace qhost::data

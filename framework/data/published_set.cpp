@@ -1,0 +1,105 @@
+#include "data/published_set.h"
+
+#include <cstdlib>
+#include <system_error>
+
+#include "qhost/error.h"
+
+namespace qhost::data {
+namespace fs = std::filesystem;
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+/// Where the user's own data belongs by the XDG base directory rules; empty without a home.
+fs::path user_data_folder() {
+  if (const std::string xdg = variable("XDG_DATA_HOME"); !xdg.empty()) {
+    return fs::path(xdg) / "qhost" / "data";
+  }
+  const std::string home = variable("HOME");
+  return home.empty() ? fs::path() : fs::path(home) / ".local" / "share" / "qhost" / "data";
+}
+
+std::vector<fs::path> bases(const std::string& root) {
+  if (!root.empty()) return {root};
+  std::vector<fs::path> out;
+  if (const std::string given = variable("QHOST_DATA"); !given.empty()) out.emplace_back(given);
+  out.emplace_back("data");
+  if (const fs::path own = user_data_folder(); !own.empty()) out.push_back(own);
+  return out;
+}
+
+bool holds(const fs::path& folder, const PublishedSet& set) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) return false;
+  if (folder.filename() == set.folder) return true;
+  for (const PublishedFile& file : set.files) {
+    // Another set's folder may hold a file of an equally plain name ("train.bin"): the size
+    // decides.
+    const auto size = fs::file_size(folder / file.name, ignored);
+    if (!ignored && size == static_cast<std::uintmax_t>(file.bytes)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<fs::path> search_path(const PublishedSet& set, const std::string& root) {
+  std::vector<fs::path> out;
+  for (const fs::path& base : bases(root)) {
+    out.push_back(base / set.folder);
+    out.push_back(base);
+  }
+  return out;
+}
+
+std::optional<fs::path> find_folder(const PublishedSet& set, const std::string& root) {
+  for (const fs::path& folder : search_path(set, root)) {
+    if (holds(folder, set)) return folder;
+  }
+  return std::nullopt;
+}
+
+std::string how_to_get(const PublishedSet& set, const std::string& root) {
+  const fs::path own = root.empty() ? user_data_folder() : fs::path(root);
+  const std::string target = own.empty() ? "data" : own.string();
+  return "download " + set.url + " (MD5 " + set.md5 + ") and unpack it: mkdir -p '" + target +
+         "' && tar -xzf " + set.archive + " -C '" + target + "'";
+}
+
+fs::path require_folder(const std::string& name, const PublishedSet& set, const std::string& root) {
+  if (const auto folder = find_folder(set, root)) return *folder;
+  std::string message = name + ": the data set is not on this machine; its folder " + set.folder +
+                        " was looked for in";
+  for (const fs::path& base : bases(root)) {
+    std::error_code error;
+    const bool there = fs::is_directory(base, error);
+    message += "\n  " + base.string() +
+               (there   ? ""
+                : error ? " (" + error.message() + ")"
+                        : " (no folder)");
+  }
+  throw Error(ErrorKind::data, message + "\nhelp: " + how_to_get(set, root) +
+                                   "\nhelp: or name its place with data.root=FOLDER or QHOST_DATA");
+}
+
+std::string file_problem(const fs::path& folder, const PublishedFile& file) {
+  const fs::path path = folder / file.name;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) return file.name + " is missing";
+  if (error) return file.name + " cannot be read: " + error.message();
+  // A pipe would block the reader, a folder has no size.
+  if (!fs::is_regular_file(status)) return file.name + " is not a regular file";
+  const auto size = fs::file_size(path, error);
+  if (error) return file.name + " cannot be read: " + error.message();
+  if (size != static_cast<std::uintmax_t>(file.bytes)) {
+    return file.name + " has " + std::to_string(size) + " bytes, not " + std::to_string(file.bytes);
+  }
+  return "";
+}
+
+}  // namespace qhost::data

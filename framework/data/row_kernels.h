@@ -1,0 +1,29 @@
+/// data/row_kernels.h: bytes to normalised floats, the inner loops of data/augment.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace qhost::data {
+
+/// An image, or the cropped part of one, as [C][H][W] bytes with strides.
+struct PixelView {
+  const std::uint8_t* origin = nullptr;
+  std::ptrdiff_t plane_stride = 0, row_stride = 0;
+  std::int64_t channels = 0, height = 0, width = 0;
+  bool flip = false;  ///< read each row from its right end
+};
+
+/// Each writes C*H*W floats (pixel - offset[c]) * factor[c]; both roundings are IEEE's, so all
+/// versions write the same bits.
+struct RowKernels {
+  const char* name;
+  void (*planar)(const PixelView&, const float* offset, const float* factor, float* out);
+  void (*interleaved)(const PixelView&, const float* offset, const float* factor, float* out);
+};
+
+const RowKernels& portable_row_kernels();
+/// The fastest version that this processor runs.
+const RowKernels& row_kernels();
+
+}  // namespace qhost::data
