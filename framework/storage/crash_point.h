@@ -20,8 +20,9 @@ namespace qhost::storage {
 ///   P.state          state.json is complete, manifest.json missing
 ///   P.before-rename  the temporary folder is complete and synced
 ///   P.after-rename   the folder has its name
-///   best.after-link  the link `best` points at the new folder, the old one still exists
-///   checkpoint.before-removal, checkpoint.removal   before an old checkpoint goes, and half-way
+///   best-link.before-rename, best-link.after-rename   around the change of the link `best`
+///   best.after-link  the link points at the new folder, the old one still exists
+///   checkpoint.before-removal, checkpoint.removal   before an old folder goes, and half-way
 /// metrics.jsonl (json_lines.h): metrics.half (half of a line is written), metrics.after-line,
 ///   metrics.before-cut, metrics.after-cut
 /// A run directory (run_directory.h): run.temporary, run.after-rename, latest.before-rename,

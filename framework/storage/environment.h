@@ -18,12 +18,16 @@ struct EnvironmentInput {
 };
 
 /// {qhost, libtorch, started, command_line, working_directory, host, os, kernel, libc, compiler,
-/// cpu: {model, cores, usable_cores, flags}, memory_bytes, git}. The caller adds what it knows
-/// (threads, plugin hashes). What cannot be found out is null.
+/// cpu: {model, cores, usable_cores, quota, flags}, memory_bytes, git}. `quota` is the container's
+/// limit in cores. The caller adds what it knows (threads, plugin hashes). What cannot be found out
+/// is null.
 nlohmann::json environment_facts(const EnvironmentInput& input);
 
-/// {commit, branch, dirty, root}, or null without git, outside a work tree, before the first
-/// commit, or when git does not answer within 5 s.
+/// {root, commit, branch, dirty}, or null without git, outside a work tree, before the first
+/// commit, or when git does not answer within 5 s. `branch` is null when detached; `dirty` looks at
+/// tracked files only.
 nlohmann::json git_state(const std::filesystem::path& folder);
+
+std::string host_name();
 
 }  // namespace qhost::storage

@@ -58,6 +58,9 @@ class RunDirectory {
   bool locked() const { return lock_.held(); }
   void unlock() { lock_.release(); }
 
+  /// What create() could not do but did not need: the link `latest` on a file system without links.
+  const std::string& warning() const { return warning_; }
+
   const std::filesystem::path& path() const { return path_; }
   std::string id() const { return path_.filename().string(); }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -70,6 +73,7 @@ class RunDirectory {
  private:
   RunDirectory() = default;
   std::filesystem::path path_;
+  std::string warning_;
   Lock lock_;
 };
 

@@ -36,29 +36,9 @@ std::size_t dtype_size(std::string_view dtype);
 struct Limits {
   std::uint64_t file_bytes = std::uint64_t{16} << 30;
   std::uint64_t header_bytes = std::uint64_t{16} << 20;
-  std::size_t depth = 16;
   std::size_t rank = 8;
   std::size_t tensors = 1u << 20;
   std::size_t name_bytes = 4096;
-};
-
-/// Bytes in memory at an address that is a multiple of 64.
-class AlignedBytes {
- public:
-  AlignedBytes() = default;
-  /// Throws std::bad_alloc.
-  explicit AlignedBytes(std::size_t size);
-  std::byte* data() { return data_.get(); }
-  const std::byte* data() const { return data_.get(); }
-  std::size_t size() const { return size_; }
-  std::span<const std::byte> span() const { return {data_.get(), size_}; }
-
- private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-  std::unique_ptr<std::byte[], Free> data_;
-  std::size_t size_ = 0;
 };
 
 /// A whole file, held in memory. Views stay valid as long as the File lives (moves included). In a
@@ -71,8 +51,7 @@ class File {
   /// byte, what was found and what is allowed.
   static File read(const std::filesystem::path& path, const Limits& limits = {});
   /// The same on bytes in memory; `name` stands for the file in messages.
-  static File parse(AlignedBytes bytes, std::string name, const Limits& limits = {});
-  static File parse(std::string_view bytes, std::string name, const Limits& limits = {});
+  static File parse(std::string_view bytes, const std::string& name, const Limits& limits = {});
 
   /// Null when there is no tensor of that name.
   const TensorView* find(std::string_view name) const;
@@ -83,8 +62,15 @@ class File {
   const std::string& name() const { return name_; }
 
  private:
+  struct Free {
+    void operator()(std::byte* data) const;
+  };
+  /// Checks the header and leaves room for the data; the caller fills it.
+  static File prepare(std::string_view header, std::uint64_t file_bytes, const std::string& name,
+                      const Limits& limits);
   std::string name_;
-  AlignedBytes bytes_;
+  std::unique_ptr<std::byte[], Free> data_;  ///< at a multiple of 64
+  std::size_t data_bytes_ = 0;
   Tensors tensors_;
   Metadata metadata_;
 };

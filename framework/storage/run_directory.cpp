@@ -1,0 +1,218 @@
+#include "storage/run_directory.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "qhost/error.h"
+#include "storage/atomic_file.h"
+#include "storage/checkpoint.h"
+#include "storage/crash_point.h"
+#include "storage/folder.h"
+#include "storage/io_error.h"
+#include "storage/utc_time.h"
+
+namespace qhost::storage {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kLongestName = 100;
+constexpr std::uint64_t kUnitsPerSecond = 1u << 24;
+
+bool all_of(const std::string& text, const char* extra) {
+  return std::all_of(text.begin(), text.end(), [extra](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view(extra).find(c) != std::string_view::npos;
+  });
+}
+
+void check_name(const std::string& name) {
+  if (!name.empty() && name.size() <= kLongestName && name[0] != '.' && name[0] != '-' &&
+      all_of(name, "._-")) {
+    return;
+  }
+  throw Error(ErrorKind::configuration,
+              "\"" + name.substr(0, kLongestName) +
+                  "\" cannot be the name of a run\nhelp: use 1 to " + std::to_string(kLongestName) +
+                  " letters, digits, '.', '_' and '-', not beginning with '.' or '-'");
+}
+
+/// "20261123T145207Z-0a1b2c"
+bool is_run_id(const std::string& id) {
+  static constexpr std::string_view pattern = "ddddddddTddddddZ-xxxxxx";
+  if (id.size() != pattern.size()) return false;
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    const bool digit = id[i] >= '0' && id[i] <= '9';
+    const bool hex = digit || (id[i] >= 'a' && id[i] <= 'f');
+    if (pattern[i] == 'd' ? !digit : pattern[i] == 'x' ? !hex : id[i] != pattern[i]) return false;
+  }
+  return true;
+}
+
+/// `units` is the time since 1970 in 2^-24 s.
+std::string run_id(std::uint64_t units) {
+  const std::chrono::system_clock::time_point second{std::chrono::seconds(units / kUnitsPerSecond)};
+  char fraction[16];
+  std::snprintf(fraction, sizeof fraction, "-%06x", static_cast<unsigned>(units % kUnitsPerSecond));
+  return utc_stamp(second) + fraction;
+}
+
+std::uint64_t units_of(std::chrono::system_clock::time_point time) {
+  const auto nanoseconds = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+  constexpr std::uint64_t billion = 1'000'000'000;
+  return nanoseconds / billion * kUnitsPerSecond +
+         nanoseconds % billion * kUnitsPerSecond / billion;
+}
+
+/// Removes what creators that were killed left here. A living one is younger than ten minutes.
+void sweep_creations(const fs::path& folder) {
+  const auto now = fs::file_time_type::clock::now();
+  for (const std::string& name : folder_names(folder)) {
+    if (!name.starts_with(kTemporaryPrefix)) continue;
+    std::error_code error;
+    const fs::path path = folder / name;
+    if (fs::is_symlink(fs::symlink_status(path, error))) {
+      fs::remove(path, error);  // at worst a creator beside us misses its `latest`, and warns
+      continue;
+    }
+    const auto written = fs::last_write_time(path, error);
+    if (error || now - written < std::chrono::minutes(10) || Lock::owner(path)) continue;
+    fs::remove_all(path, error);
+  }
+}
+
+}  // namespace
+
+RunDirectory RunDirectory::create(const fs::path& root, const std::string& name,
+                                  std::chrono::system_clock::time_point now) {
+  check_name(name);
+  const fs::path runs = root / name;
+  std::error_code error;
+  fs::create_directories(runs, error);
+  if (error) fail_io("create", runs, error.value());
+  sweep_creations(runs);
+
+  RunDirectory run;
+  const fs::path temporary = runs / temporary_name();
+  make_folder(temporary);
+  try {
+    crash_point("run.temporary");
+    make_folder(temporary / "checkpoints");
+    make_folder(temporary / "model");
+    run.lock_ = Lock::acquire(temporary);
+    for (std::uint64_t units = units_of(now);; ++units) {
+      run.path_ = runs / run_id(units);
+      if (rename_to_new(temporary, run.path_)) break;
+    }
+  } catch (...) {
+    fs::remove_all(temporary, error);
+    throw;
+  }
+  crash_point("run.after-rename");
+  sync_folder(run.path_);
+  sync_folder(runs);
+  try {
+    point_link(runs / "latest", run.id(), "latest");
+  } catch (const Error& failure) {
+    run.warning_ = failure.what();
+  }
+  return run;
+}
+
+RunDirectory RunDirectory::open(const fs::path& path) {
+  std::error_code error;
+  RunDirectory run;
+  run.path_ = fs::canonical(path, error);
+  if (error) {
+    throw Error(ErrorKind::configuration, "there is no run at " + path.string() + ": " +
+                                              error.message() +
+                                              "\nhelp: `qhost runs` lists the runs there are");
+  }
+  // One of them is enough: a run may have been copied without the rest.
+  for (const char* part : {"run.lock", "resolved.toml", "checkpoints"}) {
+    if (fs::exists(run.path_ / part, error)) return run;
+  }
+  throw Error(ErrorKind::configuration,
+              path.string() +
+                  " is not a run directory: it has no run.lock, resolved.toml or checkpoints/"
+                  "\nhelp: name a folder runs/<name>/<time> or runs/<name>/latest; `qhost runs` "
+                  "lists them");
+}
+
+void RunDirectory::lock() {
+  if (locked()) return;
+  lock_ = Lock::acquire(path_);
+  sweep_temporaries(path_);
+  sweep_temporaries(model());
+  sweep_checkpoints(checkpoints());
+}
+
+const char* to_string(RunState state) {
+  switch (state) {
+    case RunState::running:
+      return "running";
+    case RunState::finished:
+      return "finished";
+    case RunState::interrupted:
+      return "interrupted";
+  }
+  return "?";
+}
+
+fs::path runs_root(const std::string& runs_dir) {
+  return runs_dir.empty() ? fs::path("runs") : fs::path(runs_dir);
+}
+
+RunInfo run_info(const fs::path& path) {
+  RunInfo info;
+  info.path = path;
+  info.id = path.filename().string();
+  info.name = path.parent_path().filename().string();
+  std::error_code error;
+  if (fs::is_regular_file(path / "result.json", error)) {
+    try {
+      const auto result = nlohmann::json::parse(read_file(path / "result.json"));
+      result.at("status").get_to(info.status);
+    } catch (const std::exception&) {
+      info.status.clear();  // a damaged result is none: the run can be continued
+    }
+  }
+  info.owner = Lock::owner(path);
+  if (info.owner) {
+    info.state = RunState::running;
+  } else if (!info.status.empty() && info.status != "interrupted") {
+    info.state = RunState::finished;
+  }
+  return info;
+}
+
+std::vector<RunInfo> list_runs(const fs::path& root, const std::string& name) {
+  check_name(name);
+  std::vector<RunInfo> runs;
+  for (const std::string& id : folder_names(root / name)) {
+    std::error_code error;
+    if (is_run_id(id) && fs::is_directory(root / name / id, error)) {
+      runs.push_back(run_info(root / name / id));
+    }
+  }
+  std::reverse(runs.begin(), runs.end());  // names sort by time
+  return runs;
+}
+
+std::vector<RunInfo> list_runs(const fs::path& root) {
+  std::vector<RunInfo> runs;
+  for (const std::string& name : folder_names(root)) {
+    if (name[0] == '.' || name[0] == '-' || name.size() > kLongestName || !all_of(name, "._-")) {
+      continue;
+    }
+    for (RunInfo& info : list_runs(root, name)) runs.push_back(std::move(info));
+  }
+  return runs;
+}
+
+}  // namespace qhost::storage
