@@ -1,0 +1,114 @@
+#include "training/assemble.h"
+
+#include "model/device.h"
+#include "qhost/error.h"
+
+namespace qhost::training {
+namespace {
+
+/// Runs `work`; an OptionError of the component in `table` is shown at the option's line.
+template <class Work>
+auto located(const config::Experiment& experiment, const std::string& table, Work work) {
+  try {
+    return work();
+  } catch (const OptionError& error) {
+    throw config::to_error({experiment.diagnostic_for(table, error)});
+  }
+}
+
+const data::DatasetInfo& dataset_info(const config::Experiment& experiment) {
+  const data::DatasetInfo* info = data::find_dataset(experiment.data.name);
+  if (info == nullptr) {
+    throw Error(ErrorKind::internal, "no data set `" + experiment.data.name + "`");
+  }
+  return *info;
+}
+
+}  // namespace
+
+Graph build_graph(const config::Experiment& experiment, Registry& registry) {
+  const data::DatasetInfo& info = dataset_info(experiment);
+  const data::DataContext about =
+      located(experiment, "data", [&] { return data::context(info, experiment.data.options); });
+  const Architecture& architecture = registry.architecture(experiment.model.name);
+  return located(experiment, "model", [&] {
+    GraphBuilder builder;
+    const Value input = builder.input(about.image);
+    const Value output = architecture.build(
+        builder, input, {.input = about.image, .classes = about.classes}, experiment.model.options);
+    return builder.finish(output, about.classes);
+  });
+}
+
+Plan build_plan(const config::Experiment& experiment, Registry& registry, const Graph& graph) {
+  std::vector<MethodRule> rules;
+  for (std::size_t i = 0; i < experiment.quantizers.size(); ++i) {
+    const config::QuantizerRule& given = experiment.quantizers[i];
+    MethodRule rule;
+    rule.method = given.method.name;
+    rule.layers = given.layers;
+    rule.keep_float = given.keep_float;
+    for (const std::string& role : given.roles) {
+      rule.roles.push_back(role == "weight" ? Role::weight : Role::input);
+    }
+    if (rule.method == "none") {
+      rule.offers = {Role::weight, Role::input};
+    } else {
+      const QuantizerMethod& method = registry.quantizer(rule.method);
+      rule.offers = method.roles;
+      rule.default_keep_float = method.keep_float;
+      rule.quantizer = located(experiment, "quantizer." + std::to_string(i), [&] {
+        return std::shared_ptr<Quantizer>(method.create(given.method.options));
+      });
+    }
+    rules.push_back(std::move(rule));
+  }
+  try {
+    return make_plan(graph, rules);
+  } catch (const RuleError& error) {
+    const std::string message = error.what();
+    const std::size_t help = message.find("\nhelp: ");
+    std::vector<std::string> helps;
+    if (help != std::string::npos) helps.push_back(message.substr(help + 7));
+    throw config::to_error(
+        {experiment.diagnostic_at("quantizer." + std::to_string(error.rule()) + "." + error.key(),
+                                  message.substr(0, help), helps, "config.rule")});
+  }
+}
+
+std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registry& registry) {
+  const Options& train = experiment.train;
+  ModelOptions options;
+  options.precision = train.string("precision") == "bf16" ? Precision::bf16 : Precision::fp32;
+  options.channels_last = train.boolean("channels_last");
+  options.device = choose_device(train.string("device"));
+  Graph graph = build_graph(experiment, registry);
+  Plan plan = build_plan(experiment, registry, graph);
+  return std::make_unique<Model>(std::move(graph), std::move(plan), options);
+}
+
+std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const Plan& plan) {
+  std::map<std::string, report::LayerPlan> plans;
+  for (const PlannedSlot& slot : plan.slots) {
+    report::LayerPlan& layer = plans[slot.info.node];
+    if (slot.weight) {
+      layer.weight = slot.weight->encoding(slot.info);
+      layer.weight_method = slot.method;
+    } else {
+      layer.input = slot.input->encoding(slot.info);
+      layer.input_method = slot.method;
+      if (slot.repointing) {
+        if (!layer.note.empty()) layer.note += "; ";
+        layer.note += to_string(graph, *slot.repointing);
+      }
+    }
+  }
+  return plans;
+}
+
+data::Dataset load_data(const config::Experiment& experiment) {
+  return located(experiment, "data",
+                 [&] { return dataset_info(experiment).load(experiment.data.options); });
+}
+
+}  // namespace qhost::training

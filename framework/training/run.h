@@ -1,0 +1,43 @@
+/// training/run.h: one experiment from its configuration to result.json: which run directory, new
+/// or resumed, training, the final evaluation, the result.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "config/experiment.h"
+#include "registry/registry.h"
+#include "training/progress.h"
+
+namespace qhost::training {
+
+struct RunRequest {
+  std::string runs_dir;  ///< "" = ./runs
+  /// "": a new run. "auto": the newest run of this name with an equal configuration, else a new
+  /// one. Otherwise a run directory.
+  std::string resume;
+  /// Exactly this directory: made if it does not exist, else as resume.
+  std::string run_dir;
+  std::vector<std::string> command_line;
+};
+
+struct RunResult {
+  /// {status, run_dir, test_accuracy, test_loss, epochs, quantized_layers, weight_bytes, verified,
+  /// ...}: as in result.json.
+  nlohmann::json json;
+  int exit_code = 0;
+  bool was_finished = false;  ///< there was nothing to do: a finished run of this configuration
+};
+
+/// Throws Error: configuration for a run of another configuration (with the differing keys) or one
+/// that another process works on, data, diverged, storage. On divergence and interruption the
+/// run directory's result.json says so.
+RunResult run_experiment(const config::Experiment& experiment, const RunRequest& request,
+                         Registry& registry, Progress& progress);
+
+/// The configuration that a run directory was made with.
+config::Experiment experiment_of_run(const std::filesystem::path& run, Registry& registry);
+
+}  // namespace qhost::training

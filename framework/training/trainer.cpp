@@ -1,0 +1,382 @@
+#include "training/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "qhost/error.h"
+#include "storage/crash_point.h"
+#include "training/evaluate.h"
+#include "training/interrupt.h"
+#include "training/tensor_bytes.h"
+
+namespace qhost::training {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// How often a GPU is asked for the loss; the CPU has it at hand.
+constexpr std::int64_t gpu_loss_interval = 50;
+
+std::vector<TrainableParameter> trainable(const Model& model, const Options& optimizer) {
+  const double decay = optimizer.real("weight_decay");
+  const bool on_all = optimizer.string("weight_decay_on") == "all";
+  std::vector<TrainableParameter> parameters;
+  for (const NamedTensor& entry : model.state()) {
+    if (!entry.trainable) continue;
+    parameters.push_back(
+        {.name = entry.name,
+         .tensor = entry.tensor,
+         .learning_rate_multiplier = entry.learning_rate_multiplier,
+         .weight_decay = entry.weight_decay.value_or(on_all || entry.decayed ? decay : 0.0)});
+  }
+  return parameters;
+}
+
+std::uint64_t seed_of(const Options& train) {
+  return static_cast<std::uint64_t>(train.integer("seed"));
+}
+
+}  // namespace
+
+Progress::~Progress() = default;
+
+nlohmann::json LoopState::to_json() const {
+  return {{"step", step},
+          {"epoch_loss", epoch_loss},
+          {"epoch_correct", epoch_correct},
+          {"epoch_images", epoch_images},
+          {"best_accuracy", best_accuracy},
+          {"best_loss", best_loss},
+          {"best_epoch", best_epoch},
+          {"metrics_offset", metrics_offset}};
+}
+
+LoopState LoopState::from_json(const nlohmann::json& json) {
+  LoopState state;
+  json.at("step").get_to(state.step);
+  json.at("epoch_loss").get_to(state.epoch_loss);
+  json.at("epoch_correct").get_to(state.epoch_correct);
+  json.at("epoch_images").get_to(state.epoch_images);
+  json.at("best_accuracy").get_to(state.best_accuracy);
+  json.at("best_loss").get_to(state.best_loss);
+  json.at("best_epoch").get_to(state.best_epoch);
+  json.at("metrics_offset").get_to(state.metrics_offset);
+  return state;
+}
+
+Trainer::Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
+                 const storage::RunDirectory& run, Progress& progress)
+    : experiment_(experiment),
+      model_(model),
+      data_(data),
+      run_(run),
+      progress_(progress),
+      train_(experiment.train),
+      batches_(data.train, data.image, data::augment_options(experiment.augment, data),
+               seed_of(train_), train_.integer("batch_size"), /*shuffle=*/true,
+               train_.boolean("drop_last")),
+      evaluation_(data::evaluation_options(experiment.augment, data)),
+      buffer_(data.image, batches_.batch_size(), model.options()),
+      optimizer_(make_optimizer(experiment.optimizer.name, experiment.optimizer.options,
+                                trainable(model, experiment.optimizer.options))),
+      schedule_(make_schedule(experiment.schedule.name, experiment.schedule.options,
+                              experiment.optimizer.options.real("learning_rate"),
+                              train_.integer("epochs"))),
+      loss_(make_loss(train_.string("loss"), train_.real("label_smoothing"))) {
+  total_steps_ = train_.integer("epochs") * batches_.steps_per_epoch();
+  const std::int64_t limit = train_.integer("max_steps");
+  if (limit > 0) total_steps_ = std::min(total_steps_, limit);
+}
+
+Trainer::~Trainer() = default;
+
+RunPosition Trainer::position() const {
+  return {.epoch = state_.step / batches_.steps_per_epoch(),
+          .epochs = train_.integer("epochs"),
+          .step = state_.step,
+          .steps = total_steps_,
+          .seed = seed_of(train_)};
+}
+
+std::int64_t Trainer::epochs_done() const {
+  return state_.step / batches_.steps_per_epoch();
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Trainer::latent_weights() const {
+  std::vector<std::pair<std::string, at::Tensor>> layers;
+  for (const PlannedSlot& slot : model_.plan().slots) {
+    if (!slot.weight) continue;
+    for (const NamedTensor& entry : model_.state()) {
+      if (entry.name == slot.info.node + ".weight")
+        layers.emplace_back(slot.info.node, entry.tensor);
+    }
+  }
+  return layers;
+}
+
+void Trainer::start() {
+  state_ = {};
+  model_.initialise(position());
+  calibrate();
+  sign_flips_.update(latent_weights());
+  metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
+}
+
+void Trainer::calibrate() {
+  if (!model_.plan().needs_calibration) return;
+  const std::int64_t wanted = experiment_.calibration.integer("batches");
+  const data::Batcher images(
+      data_.train, data_.image, evaluation_, seed_of(train_),
+      std::min(experiment_.calibration.integer("batch_size"), data_.train.count()),
+      /*shuffle=*/true, /*drop_last=*/false);
+  BatchBuffer buffer(data_.image, images.batch_size(), model_.options());
+  const std::int64_t batches = std::min(wanted, images.steps_per_epoch());
+  if (batches < wanted) {
+    progress_.note("calibration: the training set has only " + std::to_string(batches) + " of " +
+                   std::to_string(wanted) + " batches");
+  }
+  RunPosition at = position();
+  for (std::int64_t step = 0; step < batches; ++step) {
+    at.step = step;
+    model_.calibrate(buffer.fill(images, 0, step).images, at);
+  }
+}
+
+bool Trainer::restore() {
+  std::vector<std::string> complaints;
+  const auto found = storage::load_newest(run_.checkpoints(), complaints);
+  for (const std::string& complaint : complaints) progress_.note(complaint);
+  if (!found) return false;
+  model_.load(read_tensors(found->tensors, "model/"));
+  optimizer_->restore(read_tensors(found->tensors, "optimizer/"), found->state.at("optimizer"));
+  sign_flips_.restore(read_tensors(found->tensors, "signs/"));
+  state_ = LoopState::from_json(found->state.at("loop"));
+  storage::cut_json_lines(run_.metrics(), state_.metrics_offset);
+  metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
+  return true;
+}
+
+nlohmann::json Trainer::checkpoint_state() const {
+  return {{"loop", state_.to_json()},
+          {"optimizer", optimizer_->counters()},
+          {"configuration", experiment_.result_keys()}};
+}
+
+Outcome Trainer::run() {
+  const InterruptGuard interrupts;
+  run_started_ = epoch_started_ = now();
+  images_this_session_ = 0;
+  if (total_steps_ == 0 && state_.step == 0) checkpoint();
+  while (state_.step < total_steps_) {
+    if (InterruptGuard::signal() != 0) {
+      checkpoint();
+      return Outcome::interrupted;
+    }
+    train_step();
+    const std::int64_t every = train_.integer("checkpoint_every_steps");
+    if (state_.step % batches_.steps_per_epoch() == 0 || state_.step == total_steps_) {
+      end_of_epoch();
+    } else if (every > 0 && state_.step % every == 0) {
+      checkpoint();
+    }
+  }
+  return Outcome::finished;
+}
+
+void Trainer::train_step() {
+  const RunPosition at = position();
+  const std::int64_t per_epoch = batches_.steps_per_epoch();
+  const Batch batch = buffer_.fill(batches_, at.epoch, at.step % per_epoch);
+
+  optimizer_->zero_gradients();
+  const at::Tensor logits = model_.train(batch.images, at);
+  const at::Tensor loss = loss_(logits, batch.labels);
+  loss.backward();
+  const bool look =
+      model_.options().device == at::kCPU || at.step % gpu_loss_interval == gpu_loss_interval - 1;
+  if (look) fail_if_diverged(loss.item<double>(), batch);
+
+  const double clip = train_.real("gradient_clip");
+  if (clip > 0) clip_gradient_norm(optimizer_->parameters(), clip);
+  optimizer_->step(schedule_.learning_rate(at.step, per_epoch));
+  model_.after_step(at);
+
+  const std::int64_t count = batch.labels.size(0);
+  {
+    const at::NoGradGuard no_grad;
+    state_.epoch_loss += loss.item<double>() * static_cast<double>(count);
+    state_.epoch_correct += logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>();
+  }
+  state_.epoch_images += count;
+  images_this_session_ += count;
+  ++state_.step;
+  report_step();
+  storage::crash_point("loop.step");
+}
+
+void Trainer::fail_if_diverged(double loss, const Batch& batch) {
+  if (std::isfinite(loss)) return;
+  const RunPosition at = position();
+  const std::string layer = model_.first_non_finite(batch.images, at);
+  try {
+    require_finite_loss(loss, at.epoch, at.step, optimizer_->parameters());
+  } catch (const Error& error) {
+    if (layer.empty()) throw;
+    throw Error(error.kind(), std::string(error.what()) +
+                                  "\n  the first layer whose output is not finite: " + layer);
+  }
+}
+
+void Trainer::report_step() {
+  StepReport report;
+  const std::int64_t per_epoch = batches_.steps_per_epoch();
+  report.epoch = (state_.step - 1) / per_epoch;
+  report.epochs = train_.integer("epochs");
+  report.step = state_.step;
+  report.steps = total_steps_;
+  report.steps_per_epoch = per_epoch;
+  const auto images = static_cast<double>(std::max<std::int64_t>(state_.epoch_images, 1));
+  report.loss = state_.epoch_loss / images;
+  report.accuracy = static_cast<double>(state_.epoch_correct) / images;
+  report.learning_rate = schedule_.learning_rate(state_.step - 1, per_epoch);
+  const double seconds = now() - run_started_;
+  report.images_per_second = static_cast<double>(images_this_session_) / std::max(seconds, 1e-9);
+  report.seconds_left = static_cast<double>(total_steps_ - state_.step) *
+                        static_cast<double>(batches_.batch_size()) /
+                        std::max(report.images_per_second, 1e-9);
+  progress_.step(report);
+}
+
+bool Trainer::is_due(std::int64_t every) const {
+  return state_.step == total_steps_ || epochs_done() % every == 0;
+}
+
+void Trainer::end_of_epoch() {
+  RunPosition at = position();
+  at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
+  const auto images = static_cast<double>(state_.epoch_images);
+  EpochReport report;
+  report.epoch = at.epoch;
+  report.epochs = at.epochs;
+  report.train_loss = state_.epoch_loss / images;
+  report.train_accuracy = static_cast<double>(state_.epoch_correct) / images;
+
+  nlohmann::json line = {
+      {"phase", "train"},
+      {"epoch", at.epoch + 1},
+      {"step", at.step},
+      {"loss", report.train_loss},
+      {"accuracy", report.train_accuracy},
+      {"samples", state_.epoch_images},
+      {"learning_rate", schedule_.learning_rate(at.step - 1, batches_.steps_per_epoch())},
+      {"seconds", now() - epoch_started_}};
+  const SignFlips::Shares flips = sign_flips_.update(latent_weights());
+  for (const auto& [layer, share] : flips) line["sign_flips"][layer] = share;
+  write_metrics(std::move(line));
+
+  if (is_due(train_.integer("evaluate_every"))) {
+    // The test set is looked at here only where there is no validation set, and chooses nothing.
+    const bool validating = !data_.validation.empty();
+    report.evaluated_on = validating ? "validation" : "test";
+    report.evaluation =
+        evaluate(model_, validating ? data_.validation : data_.test, data_.image, data_.classes,
+                 evaluation_, train_.integer("evaluation_batch_size"), loss_, at);
+    nlohmann::json figures = training::to_json(*report.evaluation);
+    figures["phase"] = report.evaluated_on;
+    figures["epoch"] = at.epoch + 1;
+    figures["step"] = at.step;
+    write_metrics(std::move(figures));
+    const MetricsResult& result = *report.evaluation;
+    report.is_best = validating && std::isfinite(result.loss) &&
+                     (result.top1 > state_.best_accuracy ||
+                      (result.top1 == state_.best_accuracy && result.loss < state_.best_loss));
+    storage::crash_point("loop.evaluated");
+  }
+  state_.epoch_loss = 0;
+  state_.epoch_correct = state_.epoch_images = 0;
+  if (report.is_best) save_best(*report.evaluation);
+  if (is_due(train_.integer("checkpoint_every"))) checkpoint();
+  report.seconds = now() - epoch_started_;
+  epoch_started_ = now();
+  progress_.epoch(report);
+}
+
+void Trainer::write_metrics(nlohmann::json line) {
+  try {
+    metrics_->append(line);
+  } catch (const Error& error) {
+    progress_.note(std::string("a line of metrics.jsonl was not written: ") + error.what());
+  }
+}
+
+void Trainer::save_best(const MetricsResult& validation) {
+  state_.best_accuracy = validation.top1;
+  state_.best_loss = validation.loss;
+  state_.best_epoch = (state_.step - 1) / batches_.steps_per_epoch();
+  TensorBytes tensors;
+  for (const NamedTensor& entry : model_.state()) {
+    tensors.add("model/" + entry.name, entry.tensor);
+  }
+  try {
+    storage::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state());
+  } catch (const Error& error) {
+    progress_.note(std::string("the best weights were not saved; the run goes on: ") +
+                   error.what());
+  }
+  storage::crash_point("loop.best");
+}
+
+void Trainer::checkpoint() {
+  try {
+    metrics_->sync();
+    state_.metrics_offset = metrics_->offset();
+    TensorBytes tensors;
+    for (const NamedTensor& entry : model_.state()) {
+      tensors.add("model/" + entry.name, entry.tensor);
+    }
+    for (const Optimizer::StateTensor& entry : optimizer_->state()) {
+      tensors.add("optimizer/" + entry.name, entry.tensor);
+    }
+    for (const auto& [layer, signs] : sign_flips_.state()) tensors.add("signs/" + layer, signs);
+    storage::CheckpointOptions options;
+    options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
+    storage::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
+                              options);
+    storage_failure_.reset();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::storage) throw;
+    storage_failure_ = error.what();
+    progress_.note("the checkpoint of step " + std::to_string(state_.step) +
+                   " was not written; the one before is kept and the run goes on:\n  " +
+                   error.what());
+  }
+}
+
+std::string Trainer::selected_by() const {
+  return state_.best_epoch >= 0 ? "validation accuracy" : "last epoch";
+}
+
+MetricsResult Trainer::test() {
+  RunPosition at = position();
+  if (state_.step > 0) at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
+  if (state_.best_epoch >= 0) {
+    if (const auto best = storage::load_best(run_.checkpoints())) {
+      model_.load(read_tensors(best->tensors, "model/"));
+      at.epoch = state_.best_epoch;
+    }
+  }
+  const MetricsResult result =
+      evaluate(model_, data_.test, data_.image, data_.classes, evaluation_,
+               train_.integer("evaluation_batch_size"), loss_, at, /*record_code_use=*/true);
+  for (const CodeUse& use : model_.code_use()) {
+    if (use.most_frequent_share <= 0.99) continue;
+    progress_.note("warning: " + use.slot + ": " +
+                   std::to_string(use.most_frequent_share * 100).substr(0, 5) +
+                   " % of the codes are equal, so this layer hardly carries information");
+  }
+  return result;
+}
+
+}  // namespace qhost::training

@@ -1,0 +1,122 @@
+/// training/trainer.h: the training loop.
+///
+/// What happens when, which tests hold fast (Trainer::run):
+///
+///     start: initialise, calibrate                       or: restore the newest checkpoint
+///     for each step
+///         a signal came?                 -> checkpoint, interrupted
+///         batch, forward, loss, backward
+///         loss finite?                   -> else diverged; nothing is overwritten
+///         optimizer step, after_step
+///         at an epoch's end
+///             training figures -> metrics.jsonl
+///             evaluate         -> metrics.jsonl        every `evaluate_every` epochs and at the
+///             end best             -> checkpoints/best     on the validation set only checkpoint
+///             every `checkpoint_every` epochs and at the end
+///
+/// A checkpoint is only ever written between two steps, after all that belongs to the step before.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/experiment.h"
+#include "data/batcher.h"
+#include "data/dataset.h"
+#include "model/model.h"
+#include "storage/checkpoint.h"
+#include "storage/json_lines.h"
+#include "storage/run_directory.h"
+#include "training/batch.h"
+#include "training/loss.h"
+#include "training/metrics.h"
+#include "training/optimizer.h"
+#include "training/progress.h"
+#include "training/schedule.h"
+
+namespace qhost::training {
+
+/// Everything of the loop that a checkpoint keeps beside tensors. What is not here or in a tensor
+/// is a function of the configuration and `step`.
+struct LoopState {
+  std::int64_t step = 0;  ///< optimizer steps done
+  double epoch_loss = 0;  ///< sum over the images of the epoch under way
+  std::int64_t epoch_correct = 0, epoch_images = 0;
+  double best_accuracy = -1;     ///< on the validation set; -1: none yet
+  double best_loss = 0;          ///< decides between equal accuracies
+  std::int64_t best_epoch = -1;  ///< from 0
+  std::uint64_t metrics_offset = 0;
+
+  nlohmann::json to_json() const;
+  static LoopState from_json(const nlohmann::json& json);
+  bool operator==(const LoopState&) const = default;
+};
+
+enum class Outcome { finished, interrupted };
+
+class Trainer {
+ public:
+  /// All references must outlive the trainer; `run` is locked.
+  Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
+          const storage::RunDirectory& run, Progress& progress);
+  ~Trainer();
+
+  /// Draws the parameters, calibrates where a method wants it. For a new run.
+  void start();
+  /// Continues from the newest sound checkpoint and cuts metrics.jsonl back to it; false when there
+  /// is none yet. Damaged ones are named through Progress::note.
+  bool restore();
+  /// To the end or to a signal. Throws Error (diverged) naming the first bad layer.
+  Outcome run();
+
+  /// After run(): figures on the test set, with the weights that were selected: the best on the
+  /// validation set where there is one (they are loaded), else the last. Also what was selected by.
+  MetricsResult test();
+  std::string selected_by() const;
+
+  const LoopState& state() const { return state_; }
+  std::int64_t steps_per_epoch() const { return batches_.steps_per_epoch(); }
+  std::int64_t total_steps() const { return total_steps_; }
+  std::int64_t epochs_done() const;
+  RunPosition position() const;
+  /// Set when the last checkpoint could not be written.
+  const std::optional<std::string>& storage_failure() const { return storage_failure_; }
+
+ private:
+  void train_step();
+  void end_of_epoch();
+  void calibrate();
+  void checkpoint();
+  void save_best(const MetricsResult& validation);
+  bool is_due(std::int64_t every) const;
+  void write_metrics(nlohmann::json line);
+  void fail_if_diverged(double loss, const Batch& batch);
+  std::vector<std::pair<std::string, at::Tensor>> latent_weights() const;
+  nlohmann::json checkpoint_state() const;
+  void report_step();
+
+  const config::Experiment& experiment_;
+  Model& model_;
+  const data::Dataset& data_;
+  const storage::RunDirectory& run_;
+  Progress& progress_;
+  const Options& train_;
+  data::Batcher batches_;
+  data::AugmentOptions evaluation_;  ///< normalisation only
+  BatchBuffer buffer_;
+  std::unique_ptr<Optimizer> optimizer_;
+  Schedule schedule_;
+  LossFunction loss_;
+  SignFlips sign_flips_;
+  std::unique_ptr<storage::JsonLinesWriter> metrics_;
+  std::int64_t total_steps_ = 0;
+  LoopState state_;
+  std::optional<std::string> storage_failure_;
+  // Clock figures: shown, never part of what is computed or hashed.
+  double run_started_ = 0, epoch_started_ = 0;
+  std::int64_t images_this_session_ = 0;
+};
+
+}  // namespace qhost::training
