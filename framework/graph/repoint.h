@@ -36,7 +36,7 @@ struct Repointing {
 /// never negative output of a relu6 or sigmoid.
 std::optional<Repointing> repoint(const Graph& graph, const Node& node, int edge = 0);
 
-/// For the summary: "reads stage1.block0.bn1 before relu1, through max_pool pool1".
+/// For the summary: "reads bn1 instead of relu1, through pool1; drop1 on the codes".
 std::string to_string(const Graph& graph, const Repointing& repointing);
 
 }  // namespace qhost

@@ -20,5 +20,7 @@ std::string operation_name(const Node& node);
 
 /// "3x3"; height first.
 std::string to_string(const Size2& size);
+/// The shortest decimal text that reads back as the same double: "0.1", "1e-05".
+std::string number_text(double value);
 
 }  // namespace qhost

@@ -1,0 +1,117 @@
+#include "resnet.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "blocks.h"
+#include "qhost/error.h"
+
+namespace qhost::resnet {
+namespace {
+
+constexpr std::int64_t deepest = 1202;  // the deepest network of 1512.03385
+
+// What a family fixes; stage i has base_width << i channels.
+struct Family {
+  std::string name;
+  std::vector<std::int64_t> blocks;  ///< of each stage
+  std::int64_t base_width = 16;
+  Initialisation conv_init = Initialisation::kaiming_normal_fan_in;
+  Initialisation linear_init = Initialisation::kaiming_normal_fan_in;
+  bool final_norm = true;  ///< of a pre-activated network: batch norm and ReLU before the pooling
+};
+
+Family cifar(std::int64_t depth) {
+  if (depth % 6 != 2) {
+    const std::int64_t below = std::max<std::int64_t>(8, (depth - 2) / 6 * 6 + 2);
+    throw OptionError("depth", "depth " + std::to_string(depth) + " is not 6n+2; nearest: " +
+                                   std::to_string(below) + " and " + std::to_string(below + 6));
+  }
+  const std::int64_t n = (depth - 2) / 6;
+  return {.name = "cifar", .blocks = {n, n, n}};
+}
+
+Family imagenet(std::int64_t depth) {
+  if (depth != 18 && depth != 34) {
+    throw OptionError("depth", "depth " + std::to_string(depth) +
+                                   " does not exist in the family imagenet; it has 18 and 34");
+  }
+  return {.name = "imagenet",
+          .blocks = depth == 18 ? std::vector<std::int64_t>{2, 2, 2, 2}
+                                : std::vector<std::int64_t>{3, 4, 6, 3},
+          .base_width = 64,
+          .conv_init = Initialisation::kaiming_normal_fan_out,
+          .linear_init = Initialisation::framework_default,
+          .final_norm = false};
+}
+
+// Each stage but the first halves the image: the last one must have a pixel left of its own.
+void require_image(const Shape& input, const Family& family) {
+  const std::int64_t smallest = std::int64_t{1} << (family.blocks.size() - 1);
+  if (input.is_image() && input.height() >= smallest && input.width() >= smallest) return;
+  const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
+  throw Error(ErrorKind::configuration,
+              "resnet, family " + family.name + ", needs images of at least " + size +
+                  " pixels; the data set gives " + to_string(input) +
+                  "\nhelp: use a data set of larger images" +
+                  (family.name == "imagenet" ? ", or family = \"cifar\"" : ""));
+}
+
+Shortcut shortcut_of(const std::string& option, const Family& family) {
+  if (option == "auto") return family.name == "cifar" ? Shortcut::a : Shortcut::b;
+  return option == "A" ? Shortcut::a : Shortcut::b;
+}
+
+Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
+            const Options& options) {
+  const std::int64_t depth = options.integer("depth");
+  const Family family = options.string("family") == "cifar" ? cifar(depth) : imagenet(depth);
+  require_image(context.input, family);
+  const BlockKind kind = {.units = {2},
+                          .preactivation = options.boolean("preactivation"),
+                          .shortcut = shortcut_of(options.string("shortcut"), family),
+                          .init = family.conv_init};
+
+  Value x = conv3x3(g, "conv1", input, family.base_width, 1, family.conv_init);
+  if (!kind.preactivation) x = g.relu("relu1", g.batch_norm("bn1", x));
+  for (std::size_t i = 0; i < family.blocks.size(); ++i) {
+    auto stage = g.scope("stage" + std::to_string(i + 1));
+    for (std::int64_t j = 0; j < family.blocks[i]; ++j) {
+      auto scope = g.scope("block" + std::to_string(j));
+      x = block(g, x, kind, family.base_width << i, i > 0 && j == 0 ? 2 : 1);
+    }
+  }
+  if (kind.preactivation && family.final_norm) x = g.relu("relu", g.batch_norm("bn", x));
+  x = g.global_average_pool("pool", x);
+  return g.linear("fc", x, {.out_features = context.classes, .init = family.linear_init});
+}
+
+}  // namespace
+
+Architecture architecture() {
+  return {
+      .name = "resnet",
+      .summary = "residual networks for small images",
+      .paper =
+          "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, arXiv 1512.03385; "
+          "Identity Mappings in Deep Residual Networks, arXiv 1603.05027",
+      .options =
+          {Option::string("family", "cifar",
+                          "cifar: 3 stages of 16, 32, 64 channels; imagenet: 4 stages of 64 to 512")
+               .one_of({"cifar", "imagenet"}),
+           Option::integer("depth", 20, "weighted layers: 6n+2 for cifar, 18 or 34 for imagenet")
+               .at_least(8)
+               .at_most(deepest),
+           Option::string(
+               "shortcut", "auto",
+               "where the shape changes: A zero padding, B 1x1 convolution; auto is A for "
+               "cifar, B for imagenet")
+               .one_of({"auto", "A", "B"})
+               .from_paper("arXiv 1512.03385, section 3.3"),
+           Option::boolean("preactivation", false, "batch norm and ReLU before each convolution")
+               .from_paper("arXiv 1603.05027, figure 4e")},
+      .build = build};
+}
+
+}  // namespace qhost::resnet

@@ -1,0 +1,82 @@
+#include "wideresnet.h"
+
+#include <algorithm>
+#include <string>
+
+#include "qhost/error.h"
+
+namespace qhost::wideresnet {
+namespace {
+
+constexpr int stages = 3;
+constexpr std::int64_t stem_width = 16;
+
+std::int64_t blocks_per_stage(std::int64_t depth) {
+  if (depth % 6 == 4) return (depth - 4) / 6;
+  const std::int64_t below = std::max<std::int64_t>(10, (depth - 4) / 6 * 6 + 4);
+  throw OptionError("depth", "depth " + std::to_string(depth) + " is not 6n+4; nearest: " +
+                                 std::to_string(below) + " and " + std::to_string(below + 6));
+}
+
+// Two stages halve the image: the last one must have a pixel left of its own.
+void require_image(const Shape& input) {
+  constexpr std::int64_t smallest = std::int64_t{1} << (stages - 1);
+  if (input.is_image() && input.height() >= smallest && input.width() >= smallest) return;
+  const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
+  throw Error(ErrorKind::configuration, "wideresnet needs images of at least " + size +
+                                            " pixels; the data set gives " + to_string(input) +
+                                            "\nhelp: use a data set of larger images");
+}
+
+Value block(GraphBuilder& g, Value x, std::int64_t width, std::int64_t stride, double dropout) {
+  Value y = g.relu("relu1", g.batch_norm("bn1", x));
+  const Value shortcut =
+      x.shape().channels() == width && stride == 1
+          ? x
+          : g.conv2d("shortcut", y, {.out_channels = width, .kernel = 1, .stride = stride});
+  y = g.conv2d("conv1", y, {.out_channels = width, .kernel = 3, .stride = stride, .padding = 1});
+  y = g.relu("relu2", g.batch_norm("bn2", y));
+  if (dropout > 0) y = g.dropout("dropout", y, {.probability = dropout});
+  y = g.conv2d("conv2", y, {.out_channels = width, .kernel = 3, .padding = 1});
+  return g.add("add", y, shortcut);
+}
+
+Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
+            const Options& options) {
+  const std::int64_t n = blocks_per_stage(options.integer("depth"));
+  const std::int64_t width = stem_width * options.integer("widen_factor");
+  require_image(context.input);
+
+  Value x = g.conv2d("conv1", input, {.out_channels = stem_width, .kernel = 3, .padding = 1});
+  for (int i = 0; i < stages; ++i) {
+    auto stage = g.scope("stage" + std::to_string(i + 1));
+    for (std::int64_t j = 0; j < n; ++j) {
+      auto scope = g.scope("block" + std::to_string(j));
+      x = block(g, x, width << i, i > 0 && j == 0 ? 2 : 1, options.real("dropout"));
+    }
+  }
+  x = g.global_average_pool("pool", g.relu("relu", g.batch_norm("bn", x)));
+  return g.linear("fc", x, {.out_features = context.classes});
+}
+
+}  // namespace
+
+Architecture architecture() {
+  return {
+      .name = "wideresnet",
+      .summary = "wide residual networks WRN-d-k",
+      .paper = "Zagoruyko, Komodakis: Wide Residual Networks, arXiv 1605.07146",
+      .options = {Option::integer("depth", 16, "weighted layers, 6n+4").at_least(10).at_most(1000),
+                  Option::integer("widen_factor", 4, "k: the stages have 16k, 32k, 64k channels")
+                      .at_least(1)
+                      .at_most(64)
+                      .from_paper("arXiv 1605.07146, table 1"),
+                  Option::real("dropout", 0,
+                               "probability of zeroing between a block's convolutions")
+                      .at_least(0)
+                      .below(1)
+                      .from_paper("arXiv 1605.07146, section 2.4")},
+      .build = build};
+}
+
+}  // namespace qhost::wideresnet
