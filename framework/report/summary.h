@@ -33,8 +33,9 @@ struct SummaryLayer {
   std::optional<Encoding> input;      ///< conv2d, linear, and what a rule quantizes; else empty
   std::string weight_method, input_method, note;
   std::int64_t weight_bytes = 0;  ///< stored_bytes of the weight's encoding; conv2d, linear only
-  std::int64_t bytes = 0;         ///< weight_bytes + 4 for every other parameter and buffer value
-  std::int64_t float_bytes = 0;   ///< 4 for every parameter and buffer value
+  std::int64_t float_weight_bytes = 0;  ///< the same weight as float32
+  std::int64_t bytes = 0;        ///< weight_bytes + 4 for every other parameter and buffer value
+  std::int64_t float_bytes = 0;  ///< 4 for every parameter and buffer value
 };
 
 struct Summary {
@@ -46,8 +47,7 @@ struct Summary {
   std::int64_t bytes = 0, float_bytes = 0;
   std::int64_t activation_bytes = 0, peak_activation_bytes = 0;
   int quantized_weights = 0, quantized_inputs = 0;  ///< nodes with a non-float32 encoding
-
-  /// Weighted mean of bits_per_weight over all conv2d and linear weights; 0 without any.
+  /// Mean of Encoding::bits_per_weight() over all conv2d and linear weights; 0 without any.
   double bits_per_weight = 0;
 };
 

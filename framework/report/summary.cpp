@@ -1,0 +1,119 @@
+#include "report/summary.h"
+
+#include "graph/count.h"
+#include "graph/text.h"
+#include "qhost/error.h"
+
+namespace qhost::report {
+namespace {
+
+constexpr std::int64_t float_size = 4;
+
+bool has_weight(const Node& node) {
+  return node.op == Op::conv2d || node.op == Op::linear;
+}
+
+void require_valid(const Encoding& encoding, const Node& node, const char* role,
+                   const std::string& method) {
+  const std::string fault = why_invalid(encoding);
+  if (fault.empty()) return;
+  throw Error(ErrorKind::configuration, "the quantizer `" + method + "` gives " + node.name +
+                                            " an inconsistent " + role + " encoding: " + fault +
+                                            "\nhelp: correct what its encoding() returns");
+}
+
+void require_plans_fit(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
+  for (const auto& [name, plan] : by_node) {
+    const Node* node = graph.find(name);
+    if (node == nullptr) {
+      throw Error(ErrorKind::internal, "a summary plans the node `" + name +
+                                           "`, which the network does not have"
+                                           "\nhelp: this is a defect of qhost; please report it");
+    }
+    if (plan.weight && !has_weight(*node)) {
+      throw Error(ErrorKind::internal, "a summary plans a weight of `" + name + "`, a " +
+                                           to_string(node->op) +
+                                           " without one"
+                                           "\nhelp: this is a defect of qhost; please report it");
+    }
+    if (plan.weight) require_valid(*plan.weight, *node, "weight", plan.weight_method);
+    if (plan.input) require_valid(*plan.input, *node, "input", plan.input_method);
+  }
+}
+
+SummaryLayer layer_of(const Graph& graph, const Node& node, const LayerPlan& plan) {
+  const Count counts = count(graph, node);
+  SummaryLayer layer;
+  layer.name = node.name;
+  layer.op = to_string(node.op);
+  layer.detail = describe(node);
+  layer.output = node.shape;
+  layer.parameters = counts.parameters;
+  layer.buffers = counts.buffers;
+  layer.macs = counts.macs;
+  layer.activation_bytes = counts.activation_bytes;
+  layer.weight_method = plan.weight_method;
+  layer.input_method = plan.input_method;
+  layer.note = plan.note;
+  layer.input = plan.input;
+  layer.float_bytes = float_size * (counts.parameters + counts.buffers);
+  layer.bytes = layer.float_bytes;
+  if (has_weight(node)) {
+    const std::vector<std::int64_t>& shape = node.parameters.at(0).shape;
+    layer.weight = plan.weight.value_or(Encoding::float32());
+    layer.input = plan.input.value_or(Encoding::float32());
+    layer.weight_bytes = stored_bytes(*layer.weight, shape);
+    layer.float_weight_bytes = float_size * Shape{shape}.elements();
+    layer.bytes += layer.weight_bytes - layer.float_weight_bytes;
+  }
+  return layer;
+}
+
+bool is_quantized(const std::optional<Encoding>& encoding) {
+  return encoding && *encoding != Encoding::float32();
+}
+
+void add(Summary& summary, const SummaryLayer& layer) {
+  summary.parameters += layer.parameters;
+  summary.buffers += layer.buffers;
+  summary.macs += layer.macs;
+  summary.bytes += layer.bytes;
+  summary.float_bytes += layer.float_bytes;
+  summary.weight_bytes += layer.weight_bytes;
+  summary.float_weight_bytes += layer.float_weight_bytes;
+  summary.quantized_weights += is_quantized(layer.weight) ? 1 : 0;
+  summary.quantized_inputs += is_quantized(layer.input) ? 1 : 0;
+}
+
+double mean_bits(const std::vector<SummaryLayer>& layers) {
+  double values = 0, bits = 0;
+  for (const SummaryLayer& layer : layers) {
+    if (!layer.weight) continue;
+    const double n = static_cast<double>(layer.float_weight_bytes / float_size);
+    values += n;
+    bits += n * layer.weight->bits_per_weight();
+  }
+  return values > 0 ? bits / values : 0;
+}
+
+}  // namespace
+
+Summary summarise(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
+  require_plans_fit(graph, by_node);
+  Summary summary;
+  summary.input = graph.input().shape;
+  for (const Node& node : graph.nodes()) {
+    if (node.op == Op::input) continue;
+    const auto plan = by_node.find(node.name);
+    summary.layers.push_back(
+        layer_of(graph, node, plan == by_node.end() ? LayerPlan{} : plan->second));
+    add(summary, summary.layers.back());
+  }
+  summary.bits_per_weight = mean_bits(summary.layers);
+  const GraphCount counts = count(graph);
+  summary.activation_bytes = counts.total.activation_bytes;
+  summary.peak_activation_bytes = counts.peak_activation_bytes;
+  return summary;
+}
+
+}  // namespace qhost::report
