@@ -1,0 +1,321 @@
+#include "config/check.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "common/near_match.h"
+#include "config/codes.h"
+#include "config/text.h"
+
+namespace qhost::config {
+namespace {
+
+const char* expected_text(OptionType type) {
+  switch (type) {
+    case OptionType::boolean:
+      return "a boolean (true or false)";
+    case OptionType::integer:
+      return "an integer";
+    case OptionType::real:
+      return "a number";
+    case OptionType::string:
+      return "a string";
+    case OptionType::integer_list:
+      return "a list of integers";
+    case OptionType::real_list:
+      return "a list of numbers";
+    case OptionType::string_list:
+      return "a list of strings";
+  }
+  return "a value";
+}
+
+OptionType element_type(OptionType list) {
+  switch (list) {
+    case OptionType::integer_list:
+      return OptionType::integer;
+    case OptionType::real_list:
+      return OptionType::real;
+    case OptionType::string_list:
+      return OptionType::string;
+    default:
+      return list;
+  }
+}
+
+bool is_list(OptionType type) {
+  return element_type(type) != type;
+}
+
+/// A value that stands alone, of the wanted type; an integer counts as a number.
+std::optional<OptionValue> scalar(const Value& value, OptionType wanted) {
+  if (const auto* v = std::get_if<bool>(&value.data)) {
+    if (wanted == OptionType::boolean) return *v;
+  } else if (const auto* integer = std::get_if<std::int64_t>(&value.data)) {
+    if (wanted == OptionType::integer) return *integer;
+    if (wanted == OptionType::real) return static_cast<double>(*integer);
+  } else if (const auto* number = std::get_if<double>(&value.data)) {
+    if (wanted == OptionType::real) return *number;
+  } else if (const auto* string = value.string()) {
+    if (wanted == OptionType::string) return *string;
+  }
+  return std::nullopt;
+}
+
+void append(OptionValue& list, const OptionValue& element) {
+  if (auto* integers = std::get_if<std::vector<std::int64_t>>(&list)) {
+    integers->push_back(std::get<std::int64_t>(element));
+  } else if (auto* reals = std::get_if<std::vector<double>>(&list)) {
+    reals->push_back(std::get<double>(element));
+  } else {
+    std::get<std::vector<std::string>>(list).push_back(std::get<std::string>(element));
+  }
+}
+
+OptionValue empty_list(OptionType type) {
+  if (type == OptionType::integer_list) return std::vector<std::int64_t>();
+  if (type == OptionType::real_list) return std::vector<double>();
+  return std::vector<std::string>();
+}
+
+std::string shortened(const std::string& text) {
+  constexpr std::size_t limit = 60;
+  if (count_code_points(text) <= limit) return text;
+  return text.substr(0, code_point_offset(text, limit)) + "...";
+}
+
+std::string meaning(const Option& option) {
+  std::string text = quote(option.name()) + ": " + option.help();
+  if (!option.paper().empty()) text += " (" + option.paper() + ')';
+  return text;
+}
+
+class TableChecker {
+ public:
+  TableChecker(const TableCheck& check, const KeyDirectory& directory, Diagnostics& diagnostics)
+      : check_(check), directory_(directory), diagnostics_(diagnostics) {}
+
+  Options run() {
+    if (check_.given != nullptr) {
+      for (const Entry& entry : check_.given->entries) check_entry(entry);
+    }
+    for (const auto* options : check_.declared) {
+      for (const Option& option : *options) fill(option);
+    }
+    return std::move(options_);
+  }
+
+ private:
+  std::string path_of(const std::string& key) const {
+    return check_.path.empty() ? key : check_.path + '.' + key;
+  }
+
+  const Option* find(const std::string& key) const {
+    for (const auto* options : check_.declared) {
+      for (const Option& option : *options) {
+        if (option.name() == key) return &option;
+      }
+    }
+    return nullptr;
+  }
+
+  void check_entry(const Entry& entry) {
+    const auto& others = check_.other_keys;
+    if (std::find(others.begin(), others.end(), entry.key) != others.end()) return;
+    const Option* option = find(entry.key);
+    if (option == nullptr) {
+      std::vector<std::string> valid = others;
+      for (const auto* options : check_.declared) {
+        for (const Option& known : *options) valid.push_back(known.name());
+      }
+      diagnostics_.add(unknown_key(entry, check_.title, check_.component, valid, directory_));
+      return;
+    }
+    if (const auto value = convert(entry.value, *option)) {
+      options_.set(option->name(), *value);
+    } else if (check_.failed != nullptr) {
+      check_.failed->insert(path_of(entry.key));
+    }
+  }
+
+  std::optional<OptionValue> convert(const Value& value, const Option& option) {
+    if (!is_list(option.type())) {
+      const auto converted = scalar(value, option.type());
+      if (!converted) {
+        report_type(value, option);
+        return std::nullopt;
+      }
+      if (!in_range(*converted, value, value, option)) return std::nullopt;
+      return converted;
+    }
+    if (value.array() == nullptr) {
+      report_type(value, option);
+      return std::nullopt;
+    }
+    OptionValue list = empty_list(option.type());
+    bool good = true;
+    for (const Value& element : *value.array()) {
+      const auto converted = scalar(element, element_type(option.type()));
+      if (!converted) {
+        Diagnostic diagnostic =
+            wrong_type(path_of(option.name()), expected_text(option.type()), element);
+        diagnostic.message += " in it";
+        finish_type(std::move(diagnostic), value, option);
+        good = false;
+        continue;
+      }
+      OptionValue one = empty_list(option.type());
+      append(one, *converted);
+      if (in_range(one, element, value, option)) {
+        append(list, *converted);
+      } else {
+        good = false;
+      }
+    }
+    return good ? std::optional<OptionValue>(std::move(list)) : std::nullopt;
+  }
+
+  void report_type(const Value& value, const Option& option) {
+    finish_type(wrong_type(path_of(option.name()), expected_text(option.type()), value), value,
+                option);
+  }
+
+  void finish_type(Diagnostic diagnostic, const Value& value, const Option& option) {
+    if (const auto& standard = option.default_value()) {
+      const std::string shown = qhost::to_string(*standard);
+      if (shown != "\"\"" && shown != "[]") {
+        diagnostic.helps.push_back("for example " + option.name() + " = " + shown);
+      }
+    }
+    if (value.string() != nullptr && option.type() != OptionType::string_list &&
+        !is_list(option.type())) {
+      diagnostic.helps.push_back("numbers and booleans are written without quotes");
+    } else if (value.array() == nullptr && is_list(option.type())) {
+      diagnostic.helps.push_back("a list is written in brackets: " + option.name() + " = [" +
+                                 shortened(value_text(value)) + ']');
+    }
+    diagnostic.notes.push_back(meaning(option));
+    add_overridden(diagnostic, value);
+    diagnostics_.add(std::move(diagnostic));
+  }
+
+  /// `value` is what is wrong, `whole` the key's value.
+  bool in_range(const OptionValue& converted, const Value& value, const Value& whole,
+                const Option& option) {
+    const std::string why = option.why_invalid(converted);
+    if (why.empty()) return true;
+    Diagnostic diagnostic;
+    diagnostic.primary.span = value.span;
+    diagnostic.message = quote(path_of(option.name())) + ": " + why;
+    if (option.choices().empty()) {
+      diagnostic.code = code::out_of_range;
+      const std::string range = option.range_text();
+      diagnostic.helps.push_back(range.empty() ? "write a finite number" : "choose " + range);
+    } else {
+      diagnostic.code = code::unknown_choice;
+      const auto near = near_matches(*value.string(), option.choices());
+      diagnostic.helps.push_back(near.empty() ? "choose one of " + quote_list(option.choices())
+                                              : "did you mean " + quote(near.front()) + '?');
+    }
+    diagnostic.notes.push_back(meaning(option));
+    add_overridden(diagnostic, whole);
+    diagnostics_.add(std::move(diagnostic));
+    return false;
+  }
+
+  /// What was not given, or not well: a wrong value must not hide the errors of other keys.
+  void fill(const Option& option) {
+    if (options_.has(option.name())) return;
+    if (option.default_value()) {
+      OptionValue value = *option.default_value();
+      if (is_list(option.type()) && value.index() != static_cast<std::size_t>(option.type())) {
+        value = empty_list(option.type());
+      }
+      options_.set(option.name(), std::move(value));
+      return;
+    }
+    if (!check_.complete) return;
+    if (check_.given != nullptr && check_.given->find(option.name()) != nullptr) return;
+    Diagnostic diagnostic;
+    diagnostic.code = code::missing_key;
+    diagnostic.message = check_.title;
+    if (!check_.component.empty()) diagnostic.message += " (" + check_.component + ')';
+    diagnostic.message += " needs " + quote(option.name()) + ": " + option.help();
+    diagnostic.primary.span = check_.where;
+    diagnostic.helps.push_back("add " + option.name() + " = ... (" +
+                               qhost::to_string(option.type()) + ')');
+    diagnostics_.add(std::move(diagnostic));
+  }
+
+  const TableCheck& check_;
+  const KeyDirectory& directory_;
+  Diagnostics& diagnostics_;
+  Options options_;
+};
+
+}  // namespace
+
+void KeyDirectory::add(std::string title, const std::vector<Option>& options) {
+  for (const Option& option : options) keys_.emplace_back(option.name(), title);
+}
+
+void KeyDirectory::add(std::string title, std::string key) {
+  keys_.emplace_back(std::move(key), std::move(title));
+}
+
+std::vector<std::string> KeyDirectory::homes(std::string_view key,
+                                             const std::string& except) const {
+  std::vector<std::string> titles;
+  for (const auto& [known, title] : keys_) {
+    const bool repeated = std::find(titles.begin(), titles.end(), title) != titles.end();
+    if (known == key && title != except && !repeated) titles.push_back(title);
+  }
+  return titles;
+}
+
+Options check_table(const TableCheck& check, const KeyDirectory& directory,
+                    Diagnostics& diagnostics) {
+  return TableChecker(check, directory, diagnostics).run();
+}
+
+Diagnostic unknown_key(const Entry& entry, const std::string& title, const std::string& component,
+                       const std::vector<std::string>& valid, const KeyDirectory& directory) {
+  Diagnostic diagnostic;
+  diagnostic.code = code::unknown_key;
+  diagnostic.message = "unknown key " + quote(entry.key);
+  diagnostic.message += title.empty() ? " outside of all tables" : " in " + title;
+  if (!component.empty()) diagnostic.message += " (" + component + ')';
+  diagnostic.primary.span = entry.key_span;
+  const auto near = near_matches(entry.key, valid);
+  const auto homes = directory.homes(entry.key, title);
+  for (const auto& home : homes) {
+    diagnostic.helps.push_back(quote(entry.key) + " belongs to " + home);
+  }
+  if (homes.empty() && !near.empty()) {
+    std::string names;
+    for (const auto& name : near) names += (names.empty() ? "" : " or ") + quote(name);
+    diagnostic.helps.push_back("did you mean " + names + '?');
+  }
+  if (diagnostic.helps.empty())
+    diagnostic.helps.push_back("take the key out or choose a valid one");
+  std::string keys;
+  for (const auto& key : valid) keys += (keys.empty() ? "" : ", ") + key;
+  diagnostic.notes.push_back("valid keys: " + keys);
+  return diagnostic;
+}
+
+Diagnostic wrong_type(const std::string& path, const std::string& expected, const Value& value) {
+  Diagnostic diagnostic;
+  diagnostic.code = code::wrong_type;
+  diagnostic.message = quote(path) + ": expected " + expected + ", found " + kind_name(value) +
+                       ' ' + shortened(value_text(value));
+  diagnostic.primary.span = value.span;
+  return diagnostic;
+}
+
+void add_overridden(Diagnostic& diagnostic, const Value& value) {
+  for (const Span& span : value.overridden)
+    diagnostic.secondary.push_back({span, "overrides this"});
+}
+
+}  // namespace qhost::config

@@ -1,0 +1,85 @@
+#include "config/experiment.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "config/codes.h"
+
+namespace qhost::config {
+namespace {
+
+/// A single [quantizer] is rule 0: "quantizer.bits" means "quantizer.0.bits".
+std::string normalised(const std::string& key) {
+  const std::string prefix = "quantizer.";
+  if (key.starts_with(prefix) && key.size() > prefix.size() &&
+      std::isdigit(static_cast<unsigned char>(key[prefix.size()])) == 0) {
+    return prefix + "0." + key.substr(prefix.size());
+  }
+  return key;
+}
+
+}  // namespace
+
+std::string Origin::to_string() const {
+  return kind == Kind::default_value ? "default" : value.to_string();
+}
+
+const Span& QuantizerRule::span_of(const std::string& key) const {
+  const auto found = spans.find(key);
+  return found == spans.end() ? where : found->second;
+}
+
+Origin Experiment::origin(const std::string& key) const {
+  const auto found = origins_.find(normalised(key));
+  return found == origins_.end() ? Origin() : found->second;
+}
+
+Diagnostic Experiment::diagnostic_at(const std::string& key, const std::string& message,
+                                     std::vector<std::string> helps,
+                                     const std::string& code) const {
+  Diagnostic diagnostic;
+  diagnostic.code = code;
+  diagnostic.message = message;
+  diagnostic.helps = std::move(helps);
+  diagnostic.primary.span.file = file.string();
+  // The key, else the tables around it, from the inside.
+  for (std::string path = normalised(key); !path.empty();) {
+    const auto found = origins_.find(path);
+    if (found != origins_.end()) {
+      const bool own = path == normalised(key);
+      diagnostic.primary.span = found->second.value;
+      if (own) {
+        for (const Span& span : found->second.overridden) {
+          diagnostic.secondary.push_back({span, "overrides this"});
+        }
+      }
+      break;
+    }
+    const std::size_t dot = path.rfind('.');
+    path = dot == std::string::npos ? "" : path.substr(0, dot);
+  }
+  return diagnostic;
+}
+
+Diagnostic Experiment::diagnostic_for(const std::string& table, const OptionError& error) const {
+  const std::string key = table + '.' + error.option();
+  const std::string text = error.what();
+  std::string message;
+  std::vector<std::string> helps;
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    std::string line = text.substr(start, end - start);
+    line.erase(0, std::min(line.find_first_not_of(' '), line.size()));
+    if (line.starts_with("help: ")) {
+      helps.push_back(line.substr(6));
+    } else if (!helps.empty()) {
+      helps.back() += '\n' + line;
+    } else if (!line.empty()) {
+      message += (message.empty() ? "" : "\n") + line;
+    }
+    start = end + 1;
+  }
+  return diagnostic_at(key, quote(key) + ": " + message, std::move(helps));
+}
+
+}  // namespace qhost::config

@@ -1,0 +1,311 @@
+#include "config/guard.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "config/codes.h"
+#include "config/text.h"
+
+namespace qhost::config {
+namespace {
+
+/// A file that cannot be used: at the line that names it, else by its own name alone.
+Diagnostic file_error(const char* code, const std::filesystem::path& path, const Span& wanted_by,
+                      const std::string& reason, std::string help) {
+  Diagnostic diagnostic;
+  diagnostic.code = code;
+  if (wanted_by.file.empty()) {
+    diagnostic.message = reason;
+    diagnostic.primary.span.file = path.string();
+  } else {
+    diagnostic.message = quote(path.string()) + ' ' + reason;
+    diagnostic.primary.span = wanted_by;
+  }
+  diagnostic.helps.push_back(std::move(help));
+  return diagnostic;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+/// Follows brackets, strings and keys as far as nesting and statements need it. Up to the first
+/// error of a text it agrees with a TOML parser; a parser stops there.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : text_(text) {}
+
+  std::vector<LineKind> lines;
+  /// The position at which nesting first exceeded the limit.
+  std::optional<std::size_t> too_deep;
+  bool closed() const { return frames_.empty() && !open_string_; }
+
+  void run() {
+    start_line();
+    while (position_ < text_.size() && !too_deep) {
+      const char c = text_[position_];
+      if (c == '\n') {
+        ++position_;
+        start_line();
+      } else if (c == '#') {
+        while (position_ < text_.size() && text_[position_] != '\n') ++position_;
+      } else if (c == '"' || c == '\'') {
+        blank_ = false;
+        skip_string(c);
+      } else {
+        step(c);
+        if (c != ' ' && c != '\t' && c != '\r') blank_ = false;
+        ++position_;
+      }
+    }
+  }
+
+ private:
+  enum class Mode { key, header, after_header, value };
+  struct Frame {
+    bool array;
+    int outer_parts;
+  };
+
+  void start_line() {
+    LineKind line;
+    if (frames_.empty()) {
+      mode_ = Mode::key;
+      parts_ = 1;
+      blank_ = true;
+      line.starts_statement = true;
+    }
+    lines.push_back(line);
+  }
+
+  void step(char c) {
+    switch (mode_) {
+      case Mode::key:
+        if (c == '[' && frames_.empty() && blank_) {
+          mode_ = Mode::header;
+          lines.back().header = true;
+          header_ = 1;
+        } else if (c == '.') {
+          ++parts_;
+        } else if (c == '=') {
+          mode_ = Mode::value;
+        } else if (c == ',') {
+          parts_ = 1;
+        } else if (c == '}' || c == ']') {
+          pop();
+        }
+        break;
+      case Mode::header:
+        if (c == '[') ++header_;  // an element of a list is one level more
+        if (c == '.') ++header_;
+        if (c == ']') mode_ = Mode::after_header;
+        break;
+      case Mode::after_header:
+        break;
+      case Mode::value:
+        if (c == '[' || c == '{') push(c == '[');
+        if (c == ']' || c == '}') pop();
+        if (c == ',' && !frames_.empty() && !frames_.back().array) {
+          mode_ = Mode::key;
+          parts_ = 1;
+        }
+        break;
+    }
+    const int parts = mode_ == Mode::header ? 0 : parts_;
+    if (header_ + base_ + parts > kMaxNesting && !too_deep) too_deep = position_;
+  }
+
+  void push(bool array) {
+    frames_.push_back({array, parts_});
+    base_ += parts_ + (array ? 1 : 0);
+    parts_ = array ? 0 : 1;
+    if (!array) mode_ = Mode::key;
+  }
+
+  void pop() {
+    mode_ = Mode::value;
+    if (frames_.empty()) return;
+    const Frame frame = frames_.back();
+    frames_.pop_back();
+    base_ -= frame.outer_parts + (frame.array ? 1 : 0);
+    parts_ = frame.outer_parts;
+  }
+
+  /// A string of one line ends at the line break at the latest, one in triple quotes does not.
+  void skip_string(char quote) {
+    const bool triple = text_.substr(position_, 3) == std::string(3, quote);
+    const bool escapes = quote == '"';
+    position_ += triple ? 3 : 1;
+    while (position_ < text_.size()) {
+      const char c = text_[position_];
+      if (c == '\n') {
+        if (!triple) return;
+        lines.emplace_back();
+      }
+      if (escapes && c == '\\' && position_ + 1 < text_.size() && text_[position_ + 1] != '\n') {
+        position_ += 2;
+        continue;
+      }
+      if (c == quote && (!triple || text_.substr(position_, 3) == std::string(3, quote))) {
+        position_ += triple ? 3 : 1;
+        // Up to two quotes may stand directly before the closing three.
+        for (int i = 0; triple && i < 2 && text_.substr(position_).starts_with(quote); ++i)
+          ++position_;
+        return;
+      }
+      ++position_;
+    }
+    open_string_ = triple;
+  }
+
+  std::string_view text_;
+  std::size_t position_ = 0;
+  Mode mode_ = Mode::key;
+  std::vector<Frame> frames_;
+  int header_ = 0, base_ = 0, parts_ = 1;
+  bool blank_ = true, open_string_ = false;
+};
+
+Diagnostic text_error(const char* code, const std::shared_ptr<const Source>& source, int line,
+                      int column, int length, std::string message, std::string help) {
+  Diagnostic diagnostic;
+  diagnostic.code = code;
+  diagnostic.message = std::move(message);
+  diagnostic.primary.span = {source->name(), line, column, length, source};
+  diagnostic.helps.push_back(std::move(help));
+  return diagnostic;
+}
+
+struct Place {
+  int line, column;
+};
+Place place_of(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t start =
+      before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+  return {static_cast<int>(line), static_cast<int>(count_code_points(before.substr(start))) + 1};
+}
+
+std::string hex(char byte) {
+  static const char* digits = "0123456789abcdef";
+  const auto value = static_cast<unsigned char>(byte);
+  return std::string("0x") + digits[value >> 4] + digits[value & 15];
+}
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::filesystem::path& path, const Span& wanted_by,
+                                     Diagnostics& diagnostics) {
+  const auto fail = [&](const char* code, const std::string& reason, std::string help) {
+    diagnostics.add(file_error(code, path, wanted_by, reason, std::move(help)));
+    return std::nullopt;
+  };
+  const auto cannot_read = [&]() {
+    const int error = errno;
+    if (error == ENOENT || error == ENOTDIR) {
+      return fail(code::file, "does not exist",
+                  wanted_by.file.empty() ? "check the path; it is relative to the current directory"
+                                         : "paths in extends are relative to the file that has it");
+    }
+    return fail(code::file, std::string("cannot be read: ") + std::strerror(error),
+                "check the permissions of the file and of its folders");
+  };
+  // Not blocking: a pipe without a writer must be refused, not waited for.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat status = {};
+  if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return cannot_read();
+  if (!S_ISREG(status.st_mode)) {
+    return fail(code::file, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file",
+                "name an experiment file, such as experiments/quickstart.toml");
+  }
+  const auto too_large = [&](const std::string& bytes) {
+    return fail(code::file_too_large,
+                "has " + bytes + " bytes, an experiment at most " + std::to_string(kMaxFileBytes),
+                "is it an experiment file? Shared parts can move to a file in extends");
+  };
+  if (status.st_size > static_cast<off_t>(kMaxFileBytes)) {
+    return too_large(std::to_string(status.st_size));
+  }
+  std::string text(kMaxFileBytes + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return cannot_read();
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  if (size > kMaxFileBytes) return too_large("more than " + std::to_string(kMaxFileBytes));
+  text.resize(size);
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  return text;
+}
+
+ScanResult scan(std::string_view text, const std::shared_ptr<const Source>& source,
+                Diagnostics& diagnostics, int line_offset) {
+  ScanResult result;
+  const auto at = [&](std::size_t offset) {
+    Place place = place_of(text, offset);
+    place.line += line_offset;
+    return place;
+  };
+  bool ok = true;
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    const Place place = at(nul);
+    diagnostics.add(text_error(code::not_text, source, place.line, place.column, 1,
+                               "a NUL byte: this is not a text file",
+                               "save the file as UTF-8 text; an experiment is a TOML file"));
+    return result;
+  }
+  if (const auto invalid = find_invalid_utf8(text)) {
+    const Place place = at(*invalid);
+    diagnostics.add(text_error(code::not_text, source, place.line, place.column, 1,
+                               "byte " + hex(text[*invalid]) + " is not UTF-8",
+                               "save the file as UTF-8 text"));
+    return result;
+  }
+  int line = 1 + line_offset;
+  for (std::size_t start = 0; start <= text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    if (end - start > kMaxLineBytes) {
+      diagnostics.add(text_error(code::line_too_long, source, line, 1, 1,
+                                 "a line of " + std::to_string(end - start) +
+                                     " bytes, the limit is " + std::to_string(kMaxLineBytes),
+                                 "break a long list into several lines"));
+      ok = false;
+    }
+    start = end + 1;
+  }
+  if (!ok) return result;
+  Scanner scanner(text);
+  scanner.run();
+  if (scanner.too_deep) {
+    const Place place = at(*scanner.too_deep);
+    diagnostics.add(text_error(code::nesting, source, place.line, place.column, 1,
+                               "nested more than " + std::to_string(kMaxNesting) + " levels deep",
+                               "experiments need about four levels: TABLE.KEY in a sweep's point"));
+    return result;
+  }
+  result.ok = true;
+  result.closed = scanner.closed();
+  result.lines = std::move(scanner.lines);
+  return result;
+}
+
+}  // namespace qhost::config

@@ -1,0 +1,54 @@
+/// config/resolver.h: a merged tree as a validated experiment.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/check.h"
+#include "config/experiment.h"
+#include "config/load.h"
+#include "config/value.h"
+
+namespace qhost::config {
+
+class Resolver {
+ public:
+  /// `complete`: see Document.
+  Resolver(const Table& root, bool complete, Catalog& catalog, Diagnostics& diagnostics);
+  /// All errors of the tree are added; with any the result is of no use.
+  Experiment resolve(const std::filesystem::path& file);
+
+ private:
+  void check_top_level();
+  void build_directory();
+  void resolve_name();
+  void resolve_rules();
+  QuantizerRule resolve_rule(const Entry& entry, const Value& value, std::size_t index);
+  Options resolve_plain(const std::string& table);
+  Component resolve_component(const std::string& kind);
+  /// The options of a table whose `name` is known to be `name`.
+  Options component_options(const std::string& kind, const std::string& path,
+                            const std::string& name, const Table* given, const Span& where,
+                            const std::vector<Option>* beside);
+  const std::vector<Option>* find(const std::string& kind, const std::string& name);
+  std::vector<std::string> names(const std::string& kind);
+  void unknown_component(const std::string& kind, const std::string& name, const Value* value);
+  /// [table] as a table, else an error and null; null, too, where it is absent.
+  const Table* table_of(const Entry* entry);
+  void record(const std::string& path, const Table* given, const std::vector<Option>& declared);
+  void resolve_paths();
+  void check_conflicts();
+  void conflict(const std::string& key, const std::string& other, const std::string& message,
+                const std::string& help);
+
+  const Table& root_;
+  bool complete_;
+  Catalog& catalog_;
+  Diagnostics& diagnostics_;
+  KeyDirectory directory_;
+  std::set<std::string> failed_;  ///< keys with a wrong value: conflicts would be guesses
+  Experiment experiment_;
+};
+
+}  // namespace qhost::config

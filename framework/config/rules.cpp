@@ -1,0 +1,204 @@
+// [quantizer] and [[quantizer]], and what no single key can tell: paths and conflicts.
+#include <algorithm>
+#include <functional>
+
+#include "config/codes.h"
+#include "config/resolver.h"
+#include "config/schema.h"
+
+namespace qhost::config {
+namespace {
+
+const std::vector<Option>& rule_options() {
+  return find_table("quantizer")->options;
+}
+
+/// A rule's list that is given must select something: an empty one reads like "none", and is not.
+void check_not_empty(const Table& table, const std::string& path, Diagnostics& diagnostics) {
+  for (const char* key : {"layers", "roles"}) {
+    const Entry* entry = table.find(key);
+    if (entry == nullptr || entry->value.array() == nullptr || !entry->value.array()->empty()) {
+      continue;
+    }
+    Diagnostic diagnostic;
+    diagnostic.code = code::out_of_range;
+    diagnostic.message = quote(path + '.' + key) + ": an empty list selects nothing";
+    diagnostic.primary.span = entry->value.span;
+    diagnostic.helps.push_back(std::string("take ") + key +
+                               " out to select all, or the rule to select nothing");
+    add_overridden(diagnostic, entry->value);
+    diagnostics.add(std::move(diagnostic));
+  }
+}
+
+}  // namespace
+
+void Resolver::resolve_rules() {
+  const Entry* entry = root_.find("quantizer");
+  if (entry == nullptr) return;
+  Origin& origin = experiment_.origins_["quantizer"];
+  origin.kind =
+      entry->key_span.file == "command line" ? Origin::Kind::command_line : Origin::Kind::file;
+  origin.key = origin.value = entry->key_span;
+  const Array* list = entry->value.array();
+  if (list == nullptr) {
+    if (table_of(entry) == nullptr) return;
+    QuantizerRule rule = resolve_rule(*entry, entry->value, 0);
+    if (rule.method.name != "none") experiment_.quantizers.push_back(std::move(rule));
+    return;
+  }
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const Value& value = (*list)[i];
+    if (value.table() == nullptr) {
+      Diagnostic diagnostic = wrong_type("quantizer." + std::to_string(i), "a table", value);
+      diagnostic.helps.push_back("write one [[quantizer]] for each rule, its keys below");
+      diagnostics_.add(std::move(diagnostic));
+      continue;
+    }
+    QuantizerRule rule = resolve_rule(*entry, value, i);
+    if (rule.method.name == "none" && list->size() > 1) {
+      Diagnostic diagnostic;
+      diagnostic.code = code::conflict;
+      diagnostic.message = "`none` stands alone: it is no rule among others";
+      diagnostic.primary.span = rule.method.where;
+      diagnostic.helps.push_back(
+          "take the rule out; `keep_float` of a rule leaves layers of that rule in float");
+      diagnostics_.add(std::move(diagnostic));
+    } else if (rule.method.name != "none") {
+      experiment_.quantizers.push_back(std::move(rule));
+    }
+  }
+}
+
+QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std::size_t index) {
+  const std::string path = "quantizer." + std::to_string(index);
+  const Table& given = *value.table();
+  QuantizerRule rule;
+  rule.method.name = "none";
+  // An element of a list has its own header; its place is that of the first key there is.
+  rule.where = entry.value.array() == nullptr ? entry.key_span : value.span;
+  rule.method.where = rule.where;
+  experiment_.origins_[path] = {Origin::Kind::file, rule.where, rule.where, value.overridden};
+  const Entry* name = given.find("name");
+  if (name == nullptr) {
+    if (!complete_) return rule;
+    Diagnostic diagnostic;
+    diagnostic.code = code::missing_key;
+    diagnostic.message = "[quantizer] needs `name`, which names the method";
+    diagnostic.primary.span = rule.where;
+    diagnostic.helps.push_back("write name = \"none\" for float");
+    std::string known;
+    for (const auto& one : names("quantizer")) known += (known.empty() ? "" : ", ") + one;
+    diagnostic.notes.push_back("known: " + known);
+    diagnostics_.add(std::move(diagnostic));
+    return rule;
+  }
+  rule.method.where = name->value.span;
+  if (name->value.string() == nullptr) {
+    Diagnostic diagnostic = wrong_type(path + ".name", "a string", name->value);
+    diagnostic.helps.push_back("name the quantizer");
+    diagnostics_.add(std::move(diagnostic));
+    return rule;
+  }
+  rule.method.name = *name->value.string();
+  const bool none = rule.method.name == "none";
+  static const std::vector<Option> no_options;
+  if (none) {
+    TableCheck check;
+    check.title = "[quantizer]";
+    check.path = path;
+    check.component = "none";
+    check.given = &given;
+    check.other_keys = {"name"};
+    record(path, &given, no_options);
+    check_table(check, directory_, diagnostics_);
+    return rule;
+  }
+  rule.method.options =
+      component_options("quantizer", path, rule.method.name, &given, rule.where, &rule_options());
+
+  TableCheck keys;  // the host's own keys of a rule; the method's were just read
+  Table own;
+  for (const Option& option : rule_options()) {
+    if (const Entry* key = given.find(option.name())) own.entries.push_back(*key);
+  }
+  keys.path = path;
+  keys.title = "[quantizer]";
+  keys.given = &own;
+  keys.declared = {&rule_options()};
+  record(path, &own, rule_options());
+  const Options options = check_table(keys, directory_, diagnostics_);
+  check_not_empty(given, path, diagnostics_);
+  rule.layers = options.strings("layers");
+  rule.roles = options.strings("roles");
+  if (given.find("keep_float") != nullptr) rule.keep_float = options.strings("keep_float");
+  for (const Entry& key : given.entries) rule.spans[key.key] = key.value.span;
+  return rule;
+}
+
+void Resolver::resolve_paths() {
+  Options& options = experiment_.data.options;
+  const auto root = options.values().find("root");
+  if (root == options.values().end() || !std::holds_alternative<std::string>(root->second)) return;
+  const std::filesystem::path path = std::get<std::string>(root->second);
+  if (path.empty()) return;
+  // A path in a file is relative to that file, an argument's to the current directory.
+  const Origin origin = experiment_.origin("data.root");
+  std::filesystem::path folder;
+  if (origin.kind == Origin::Kind::file) {
+    folder = std::filesystem::path(origin.value.file).parent_path();
+  }
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(folder / path, error);
+  if (!error) options.set("root", absolute.lexically_normal().string());
+}
+
+void Resolver::conflict(const std::string& key, const std::string& other,
+                        const std::string& message, const std::string& help) {
+  if (failed_.count(key) != 0 || failed_.count(other) != 0) return;
+  Diagnostic diagnostic = experiment_.diagnostic_at(key, message, {help}, code::conflict);
+  const Origin origin = experiment_.origin(other);
+  if (other != key && origin.kind != Origin::Kind::default_value) {
+    diagnostic.secondary.push_back({origin.value, "does not go with this"});
+  }
+  diagnostics_.add(std::move(diagnostic));
+}
+
+void Resolver::check_conflicts() {
+  const Options& train = experiment_.train;
+  if (train.real("label_smoothing") > 0 && train.string("loss") == "squared_hinge") {
+    conflict("train.label_smoothing", "train.loss",
+             "`train.label_smoothing`: squared_hinge has no label smoothing",
+             "set label_smoothing = 0 or loss = \"cross_entropy\"");
+  }
+  const Options& optimizer = experiment_.optimizer.options;
+  if (optimizer.has("nesterov") && optimizer.boolean("nesterov") &&
+      optimizer.real("momentum") == 0) {
+    conflict("optimizer.nesterov", "optimizer.momentum",
+             "`optimizer.nesterov` needs a momentum above 0",
+             "set momentum = 0.9 or nesterov = false");
+  }
+  const Options& augment = experiment_.augment;
+  const std::size_t means = augment.reals("mean").size(), stds = augment.reals("std").size();
+  if (means != stds) {
+    const bool mean = means != 0;
+    conflict(mean ? "augment.mean" : "augment.std", mean ? "augment.std" : "augment.mean",
+             "`augment.mean` has " + std::to_string(means) + " values, `augment.std` " +
+                 std::to_string(stds),
+             "give both, one value for each channel, or neither");
+  }
+  const Options& schedule = experiment_.schedule.options;
+  if (schedule.has("milestones")) {
+    const auto& milestones = schedule.integers("milestones");
+    const bool rising = std::adjacent_find(milestones.begin(), milestones.end(),
+                                           std::greater_equal<>()) == milestones.end();
+    if (milestones.empty() || !rising) {
+      conflict("schedule.milestones", "schedule.milestones",
+               milestones.empty() ? "`schedule.milestones` is empty"
+                                  : "`schedule.milestones` do not rise",
+               "list epochs, each later than the one before: milestones = [82, 123]");
+    }
+  }
+}
+
+}  // namespace qhost::config
