@@ -145,7 +145,7 @@ DatasetInfo cifar10() {
       "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; "
       "https://www.cs.toronto.edu/~kriz/cifar.html";
   info.licence = "none stated by its authors";
-  info.options = file_options();
+  info.options = common_options();
   info.options.push_back(
       Option::integer("course_images", 0,
                       "use the first N training images as numpy.random.RandomState(2147483647) "
@@ -181,7 +181,7 @@ DatasetInfo cifar100() {
       "10,000 test)";
   info.source = cifar10().source;
   info.licence = cifar10().licence;
-  info.options = file_options();
+  info.options = common_options();
   info.options.push_back(Option::string("labels", "fine", "the 100 classes or their 20 groups")
                              .one_of({"fine", "coarse"}));
   info.image = Shape{{3, 32, 32}};

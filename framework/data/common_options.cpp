@@ -99,8 +99,13 @@ void keep_fraction(Dataset& set, double fraction, std::uint64_t seed) {
 
 }  // namespace
 
-std::vector<Option> selection_options() {
+std::vector<Option> common_options() {
   return {
+      Option::string(
+          "root", "",
+          "folder that holds the set's published folder, or that folder itself; \"\" "
+          "searches $QHOST_DATA, ./data and the user's qhost/data; an embedded set needs none")
+          .not_part_of_result(),
       Option::integers("classes", {},
                        "published labels to keep, relabelled 0, 1, ... in this order; [] keeps all")
           .at_least(0),
@@ -113,17 +118,6 @@ std::vector<Option> selection_options() {
       Option::integer("split_seed", 0, "decides which images `validation` and `fraction` pick")
           .at_least(0),
   };
-}
-
-std::vector<Option> file_options() {
-  std::vector<Option> options = selection_options();
-  options.push_back(
-      Option::string(
-          "root", "",
-          "folder that holds the set's published folder, or that folder itself; \"\" searches "
-          "$QHOST_DATA, ./data and the user's qhost/data")
-          .not_part_of_result());
-  return options;
 }
 
 std::vector<std::int64_t> chosen_classes(const Options& options, std::int64_t total) {

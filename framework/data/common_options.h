@@ -10,11 +10,8 @@
 
 namespace qhost::data {
 
-/// classes, fraction, validation, split_seed.
-std::vector<Option> selection_options();
-
-/// selection_options() and `root`, for sets that lie in files.
-std::vector<Option> file_options();
+/// root, classes, fraction, validation, split_seed: every set takes them.
+std::vector<Option> common_options();
 
 /// The published labels that stay, in the order of their new labels: the option `classes`, or all.
 /// Throws OptionError for a label outside 0..total-1, a repeated one, or a single one.

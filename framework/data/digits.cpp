@@ -72,7 +72,7 @@ DatasetInfo digits() {
       "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
       "Repository, 1998; https://doi.org/10.24432/C50P49";
   info.licence = "CC BY 4.0";
-  info.options = selection_options();
+  info.options = common_options();
   info.image = Shape{{1, 8, 8}};
   info.classes = 10;
   info.class_names = [](const Options&) {

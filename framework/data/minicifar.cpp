@@ -57,7 +57,7 @@ DatasetInfo minicifar() {
       "among the 4,000 test)";
   info.source += "; reduced as in minicifar.py of https://github.com/brain-bzh/ai-optim";
   info.classes = classes;
-  info.options = file_options();
+  info.options = common_options();
   for (Option& option : info.options) {
     if (option.name() != "validation") continue;
     option =

@@ -75,12 +75,11 @@ fs::path require_folder(const std::string& name, const PublishedSet& set, const 
   std::string message = name + ": the data set is not on this machine; its folder " + set.folder +
                         " was looked for in";
   for (const fs::path& base : bases(root)) {
+    message += "\n  " + base.string();
     std::error_code error;
-    const bool there = fs::is_directory(base, error);
-    message += "\n  " + base.string() +
-               (there   ? ""
-                : error ? " (" + error.message() + ")"
-                        : " (no folder)");
+    if (fs::is_directory(base, error)) continue;
+    const bool absent = !error || error == std::errc::no_such_file_or_directory;
+    message += absent ? std::string(" (no folder)") : " (" + error.message() + ")";
   }
   throw Error(ErrorKind::data, message + "\nhelp: " + how_to_get(set, root) +
                                    "\nhelp: or name its place with data.root=FOLDER or QHOST_DATA");

@@ -1,0 +1,108 @@
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "support.h"
+
+namespace qhost::data::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(Datasets, AreListedByName) {
+  std::vector<std::string> names;
+  for (const DatasetInfo& info : datasets()) {
+    names.push_back(info.name);
+    EXPECT_EQ(find_dataset(info.name), &info);
+    EXPECT_FALSE(info.summary.empty());
+    EXPECT_FALSE(info.source.empty());
+    EXPECT_FALSE(info.licence.empty());
+  }
+  EXPECT_THAT(names, ElementsAre("cifar10", "cifar100", "digits", "minicifar"));
+  EXPECT_EQ(find_dataset("cifar"), nullptr);
+}
+
+TEST(Datasets, ContextNeedsNoData) {
+  const Variable nowhere("QHOST_DATA", "/nonexistent");
+  for (const DatasetInfo& info : datasets()) {
+    const DataContext c = context(info, options_of(info.name, {}));
+    EXPECT_EQ(c.image, info.image) << info.name;
+    EXPECT_EQ(c.classes, info.classes) << info.name;
+    EXPECT_EQ(info.class_names(options_of(info.name, {})).size(),
+              static_cast<std::size_t>(info.classes));
+  }
+  const DatasetInfo& cifar = *find_dataset("cifar10");
+  EXPECT_EQ(
+      context(cifar, options_of("cifar10", {{"classes", std::vector<std::int64_t>{3, 5}}})).classes,
+      2);
+  const DatasetInfo& hundred = *find_dataset("cifar100");
+  EXPECT_EQ(context(hundred, options_of("cifar100", {{"labels", "coarse"}})).classes, 20);
+}
+
+TEST(Datasets, ContextRefusesAWrongLabelSubset) {
+  const auto with = [](const std::string& set, std::vector<std::int64_t> classes) {
+    return [set, classes] { context(*find_dataset(set), options_of(set, {{"classes", classes}})); };
+  };
+  expect_option_error("classes", {"label 10 is outside 0..9", "help: the set has 10 classes"},
+                      with("cifar10", {1, 10}));
+  expect_option_error("classes", {"label 4 is outside 0..3"}, with("minicifar", {0, 4}));
+  expect_option_error("classes", {"label 7 is given twice", "help: "}, with("digits", {7, 3, 7}));
+  expect_option_error("classes", {"1 class leaves nothing to tell apart", "0..99"},
+                      with("cifar100", {12}));
+  expect_option_error("classes", {"-1"}, with("digits", {-1, 2}));
+}
+
+TEST(Digits, AreTheUciImages) {
+  const Dataset set = load("digits");
+  EXPECT_EQ(set.name, "digits");
+  EXPECT_EQ(set.image, (Shape{{1, 8, 8}}));
+  EXPECT_EQ(set.classes, 10);
+  ASSERT_EQ(set.train.count(), 1347);
+  ASSERT_EQ(set.test.count(), 450);
+  EXPECT_TRUE(set.validation.empty());
+  EXPECT_EQ(set.train.pixels.size(), 1347U * 64);
+  EXPECT_EQ(set.test.pixels.size(), 450U * 64);
+  // The first image in the published file: 0,0,5,13,9,1,0,0, a zero; 255 x / 16 rounded.
+  const std::vector<int> head(set.train.pixels.begin(), set.train.pixels.begin() + 8);
+  EXPECT_THAT(head, ElementsAre(0, 0, 80, 207, 143, 16, 0, 0));
+  EXPECT_THAT(std::vector<int>(set.train.labels.begin(), set.train.labels.begin() + 10),
+              ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
+  EXPECT_EQ(set.train.source_index.back(), 1346U);
+  EXPECT_EQ(set.test.source_index.front(), 0U);
+  // Class counts of the 1,797 images, as their authors give them.
+  std::vector<int> counts(10, 0);
+  for (const Split* split : {&set.train, &set.test}) {
+    for (const auto label : split->labels) ++counts[label];
+  }
+  EXPECT_THAT(counts, ElementsAre(178, 182, 177, 183, 181, 182, 181, 179, 174, 180));
+  EXPECT_EQ(*std::max_element(set.test.pixels.begin(), set.test.pixels.end()), 255);
+  EXPECT_EQ(set.remark, "");
+}
+
+TEST(Digits, MeanAndDeviationAreThoseOfTheTrainingImages) {
+  const Dataset set = load("digits", {{"classes", std::vector<std::int64_t>{1, 2}}});
+  const Dataset whole = load("digits");
+  double sum = 0, squares = 0;
+  for (const double p : whole.train.pixels) sum += p / 255;
+  const double n = static_cast<double>(whole.train.pixels.size());
+  for (const double p : whole.train.pixels) squares += (p / 255 - sum / n) * (p / 255 - sum / n);
+  ASSERT_EQ(set.mean.size(), 1U);
+  EXPECT_NEAR(set.mean[0], sum / n, 1e-6);
+  EXPECT_NEAR(set.std[0], std::sqrt(squares / n), 1e-6);
+}
+
+TEST(Take, KeepsPixelsLabelsAndSourcesTogether) {
+  const Dataset set = load("digits");
+  const Split some = take(set.train, {5, 0, 5});
+  EXPECT_THAT(some.labels,
+              ElementsAre(set.train.labels[5], set.train.labels[0], set.train.labels[5]));
+  EXPECT_THAT(some.source_index, ElementsAre(5, 0, 5));
+  EXPECT_TRUE(
+      std::equal(some.pixels.begin(), some.pixels.begin() + 64, set.train.pixels.begin() + 5 * 64));
+  EXPECT_EQ(some.pixels.size(), 3U * 64);
+  EXPECT_TRUE(take(set.train, {}).empty());
+}
+
+}  // namespace
+}  // namespace qhost::data::testing

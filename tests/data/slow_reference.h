@@ -1,0 +1,64 @@
+/// The augmentation written without a thought for speed: pixel by pixel, in double.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "data/augment.h"
+#include "qhost/random.h"
+
+namespace qhost::data::testing {
+
+inline std::int64_t reflected(std::int64_t i, std::int64_t n) {
+  while (i < 0 || i >= n) i = i < 0 ? -i : 2 * (n - 1) - i;
+  return i;
+}
+
+/// One image as [C][H][W] doubles.
+inline std::vector<double> slow_augment(const std::uint8_t* image, const Shape& shape,
+                                        const AugmentOptions& options, const AugmentDraw& draw) {
+  const std::int64_t C = shape.channels(), H = shape.height(), W = shape.width();
+  std::vector<double> out;
+  for (std::int64_t c = 0; c < C; ++c) {
+    for (std::int64_t y = 0; y < H; ++y) {
+      for (std::int64_t x = 0; x < W; ++x) {
+        std::int64_t sy = y + draw.dy, sx = (draw.flip ? W - 1 - x : x) + draw.dx;
+        double pixel = 0;
+        if (options.padding_mode == PaddingMode::reflect) {
+          pixel = image[(c * H + reflected(sy, H)) * W + reflected(sx, W)];
+        } else if (sy >= 0 && sy < H && sx >= 0 && sx < W) {
+          pixel = image[(c * H + sy) * W + sx];
+        }
+        const auto channel = static_cast<std::size_t>(c);
+        double value = (pixel / 255 - double{options.mean[channel]}) / double{options.std[channel]};
+        if (options.cutout > 0) {
+          const std::int64_t top = draw.cut_y - options.cutout / 2;
+          const std::int64_t left = draw.cut_x - options.cutout / 2;
+          if (y >= top && y < top + options.cutout && x >= left && x < left + options.cutout)
+            value = 0;
+        }
+        out.push_back(value);
+      }
+    }
+  }
+  return out;
+}
+
+/// The place of element (c, y, x) in an image of that layout.
+inline std::size_t place(const Shape& shape, Layout layout, std::int64_t c, std::int64_t y,
+                         std::int64_t x) {
+  const std::int64_t C = shape.channels(), H = shape.height(), W = shape.width();
+  return static_cast<std::size_t>(layout == Layout::nchw ? (c * H + y) * W + x
+                                                         : (y * W + x) * C + c);
+}
+
+/// Pixels without a pattern that a wrong index could hide in.
+inline std::vector<std::uint8_t> noise(std::size_t count, std::uint64_t key) {
+  Random random(key);
+  std::vector<std::uint8_t> out(count);
+  for (auto& byte : out) byte = static_cast<std::uint8_t>(random.below(256));
+  return out;
+}
+
+}  // namespace qhost::data::testing
