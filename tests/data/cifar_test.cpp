@@ -98,7 +98,9 @@ TEST_F(Small10, NoPermission) {
   const uid_t self = geteuid();
   fs::permissions(folder.path(), fs::perms::others_exec | fs::perms::group_exec,
                   fs::perm_options::add);
-  if (self == 0) ASSERT_EQ(seteuid(65534), 0);
+  if (self == 0) {
+    ASSERT_EQ(seteuid(65534), 0);
+  }
   expect_refused({"a.bin cannot be opened: Permission denied", "help: check its permissions"});
   ASSERT_EQ(seteuid(self), 0);
 }
