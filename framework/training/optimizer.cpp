@@ -22,8 +22,9 @@ std::string text(const T& value) {
 
 /// The fused kernels walk the memory of all their tensors side by side. The stride of a dimension
 /// of length 1 is never used, and autograd fills it in differently (1x1 kernels, channels_last).
+/// Parameters are dense, so what has their strides is dense too.
 bool same_layout(const at::Tensor& a, const at::Tensor& b) {
-  if (a.sizes() != b.sizes() || !b.is_non_overlapping_and_dense()) {
+  if (a.sizes() != b.sizes()) {
     return false;
   }
   for (std::int64_t dim = 0; dim < a.dim(); ++dim) {

@@ -159,8 +159,9 @@ TEST(SignFlips, ContinuesFromItsState) {
   const at::Tensor start = at::tensor({1.0f, 1.0f, -1.0f, -1.0f});
   first.update({{"w", start}});
   SignFlips second;
-  second.restore(first.state());
-  first.update({{"w", -start}});  // must not reach the copy
+  const at::Tensor saved = first.state().at("w").clone();
+  second.restore({{"w", saved}});
+  saved.fill_(2);  // the state is a copy
   EXPECT_EQ(second.update({{"w", at::tensor({1.0f, -1.0f, 1.0f, 1.0f})}})[0].second, 0.75);
   try {
     second.restore({{"w", start}});
