@@ -124,6 +124,51 @@ RunDirectory RunDirectory::create(const fs::path& root, const std::string& name,
   return run;
 }
 
+RunDirectory RunDirectory::create_at(const fs::path& given) {
+  std::error_code error;
+  const fs::path path = fs::absolute(given).lexically_normal();
+  const fs::path folder = (path.filename().empty() ? path.parent_path() : path).parent_path();
+  fs::create_directories(folder, error);
+  if (error) fail_io("create", folder, error.value());
+  RunDirectory run;
+  const fs::path temporary = folder / temporary_name();
+  make_folder(temporary);
+  try {
+    make_folder(temporary / "checkpoints");
+    make_folder(temporary / "model");
+    run.lock_ = Lock::acquire(temporary);
+    run.path_ = path.filename().empty() ? path.parent_path() : path;
+    if (!rename_to_new(temporary, run.path_)) {
+      throw Error(ErrorKind::configuration, run.path_.string() +
+                                                " exists already\nhelp: name a new directory, or "
+                                                "continue the run in it with --resume");
+    }
+  } catch (...) {
+    fs::remove_all(temporary, error);
+    throw;
+  }
+  sync_folder(run.path_);
+  sync_folder(folder);
+  return run;
+}
+
+void RunDirectory::discard() {
+  std::error_code error;
+  const fs::path latest = path_.parent_path() / "latest";
+  const bool is_latest = fs::read_symlink(latest, error) == id();
+  fs::remove_all(path_, error);
+  lock_.release();
+  if (!is_latest) return;
+  const std::vector<RunInfo> left =
+      list_runs(path_.parent_path().parent_path(), path_.parent_path().filename().string());
+  if (left.empty()) {
+    fs::remove(latest, error);
+    fs::remove(path_.parent_path(), error);  // only when nothing else is in it
+  } else {
+    point_link(latest, left.front().id, "latest");
+  }
+}
+
 RunDirectory RunDirectory::open(const fs::path& path) {
   std::error_code error;
   RunDirectory run;

@@ -50,11 +50,17 @@ class RunDirectory {
   static RunDirectory create(
       const std::filesystem::path& root, const std::string& name,
       std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
+  /// Exactly this directory, which must not exist; its parent folders are made. Locked; no `latest`
+  /// is pointed at it. Throws Error (configuration) when it exists, Error (storage) else.
+  static RunDirectory create_at(const std::filesystem::path& path);
   /// An existing one, `latest` too; not locked. Throws Error (configuration) when it is none.
   static RunDirectory open(const std::filesystem::path& path);
 
   /// Takes the lock (Lock::acquire) and sweeps what a killed writer left. Does nothing when held.
   void lock();
+  /// Deletes the directory, for a run that never began (its data set is missing, say), and
+  /// re-points or removes `latest`. It must be locked.
+  void discard();
   bool locked() const { return lock_.held(); }
   void unlock() { lock_.release(); }
 

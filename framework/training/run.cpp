@@ -178,7 +178,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
       return load_data(experiment);
     } catch (...) {
       // Nothing was computed: an empty directory would only be in the way.
-      if (!opened.existed) run.remove();
+      if (!opened.existed) run.discard();
       throw;
     }
   }();

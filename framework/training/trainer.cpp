@@ -66,6 +66,13 @@ LoopState LoopState::from_json(const nlohmann::json& json) {
   return state;
 }
 
+std::int64_t steps_per_epoch(const config::Experiment& experiment, const data::Dataset& data) {
+  const std::int64_t images = data.train.count();
+  const std::int64_t batch = std::max<std::int64_t>(experiment.train.integer("batch_size"), 1);
+  const bool drop_last = experiment.train.boolean("drop_last");
+  return std::max<std::int64_t>(drop_last ? images / batch : (images + batch - 1) / batch, 1);
+}
+
 Trainer::Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
                  const storage::RunDirectory& run, Progress& progress)
     : experiment_(experiment),

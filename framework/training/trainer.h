@@ -56,6 +56,9 @@ struct LoopState {
 
 enum class Outcome { finished, interrupted };
 
+/// Optimizer steps of one epoch.
+std::int64_t steps_per_epoch(const config::Experiment& experiment, const data::Dataset& data);
+
 class Trainer {
  public:
   /// All references must outlive the trainer; `run` is locked.

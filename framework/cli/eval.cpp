@@ -1,0 +1,59 @@
+/// qhost eval: evaluates a run's weights again.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/terminal.h"
+#include "qhost/error.h"
+#include "training/evaluate_run.h"
+
+namespace qhost::cli {
+namespace {
+
+int execute(Context& context, const Arguments& arguments) {
+  training::EvaluationRequest request;
+  request.run = arguments.positional().at(0);
+  if (!arguments.value("checkpoint").empty()) request.checkpoint = arguments.value("checkpoint");
+  if (!arguments.value("split").empty()) request.split = arguments.value("split");
+  request.device = arguments.value("device");
+  const training::EvaluationResult result = training::evaluate_run(request, context.registry);
+  for (const std::string& complaint : result.complaints) std::cerr << complaint << "\n";
+  if (arguments.flag("json")) {
+    nlohmann::json json = {{"checkpoint", result.checkpoint.string()},
+                           {"split", request.split},
+                           {"samples", result.metrics.samples},
+                           {"per_class", training::to_json(result.metrics).at("per_class")}};
+    json[request.split + "_accuracy"] = result.metrics.top1;
+    json[request.split + "_top5_accuracy"] = result.metrics.top5;
+    json[request.split + "_loss"] = result.metrics.loss;
+    std::cout << json.dump(2) << "\n";
+  } else {
+    std::cout << request.split << " accuracy " << percent(result.metrics.top1) << ", top-5 "
+              << percent(result.metrics.top5) << ", loss " << result.metrics.loss << ", "
+              << result.metrics.samples << " images, weights of " << result.checkpoint.string()
+              << "\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command eval_command() {
+  return {.name = "eval",
+          .summary = "evaluate the weights of a run",
+          .arguments = "RUN",
+          .details = "RUN is a run directory, as runs/NAME/latest.",
+          .declare =
+              [](ArgumentSpec& spec) {
+                spec.value("checkpoint",
+                           "selected (default: best on validation, else the last), last, best, or "
+                           "a step")
+                    .value("split", "test (default), validation or train")
+                    .value("device", "cpu, cuda or auto; default: the run's")
+                    .flag("json", "as JSON")
+                    .positional("run directory", 1, 1);
+              },
+          .execute = execute};
+}
+
+}  // namespace qhost::cli

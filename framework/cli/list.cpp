@@ -1,0 +1,73 @@
+/// qhost list: every component that an experiment can name.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "config/schema.h"
+#include "data/dataset.h"
+#include "report/table.h"
+
+namespace qhost::cli {
+namespace {
+
+std::vector<ComponentEntry> all_components(Registry& registry) {
+  std::vector<ComponentEntry> entries = registry.list();
+  const auto built_in = [&](const std::string& kind, const std::string& name,
+                            const std::string& summary) {
+    entries.push_back({kind, name, "built-in", QHOST_VERSION, summary, {}});
+  };
+  for (const data::DatasetInfo& set : data::datasets()) built_in("data", set.name, set.summary);
+  for (const auto& declared : config::optimizers()) {
+    built_in("optimizer", declared.name, declared.help);
+  }
+  for (const auto& declared : config::schedules()) {
+    built_in("schedule", declared.name, declared.help);
+  }
+  return entries;
+}
+
+int execute(Context& context, const Arguments& arguments) {
+  const std::vector<ComponentEntry> entries = all_components(context.registry);
+  if (arguments.flag("json")) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const ComponentEntry& entry : entries) {
+      list.push_back({{"kind", entry.kind},
+                      {"name", entry.name},
+                      {"plugin", entry.plugin},
+                      {"version", entry.version},
+                      {"summary", entry.summary},
+                      {"file", entry.file.string()}});
+    }
+    std::cout << list.dump(2) << "\n";
+  } else {
+    report::Table table({{"kind"}, {"name"}, {"plugin"}, {"version"}, {"summary"}});
+    for (const ComponentEntry& entry : entries) {
+      table.add_row({entry.kind, entry.name, entry.plugin, entry.version, entry.summary});
+    }
+    std::cout << table.to_string();
+  }
+  // A bad plugin does not stop the list, and does not hide either.
+  for (const PluginStatus& plugin : context.registry.plugins()) {
+    if (!plugin.usable) {
+      std::cerr << "\nrefused: " << plugin.file.string() << "\n";
+      for (const std::string& reason : plugin.reasons) std::cerr << "  " << reason << "\n";
+    }
+    for (const std::string& warning : plugin.warnings) {
+      std::cerr << "warning: " << plugin.file.string() << ": " << warning << "\n";
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command list_command() {
+  return {.name = "list",
+          .summary = "every network, quantizer, data set, optimizer and schedule",
+          .arguments = "",
+          .details = "Plugin files that were refused are named on stderr, with the reason.",
+          .declare = [](ArgumentSpec& spec) { spec.flag("json", "as a JSON array"); },
+          .execute = execute};
+}
+
+}  // namespace qhost::cli

@@ -1,0 +1,173 @@
+/// The qhost executable: global options, the choice of a command, exit codes.
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include "cli/command.h"
+#include "common/near_match.h"
+#include "qhost/error.h"
+
+namespace qhost::cli {
+namespace {
+
+std::string usage() {
+  std::string text =
+      "qhost " QHOST_VERSION
+      ": trains and quantizes image networks from an experiment file\n\n"
+      "usage: qhost [--plugin-path DIR]... [--allow-insecure-plugins] COMMAND [ARGUMENTS]\n\n";
+  for (const Command& command : commands()) {
+    std::string name = command.name;
+    name.resize(12, ' ');
+    text += "  " + name + command.summary + "\n";
+  }
+  return text +
+         "  help        this page, or `qhost help COMMAND`\n\n"
+         "exit codes: 0 done, 1 internal error, 2 usage or configuration, 3 plugin refused, 4 "
+         "data,\n"
+         "5 diverged, 6 storage, 7 verification failed, 75 interrupted and resumable\n";
+}
+
+std::string help(const Command& command) {
+  ArgumentSpec spec;
+  command.declare(spec);
+  spec.flag("help", "this text");
+  std::string text = "usage: qhost " + command.name + " [OPTIONS] " + command.arguments + "\n\n" +
+                     command.summary + "\n\n";
+  if (!command.details.empty()) text += command.details + "\n\n";
+  return text + spec.help_text();
+}
+
+/// The command whose words stand at `first`, and how many words those are.
+const Command* find_command(const std::vector<std::string>& words, std::size_t first,
+                            std::size_t& used) {
+  for (const Command& command : commands()) {
+    std::string joined = words[first];
+    for (used = 1;; ++used) {
+      if (joined == command.name) return &command;
+      if (first + used >= words.size() || !command.name.starts_with(joined + " ")) break;
+      joined += " " + words[first + used];
+    }
+  }
+  return nullptr;
+}
+
+Error unknown_command(const std::string& word) {
+  std::vector<std::string> names = {"help"};
+  std::string list;
+  for (const Command& command : commands()) {
+    names.push_back(command.name);
+    list += (list.empty() ? "" : ", ") + command.name;
+  }
+  const auto near = near_matches(word, names);
+  return Error(ErrorKind::configuration,
+               "qhost: unknown command `" + word + "`\nhelp: " +
+                   (near.empty() ? "the commands are " + list : "did you mean `" + near[0] + "`?"));
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  std::size_t first = 0;
+  SearchOptions search;
+  for (; first < words.size() && words[first].starts_with("-"); ++first) {
+    const std::string& word = words[first];
+    if (word == "--help" || word == "-h") {
+      std::cout << usage();
+      return 0;
+    }
+    if (word == "--version") {
+      std::cout << "qhost " QHOST_VERSION "\n";
+      return 0;
+    }
+    if (word == "--allow-insecure-plugins") {
+      search.allow_insecure = true;
+    } else if (word.starts_with("--plugin-path=")) {
+      search.plugin_paths.emplace_back(word.substr(14));
+    } else if (word == "--plugin-path" && first + 1 < words.size()) {
+      search.plugin_paths.emplace_back(words[++first]);
+    } else {
+      throw Error(ErrorKind::configuration,
+                  "qhost: unknown option `" + word +
+                      "` before the command\nhelp: `qhost --help` lists options and commands; the "
+                      "options of a command stand behind it");
+    }
+  }
+  if (first == words.size()) {
+    std::cerr << usage();
+    return static_cast<int>(ErrorKind::configuration);
+  }
+  std::size_t used = 0;
+  if (words[first] == "help") {
+    if (first + 1 == words.size()) {
+      std::cout << usage();
+      return 0;
+    }
+    const Command* about = find_command(words, first + 1, used);
+    if (about == nullptr) throw unknown_command(words[first + 1]);
+    std::cout << help(*about);
+    return 0;
+  }
+  const Command* command = find_command(words, first, used);
+  if (command == nullptr) throw unknown_command(words[first]);
+  const std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(first + used),
+                                      words.end());
+  ArgumentSpec spec;
+  command->declare(spec);
+  // The global options are also accepted behind the command.
+  spec.flag("help", "this text")
+      .value("plugin-path", "search this folder for plugins first", /*repeated=*/true)
+      .flag("allow-insecure-plugins", "load plugins that others could have written");
+  for (const std::string& word : rest) {
+    if (word == "--help") {
+      std::cout << help(*command);
+      return 0;
+    }
+    if (word == "--") break;
+  }
+  const Arguments arguments = Arguments::parse(command->name, spec, rest);
+  for (const std::string& path : arguments.values("plugin-path")) {
+    search.plugin_paths.emplace_back(path);
+  }
+  search.allow_insecure = search.allow_insecure || arguments.flag("allow-insecure-plugins");
+  Registry registry(search);
+  std::vector<std::string> command_line = {"qhost"};
+  command_line.insert(command_line.end(), words.begin(), words.end());
+  Context context{std::move(command_line), registry};
+  return command->execute(context, arguments);
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> list = {run_command(),     list_command(), describe_command(),
+                                            summary_command(), eval_command(), data_list_command(),
+                                            doctor_command()};
+  return list;
+}
+
+int run_main(const std::vector<std::string>& words) {
+  try {
+    return dispatch(words);
+  } catch (const Error& error) {
+    std::string text = error.what();
+    while (text.ends_with('\n')) text.pop_back();
+    // A diagnostic with its place says "error:" itself.
+    const bool located = text.find(": error: ") != std::string::npos;
+    std::cerr << (located ? "" : "error: ") << text << "\n";
+    return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    std::cerr << "error: out of memory\nhelp: a smaller train.batch_size needs less\n";
+  } catch (const std::exception& error) {
+    std::cerr << "internal error: " << error.what() << "\n";
+  }
+  return static_cast<int>(ErrorKind::internal);
+}
+
+}  // namespace qhost::cli
+
+int main(int argc, char** argv) {
+  const int code = qhost::cli::run_main({argv + 1, argv + argc});
+  std::cout.flush();
+  std::cerr.flush();
+  // Plugins and LibTorch have static objects that refer to one another; nothing of ours is left to
+  // do, so none of their destructors runs.
+  std::_Exit(std::cout.good() ? code : static_cast<int>(qhost::ErrorKind::storage));
+}

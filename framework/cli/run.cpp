@@ -1,0 +1,137 @@
+/// qhost run: trains what an experiment file describes.
+#include "training/run.h"
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/progress_display.h"
+#include "cli/terminal.h"
+#include "config/load.h"
+#include "qhost/error.h"
+#include "report/table.h"
+#include "training/assemble.h"
+#include "training/catalog.h"
+
+namespace qhost::cli {
+namespace {
+
+void add_row(report::Table& table, const std::string& label, const nlohmann::json& result) {
+  const auto number = [&](const char* key) {
+    return result.contains(key) && result[key].is_number() ? result[key].get<double>()
+                                                           : std::nan("");
+  };
+  char bits[32];
+  std::snprintf(bits, sizeof bits, "%.2f", number("bits_per_weight"));
+  table.add_row({label, result.value("status", "?"), percent(number("test_accuracy")), bits,
+                 report::with_separators(result.value("weight_bytes", std::int64_t{0})),
+                 result.value("run_dir", "")});
+}
+
+int execute(Context& context, const Arguments& arguments) {
+  const std::string file = arguments.positional().at(0);
+  const std::vector<std::string> overrides(arguments.positional().begin() + 1,
+                                           arguments.positional().end());
+  training::ComponentCatalog catalog(context.registry);
+  const config::LoadResult loaded = config::load_experiment(file, overrides, catalog);
+  if (!loaded.ok) throw config::to_error(loaded.diagnostics, loaded.error_kind);
+  if (!loaded.diagnostics.empty()) std::cerr << config::render(loaded.diagnostics);
+
+  training::RunRequest request;
+  request.runs_dir = arguments.value("runs-dir");
+  request.resume = arguments.value("resume");
+  request.run_dir = arguments.value("run-dir");
+  request.command_line = context.command_line;
+  if (loaded.sweep && !request.run_dir.empty()) {
+    throw Error(ErrorKind::configuration,
+                "--run-dir names one directory, but " + file + " is a sweep of " +
+                    std::to_string(loaded.points.size()) +
+                    " runs\nhelp: --runs-dir chooses the folder that holds them");
+  }
+  if (loaded.sweep && !request.resume.empty() && request.resume != "auto") {
+    throw Error(ErrorKind::configuration,
+                "--resume " + request.resume + " names one run, but " + file +
+                    " is a sweep\nhelp: --resume auto finds the run of each point");
+  }
+
+  // A mistake in the last point of a sweep shows before the first one trains.
+  for (const config::SweepPoint& point : loaded.points) {
+    const Graph graph = training::build_graph(point.experiment, context.registry);
+    training::build_plan(point.experiment, context.registry, graph);
+  }
+  if (arguments.flag("dry-run")) {
+    std::cerr << file << ": " << loaded.points.size()
+              << (loaded.points.size() == 1 ? " run" : " runs") << ", nothing to complain about\n";
+    return 0;
+  }
+
+  const bool json = arguments.flag("json");
+  report::Table table({{"run", report::Align::left},
+                       {"status", report::Align::left},
+                       {"test accuracy", report::Align::right},
+                       {"bits/weight", report::Align::right},
+                       {"weight bytes", report::Align::right},
+                       {"run directory", report::Align::left}});
+  nlohmann::json results = nlohmann::json::array();
+  int exit_code = 0;
+  for (const config::SweepPoint& point : loaded.points) {
+    ProgressDisplay progress(point.experiment.train.integer("progress_every"));
+    progress.set_label(point.label);
+    training::RunResult result;
+    try {
+      result = training::run_experiment(point.experiment, request, context.registry, progress);
+    } catch (const Error& error) {
+      // One diverged point does not take the others with it.
+      if (!loaded.sweep || error.kind() != ErrorKind::diverged) throw;
+      progress.note(std::string("error: ") + error.what());
+      result.json = {{"status", "diverged"}};
+      result.exit_code = error.exit_code();
+    }
+    if (result.was_finished) {
+      progress.note("nothing to do: this configuration is finished in " +
+                    result.json.value("run_dir", ""));
+    }
+    if (loaded.sweep) result.json["label"] = point.label;
+    add_row(table, point.label.empty() ? point.experiment.name : point.label, result.json);
+    if (json) std::cout << result.json.dump() << "\n" << std::flush;
+    results.push_back(result.json);
+    if (result.exit_code != 0 && exit_code == 0) exit_code = result.exit_code;
+    if (result.exit_code == static_cast<int>(ErrorKind::interrupted)) {
+      progress.note("interrupted; the same command with --resume auto continues");
+      break;
+    }
+  }
+  if (json && loaded.sweep) {
+    std::cout << nlohmann::json{{"status", exit_code == 0 ? "finished" : "incomplete"},
+                                {"points", results}}
+                     .dump()
+              << "\n";
+  }
+  if (!json) std::cout << table.to_string();
+  return exit_code;
+}
+
+}  // namespace
+
+Command run_command() {
+  return {.name = "run",
+          .summary = "train what an experiment file describes",
+          .arguments = "EXPERIMENT [KEY=VALUE]...",
+          .details =
+              "KEY=VALUE overrides a key of the file, as in train.epochs=3 or "
+              "model.name=wideresnet.\nA file with [sweep] runs its points in order and "
+              "ends with a table of all.",
+          .declare =
+              [](ArgumentSpec& spec) {
+                spec.value("resume",
+                           "auto: continue the newest run of this configuration, or start one; "
+                           "DIR: continue that run")
+                    .value("runs-dir", "the folder that holds all runs (default ./runs)")
+                    .value("run-dir", "exactly this run directory, new or to be continued")
+                    .flag("dry-run", "check the file, the network and the rules, then stop")
+                    .flag("json", "print result.json as the last line of stdout")
+                    .positional("experiment file", 1, 1000);
+              },
+          .execute = execute};
+}
+
+}  // namespace qhost::cli

@@ -1,0 +1,56 @@
+/// qhost summary: layers, sizes and encodings of an experiment's network; needs no data on disk.
+#include "report/summary.h"
+
+#include <iostream>
+
+#include "cli/command.h"
+#include "config/load.h"
+#include "training/assemble.h"
+#include "training/catalog.h"
+
+namespace qhost::cli {
+namespace {
+
+int execute(Context& context, const Arguments& arguments) {
+  training::ComponentCatalog catalog(context.registry);
+  const std::vector<std::string> overrides(arguments.positional().begin() + 1,
+                                           arguments.positional().end());
+  const auto points =
+      config::load_experiment_or_throw(arguments.positional().at(0), overrides, catalog);
+  nlohmann::json all = nlohmann::json::array();
+  for (const config::SweepPoint& point : points) {
+    const Graph graph = training::build_graph(point.experiment, context.registry);
+    const Plan plan = training::build_plan(point.experiment, context.registry, graph);
+    for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
+    const report::Summary summary = report::summarise(graph, training::layer_plans(graph, plan));
+    if (arguments.flag("json")) {
+      nlohmann::json json = report::to_json(summary);
+      if (!point.label.empty()) json["label"] = point.label;
+      all.push_back(std::move(json));
+    } else {
+      if (!point.label.empty()) std::cout << "[" << point.label << "]\n";
+      std::cout << report::to_text(summary, {.every_node = arguments.flag("all")});
+      if (points.size() > 1) std::cout << "\n";
+    }
+  }
+  if (arguments.flag("json")) std::cout << (points.size() == 1 ? all[0] : all).dump(2) << "\n";
+  return 0;
+}
+
+}  // namespace
+
+Command summary_command() {
+  return {.name = "summary",
+          .summary = "layers, shapes, parameters, MACs, encodings and bytes of a network",
+          .arguments = "EXPERIMENT [KEY=VALUE]...",
+          .details = "",
+          .declare =
+              [](ArgumentSpec& spec) {
+                spec.flag("all", "also nodes without parameters")
+                    .flag("json", "as JSON; an array for a sweep")
+                    .positional("experiment file", 1, 1000);
+              },
+          .execute = execute};
+}
+
+}  // namespace qhost::cli

@@ -1,0 +1,88 @@
+#include "training/evaluate_run.h"
+
+#include <algorithm>
+
+#include "qhost/error.h"
+#include "storage/checkpoint.h"
+#include "storage/run_directory.h"
+#include "training/assemble.h"
+#include "training/evaluate.h"
+#include "training/run.h"
+#include "training/tensor_bytes.h"
+#include "training/trainer.h"
+
+namespace qhost::training {
+namespace {
+
+storage::LoadedCheckpoint find_checkpoint(const storage::RunDirectory& run,
+                                          const std::string& which,
+                                          std::vector<std::string>& complaints) {
+  const auto none = [&](const std::string& what, const std::string& help) {
+    return Error(ErrorKind::configuration,
+                 run.path().string() + " has no " + what + "\nhelp: " + help);
+  };
+  if (which == "best" || which == "selected") {
+    if (auto best = storage::load_best(run.checkpoints())) return std::move(*best);
+    if (which == "best") {
+      throw none("best checkpoint", "one is kept where data.validation is set; --checkpoint last");
+    }
+  }
+  if (which == "last" || which == "selected") {
+    if (auto last = storage::load_newest(run.checkpoints(), complaints)) return std::move(*last);
+    throw none("checkpoint yet", "let it run for an epoch");
+  }
+  const std::vector<std::int64_t> steps = storage::checkpoint_steps(run.checkpoints());
+  std::string list;
+  for (const std::int64_t step : steps) {
+    if (std::to_string(step) == which) {
+      char name[32];
+      std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(step));
+      return storage::load_checkpoint(run.checkpoints() / name);
+    }
+    list += (list.empty() ? "" : ", ") + std::to_string(step);
+  }
+  throw none("checkpoint `" + which + "`",
+             "--checkpoint is selected, last, best or one of the steps " + list);
+}
+
+}  // namespace
+
+EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& registry) {
+  const storage::RunDirectory run = storage::RunDirectory::open(request.run);
+  config::Experiment experiment = experiment_of_run(run.path(), registry);
+  if (!request.device.empty()) experiment.train.set("device", request.device);
+  at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
+
+  EvaluationResult result;
+  const storage::LoadedCheckpoint checkpoint =
+      find_checkpoint(run, request.checkpoint, result.complaints);
+  result.checkpoint = checkpoint.folder;
+  const std::unique_ptr<Model> model = build_model(experiment, registry);
+  model->load(read_tensors(checkpoint.tensors, "model/"));
+
+  const data::Dataset data = load_data(experiment);
+  const data::Split* split = request.split == "test"         ? &data.test
+                             : request.split == "validation" ? &data.validation
+                             : request.split == "train"      ? &data.train
+                                                             : nullptr;
+  if (split == nullptr || split->empty()) {
+    throw Error(ErrorKind::configuration,
+                data.name + " has no images in split `" + request.split +
+                    "` under this configuration\nhelp: --split is test, validation (with "
+                    "data.validation) or train");
+  }
+  RunPosition position;
+  position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
+  position.epochs = experiment.train.integer("epochs");
+  position.step = LoopState::from_json(checkpoint.state.at("loop")).step;
+  const std::int64_t per_epoch = steps_per_epoch(experiment, data);
+  position.epoch = position.step > 0 ? (position.step - 1) / per_epoch : 0;
+  result.metrics = evaluate(
+      *model, *split, data.image, data.classes, data::evaluation_options(experiment.augment, data),
+      experiment.train.integer("evaluation_batch_size"),
+      make_loss(experiment.train.string("loss"), experiment.train.real("label_smoothing")),
+      position);
+  return result;
+}
+
+}  // namespace qhost::training
