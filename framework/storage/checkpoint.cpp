@@ -41,7 +41,8 @@ std::optional<std::int64_t> step_of(const std::string& name, const std::string& 
   std::int64_t step = 0;
   const char* end = name.data() + name.size();
   const auto result = std::from_chars(name.data() + prefix.size(), end, step);
-  if (result.ec != std::errc() || result.ptr != end || folder_name(prefix, step) != name) {
+  if (result.ec != std::errc() || result.ptr != end || step < 0 ||
+      folder_name(prefix, step) != name) {
     return std::nullopt;
   }
   return step;

@@ -381,8 +381,7 @@ Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::
   }
   if (expected != data_bytes) {
     refuse(file, "bytes that belong to no tensor follow the data",
-           kLengthBytes + json.size() + expected, std::to_string(data_bytes - expected) + " bytes",
-           "none");
+           kLengthBytes + json.size() + expected, format_bytes(data_bytes - expected), "none");
   }
   return header;
 }

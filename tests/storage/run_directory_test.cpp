@@ -1,0 +1,292 @@
+#include "storage/run_directory.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "storage/atomic_file.h"
+#include "storage/checkpoint_support.h"
+#include "storage/environment.h"
+
+namespace qhost::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr std::chrono::system_clock::time_point kTime{std::chrono::seconds(1795445527)};
+
+/// A child that holds the lock of a run until it is told to go.
+class Holder {
+ public:
+  explicit Holder(const fs::path& run) {
+    int ends[2];
+    if (::pipe(ends) != 0) throw std::runtime_error("pipe");
+    std::fflush(nullptr);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      const Lock lock = Lock::acquire(run);
+      (void)!::write(ends[1], "x", 1);
+      for (;;) ::pause();
+    }
+    ::close(ends[1]);
+    char ready = 0;
+    EXPECT_EQ(::read(ends[0], &ready, 1), 1);
+    ::close(ends[0]);
+  }
+  ~Holder() { kill(); }
+  void kill() {
+    if (pid_ == 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+class RunDirectoryTest : public ::testing::Test {
+ protected:
+  TestFolder folder_;
+  const fs::path root_ = folder_ / "deep/runs";
+};
+
+TEST_F(RunDirectoryTest, HasItsPlaceItsPartsAndItsLock) {
+  const RunDirectory run = RunDirectory::create(root_, "wrn_bwn", kTime);
+  EXPECT_EQ(run.id(), "20261123T145207Z-000000");
+  EXPECT_EQ(run.path(), root_ / "wrn_bwn/20261123T145207Z-000000");
+  EXPECT_EQ(names_in(run.path()), "checkpoints model run.lock");
+  EXPECT_EQ(names_in(root_ / "wrn_bwn"), "20261123T145207Z-000000 latest");
+  EXPECT_TRUE(run.locked());
+  EXPECT_EQ(run.warning(), "");
+  const auto owner = Lock::owner(run.path());
+  ASSERT_TRUE(owner);
+  EXPECT_EQ(owner->pid, ::getpid());
+  EXPECT_EQ(owner->host, host_name());
+  EXPECT_THAT(owner->since, ::testing::MatchesRegex("....-..-..T..:..:..Z"));
+}
+
+TEST_F(RunDirectoryTest, NamesSortByTimeAndNeverCollide) {
+  using std::chrono::nanoseconds;
+  const auto id = [&](nanoseconds offset) {
+    return RunDirectory::create(root_, "r", kTime + offset).id();
+  };
+  EXPECT_EQ(id(nanoseconds(500000000)), "20261123T145207Z-800000");
+  EXPECT_EQ(id(nanoseconds(500000000)), "20261123T145207Z-800001");
+  EXPECT_EQ(id(nanoseconds(999999999)), "20261123T145207Z-ffffff");
+  EXPECT_EQ(id(nanoseconds(999999999)), "20261123T145208Z-000000");
+  EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), "20261123T145208Z-000000");
+}
+
+TEST_F(RunDirectoryTest, TakesNoNameThatIsAPath) {
+  for (const char* name : {"", "..", ".hidden", "a/b", "a b", "-x", "\xc3\xa9", "a\n"}) {
+    EXPECT_THAT(
+        error_of(ErrorKind::configuration, [&] { RunDirectory::create(root_, name); }),
+        AllOf(HasSubstr("cannot be the name of a run"), HasSubstr("\nhelp: use 1 to 100 letters")))
+        << name;
+  }
+  EXPECT_THAT(error_of(ErrorKind::configuration,
+                       [&] { RunDirectory::create(root_, std::string(101, 'a')); }),
+              HasSubstr("cannot be the name of a run"));
+  EXPECT_FALSE(fs::exists(root_));
+  EXPECT_NO_THROW(RunDirectory::create(root_, std::string(100, 'a')));
+}
+
+TEST_F(RunDirectoryTest, OpensByPathAndByLatest) {
+  const std::string id = RunDirectory::create(root_, "r").id();
+  EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), id);
+  EXPECT_EQ(RunDirectory::open(root_ / "r" / id / "").path().filename(), id);
+  EXPECT_EQ(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/no"); }),
+            "there is no run at " + (root_ / "r/no").string() +
+                ": No such file or directory\nhelp: `qhost runs` lists the runs there are");
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_); }),
+              StartsWith(root_.string() + " is not a run directory: it has no run.lock, "
+                                          "resolved.toml or checkpoints/\nhelp: "));
+}
+
+TEST_F(RunDirectoryTest, LockingSweepsWhatAKilledWriterLeft) {
+  const fs::path path = RunDirectory::create(root_, "r").path();
+  write_sample(path / "checkpoints", 1);
+  ASSERT_TRUE(dies_at("checkpoint.tensors", [&] { write_sample(path / "checkpoints", 2); }));
+  ASSERT_TRUE(dies_at("file.half", [&] { write_file_atomically(path / "result.json", "{}"); }));
+  ASSERT_TRUE(dies_at("file.half", [&] { write_file_atomically(path / "model/a", "{}"); }));
+  RunDirectory run = RunDirectory::open(path);
+  run.lock();
+  run.lock();
+  EXPECT_EQ(names_in(path), "checkpoints model run.lock");
+  EXPECT_EQ(names_in(run.checkpoints()), "step-00000001");
+  EXPECT_EQ(names_in(run.model()), "");
+}
+
+TEST_F(RunDirectoryTest, ASecondProcessIsToldWhoHasIt) {
+  const fs::path path = RunDirectory::create(root_, "r").path();
+  Holder holder(path);
+  RunDirectory run = RunDirectory::open(path);
+  const std::string message = error_of(ErrorKind::configuration, [&] { run.lock(); });
+  EXPECT_THAT(message,
+              StartsWith("the run " + run.path().string() + " is in use by process " +
+                         std::to_string(holder.pid()) + " on host " + host_name() + ", since 20"));
+  EXPECT_THAT(message, HasSubstr("\nhelp: wait for it, stop it, or start another run"));
+  EXPECT_FALSE(run.locked());
+  ASSERT_TRUE(Lock::owner(path));
+  EXPECT_EQ(Lock::owner(path)->pid, holder.pid());
+  // The kernel gives the lock back when its owner is killed.
+  holder.kill();
+  EXPECT_FALSE(Lock::owner(path));
+  run.lock();
+  EXPECT_EQ(Lock::owner(path)->pid, ::getpid());
+}
+
+TEST_F(RunDirectoryTest, AChildCommandDoesNotInheritTheLock) {
+  RunDirectory run = RunDirectory::create(root_, "r");
+  std::fflush(nullptr);
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execlp("sleep", "sleep", "60", nullptr);
+    ::_exit(1);
+  }
+  ::close(ends[1]);
+  char none = 0;
+  EXPECT_EQ(::read(ends[0], &none, 1), 0);  // the end of the pipe: exec has happened
+  run.unlock();
+  EXPECT_FALSE(Lock::owner(run.path()));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::close(ends[0]);
+}
+
+TEST_F(RunDirectoryTest, LocksMove) {
+  const fs::path path = RunDirectory::create(root_, "r").path();
+  Lock first = Lock::acquire(path);
+  Lock second = std::move(first);
+  EXPECT_FALSE(first.held());  // NOLINT: that is the question
+  EXPECT_TRUE(second.held());
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { Lock::acquire(path); }),
+              HasSubstr("is in use by process " + std::to_string(::getpid())));
+  second = Lock();
+  EXPECT_FALSE(Lock::owner(path));
+}
+
+// Ten processes want one run: exactly one gets it, each time.
+TEST_F(RunDirectoryTest, OnlyOneOfManyGetsTheLock) {
+  const fs::path path = RunDirectory::create(root_, "r").path();
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::vector<pid_t> children;
+  std::fflush(nullptr);
+  for (int i = 0; i < 10; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      char answer = 'l';
+      try {
+        const Lock lock = Lock::acquire(path);
+        answer = 'w';
+        (void)!::write(ends[1], &answer, 1);
+        for (;;) ::pause();
+      } catch (const Error&) {
+        (void)!::write(ends[1], &answer, 1);
+      }
+      ::_exit(0);
+    }
+    children.push_back(child);
+  }
+  ::close(ends[1]);
+  std::string answers(10, '?');
+  for (char& answer : answers) ASSERT_EQ(::read(ends[0], &answer, 1), 1);
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), 'w'), 1) << answers;
+  for (const pid_t child : children) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  ::close(ends[0]);
+}
+
+TEST_F(RunDirectoryTest, ListsNewestFirstWithStates) {
+  using std::chrono::seconds;
+  const fs::path finished = RunDirectory::create(root_, "a", kTime).path();
+  const fs::path stopped = RunDirectory::create(root_, "a", kTime + seconds(1)).path();
+  const fs::path killed = RunDirectory::create(root_, "a", kTime + seconds(2)).path();
+  const fs::path damaged = RunDirectory::create(root_, "a", kTime + seconds(3)).path();
+  const RunDirectory running = RunDirectory::create(root_, "a", kTime + seconds(4));
+  const fs::path other = RunDirectory::create(root_, "b", kTime).path();
+  spill(finished / "result.json", R"({"status":"finished","test_accuracy":0.9})");
+  spill(stopped / "result.json", R"({"status":"interrupted"})");
+  spill(damaged / "result.json", R"({"status":)");
+  fs::create_directory(root_ / "a/notes");
+  spill(root_ / "file", "");
+
+  const std::vector<RunInfo> runs = list_runs(root_, "a");
+  ASSERT_EQ(runs.size(), 5u);
+  EXPECT_EQ(runs[0].path, running.path());
+  EXPECT_EQ(runs[0].state, RunState::running);
+  ASSERT_TRUE(runs[0].owner);
+  EXPECT_EQ(runs[0].owner->pid, ::getpid());
+  EXPECT_EQ(runs[1].path, damaged);
+  EXPECT_EQ(runs[1].state, RunState::interrupted);
+  EXPECT_EQ(runs[2].path, killed);
+  EXPECT_EQ(runs[2].state, RunState::interrupted);
+  EXPECT_EQ(runs[3].path, stopped);
+  EXPECT_EQ(runs[3].state, RunState::interrupted);
+  EXPECT_EQ(runs[3].status, "interrupted");
+  EXPECT_EQ(runs[4].path, finished);
+  EXPECT_EQ(runs[4].state, RunState::finished);
+  EXPECT_EQ(runs[4].status, "finished");
+  EXPECT_EQ(runs[4].name, "a");
+  EXPECT_EQ(runs[4].id, "20261123T145207Z-000000");
+
+  const std::vector<RunInfo> all = list_runs(root_);
+  ASSERT_EQ(all.size(), 6u);
+  EXPECT_EQ(all[5].path, other);
+  EXPECT_TRUE(list_runs(root_ / "none").empty());
+  EXPECT_STREQ(to_string(RunState::running), "running");
+  EXPECT_STREQ(to_string(RunState::finished), "finished");
+  EXPECT_STREQ(to_string(RunState::interrupted), "interrupted");
+}
+
+TEST_F(RunDirectoryTest, ARunOnAFileSystemThatRefusesLinksWarnsOnly) {
+  RunDirectory::create(root_, "r", kTime);
+  fs::remove(root_ / "r/latest");
+  fs::create_directories(root_ / "r/latest/in the way");
+  const RunDirectory run = RunDirectory::create(root_, "r");
+  EXPECT_TRUE(run.locked());
+  EXPECT_THAT(run.warning(), StartsWith("cannot replace " + (root_ / "r/latest").string()));
+}
+
+TEST_F(RunDirectoryTest, SweepsOldCreationsOnly) {
+  RunDirectory::create(root_, "r", kTime);
+  ASSERT_TRUE(dies_at("run.temporary", [&] { RunDirectory::create(root_, "r"); }));
+  ASSERT_TRUE(dies_at("latest.before-rename", [&] { RunDirectory::create(root_, "r"); }));
+  const auto temporaries = [&] {
+    int count = 0;
+    for (const auto& entry : fs::directory_iterator(root_ / "r")) {
+      if (!entry.path().filename().string().starts_with(kTemporaryPrefix)) continue;
+      ++count;
+      if (fs::is_directory(entry.symlink_status())) {
+        fs::last_write_time(entry.path(),
+                            fs::file_time_type::clock::now() - std::chrono::minutes(11));
+      }
+    }
+    return count;
+  };
+  EXPECT_EQ(temporaries(), 2);  // the folder and the link
+  RunDirectory::create(root_, "r");
+  EXPECT_EQ(temporaries(), 0);
+}
+
+TEST(RunsRoot, IsTheOptionOrRuns) {
+  EXPECT_EQ(runs_root(), "runs");
+  EXPECT_EQ(runs_root("/elsewhere"), "/elsewhere");
+}
+
+}  // namespace
+}  // namespace qhost::storage
