@@ -8,9 +8,9 @@ namespace qhost {
 
 Value GraphBuilder::activation(std::string_view name, Value x, const ActivationOptions& options,
                                Where where) {
-  Implementation::Draft draft(*implementation_, Op::activation, name, {{"x", x}}, where);
+  Implementation::Draft draft(*implementation_, Op::activation, name, {{"x", x}}, where,
+                              to_string(options.kind));
   draft.node.options = options;
-  draft.set_operation_name(to_string(options.kind));
   draft.require(options.kind != Activation::leaky_relu || std::isfinite(options.slope),
                 "slope is " + number_text(options.slope) + ", not a finite number",
                 "set slope to 0.01, say");

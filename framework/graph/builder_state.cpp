@@ -40,8 +40,9 @@ Value GraphBuilder::Implementation::commit(Draft&& draft) {
 }
 
 GraphBuilder::Implementation::Draft::Draft(Implementation& state, Op op, std::string_view name,
-                                           const std::vector<Input>& inputs, Where where)
-    : state_(state), operation_(to_string(op)) {
+                                           const std::vector<Input>& inputs, Where where,
+                                           std::string operation)
+    : state_(state), operation_(operation.empty() ? to_string(op) : std::move(operation)) {
   node.op = op;
   node.name = state.prefix + std::string(name);
   node.file = where.file_name();

@@ -42,8 +42,9 @@ class GraphBuilder::Implementation::Draft {
     std::string label;
     Value value;
   };
+  /// `operation`: what errors call it, the name of `op` when empty.
   Draft(Implementation& state, Op op, std::string_view name, const std::vector<Input>& inputs,
-        Where where);
+        Where where, std::string operation = "");
 
   [[noreturn]] void fail(const std::string& sentence, const std::string& help) const;
   /// fail() that also shows another node.

@@ -84,9 +84,11 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return near.empty() ? "" : "; did you mean `" + near.front() + "`?";
 }
 
-const char* regex_fault(std::regex_constants::error_type code) {
+const char* regex_fault(std::regex_constants::error_type code, std::string_view text) {
   using namespace std::regex_constants;
-  if (code == error_paren) return "parentheses do not match";
+  // libstdc++ also says error_paren of whatever it did not expect.
+  const bool has_parenthesis = text.find_first_of("()") != std::string_view::npos;
+  if (code == error_paren && has_parenthesis) return "parentheses do not match";
   if (code == error_brack) return "brackets do not match";
   if (code == error_brace || code == error_badbrace) return "the braces are malformed";
   if (code == error_badrepeat) return "a repetition has nothing to repeat";
@@ -139,7 +141,7 @@ std::string Selector::interpret(std::string_view text, Selector& selector, std::
       selector.regex_.assign(rest.begin(), rest.end(), std::regex::ECMAScript);
     } catch (const std::regex_error& error) {
       help = "write an ECMAScript regular expression that matches the whole name";
-      return "bad regular expression in " + quoted + ": " + regex_fault(error.code());
+      return "bad regular expression in " + quoted + ": " + regex_fault(error.code(), rest);
     }
     return "";
   }

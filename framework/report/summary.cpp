@@ -31,9 +31,9 @@ void require_plans_fit(const Graph& graph, const std::map<std::string, LayerPlan
                                            "\nhelp: this is a defect of qhost; please report it");
     }
     if (plan.weight && !has_weight(*node)) {
-      throw Error(ErrorKind::internal, "a summary plans a weight of `" + name + "`, a " +
+      throw Error(ErrorKind::internal, "a summary plans a weight of `" + name + "` (" +
                                            to_string(node->op) +
-                                           " without one"
+                                           "), which has none"
                                            "\nhelp: this is a defect of qhost; please report it");
     }
     if (plan.weight) require_valid(*plan.weight, *node, "weight", plan.weight_method);

@@ -1,0 +1,94 @@
+#include "report/table.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+
+namespace qhost::report {
+namespace {
+
+TEST(Table, AlignsColumns) {
+  Table table({{"layer"}, {"bytes", Align::right}, {"note"}});
+  table.add_row({"conv1", "1,728", ""});
+  table.add_row({"stage1.block0.conv1", "9", "kept"});
+  table.add_rule();
+  table.add_row({"total", "1,737", ""});
+  EXPECT_EQ(table.to_string(),
+            "layer                bytes  note\n"
+            "-------------------  -----  ----\n"
+            "conv1                1,728\n"
+            "stage1.block0.conv1      9  kept\n"
+            "-------------------  -----  ----\n"
+            "total                1,737\n");
+}
+
+TEST(Table, AlignsCharactersNotBytes) {
+  Table table({{"name"}, {"n", Align::right}});
+  table.add_row({"caf\u00e9", "1"});
+  table.add_row({"\u6f22\u5b57", "22"});
+  table.add_row({"cafe\u0301", "3"});
+  EXPECT_EQ(table.to_string(),
+            "name   n\n"
+            "----  --\n"
+            "caf\u00e9   1\n"
+            "\u6f22\u5b57  22\n"
+            "cafe\u0301   3\n");
+}
+
+TEST(Table, WithoutRowsIsItsHead) {
+  const Table table({{"a"}, {"bb"}});
+  EXPECT_TRUE(table.empty());
+  EXPECT_EQ(table.to_string(), "a  bb\n-  --\n");
+}
+
+TEST(Table, RefusesRowsOfAnotherLength) {
+  Table table({{"a"}, {"b"}});
+  try {
+    table.add_row({"1"});
+    FAIL() << "nothing was thrown";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(error.what(), "a table of 2 columns got a row of 1");
+  }
+}
+
+TEST(Table, ControlCharactersCannotSteerTheTerminal) {
+  Table table({{"a"}});
+  table.add_row({"x\x1b[2J\ny\x7f\u009b"});
+  EXPECT_EQ(table.to_string(), "a\n---------\nx?[2J?y??\n");
+}
+
+TEST(DisplayWidth, CountsColumns) {
+  EXPECT_EQ(display_width(""), 0u);
+  EXPECT_EQ(display_width("abc"), 3u);
+  EXPECT_EQ(display_width("\u00e9"), 1u);
+  EXPECT_EQ(display_width("e\u0301"), 1u);
+  EXPECT_EQ(display_width("\u6f22"), 2u);
+  EXPECT_EQ(display_width("\U0001f600"), 2u);
+  EXPECT_EQ(display_width("\u00b1"), 1u);
+}
+
+TEST(DisplayWidth, MalformedBytesCountOne) {
+  EXPECT_EQ(display_width("\xff"), 1u);
+  EXPECT_EQ(display_width("a\xe6\xbc"), 3u);  // cut off in a character
+  EXPECT_EQ(display_width("\xc3("
+                          "x"),
+            3u);                             // no continuation
+  EXPECT_EQ(display_width("\x80\x80"), 2u);  // no lead
+  EXPECT_EQ(display_width("\xc0\xaf"), 2u);  // over-long
+}
+
+TEST(Separators, EveryThreeDigits) {
+  EXPECT_EQ(with_separators(0), "0");
+  EXPECT_EQ(with_separators(999), "999");
+  EXPECT_EQ(with_separators(1000), "1,000");
+  EXPECT_EQ(with_separators(40551040), "40,551,040");
+  EXPECT_EQ(with_separators(-123), "-123");
+  EXPECT_EQ(with_separators(-1234567), "-1,234,567");
+  EXPECT_EQ(with_separators(std::numeric_limits<std::int64_t>::min()),
+            "-9,223,372,036,854,775,808");
+}
+
+}  // namespace
+}  // namespace qhost::report
