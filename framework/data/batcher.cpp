@@ -16,6 +16,12 @@ namespace {
 /// Writing an image takes about a microsecond, starting a thread some twenty.
 constexpr std::int64_t images_per_thread = 64;
 
+/// A shuffled image lies anywhere in memory: asked for one image ahead, it arrives in time (a third
+/// of the time of a CIFAR batch went into waiting).
+inline void prefetch(const std::uint8_t* bytes, std::int64_t count) {
+  for (std::int64_t at = 0; at < count; at += 64) __builtin_prefetch(bytes + at);
+}
+
 [[noreturn]] void fail(const std::string& message) {
   throw Error(ErrorKind::data, "batches: " + message);
 }
@@ -109,11 +115,14 @@ std::int64_t Batcher::fill(std::int64_t epoch, std::int64_t step, float* out, st
   const std::vector<std::uint32_t> chosen = indices(epoch, step);
   const auto count = static_cast<std::int64_t>(chosen.size());
   const std::int64_t size = augmenter_.image().elements();
+  const auto source = [&](std::int64_t i) {
+    return split_->pixels.data() + std::int64_t{chosen[static_cast<std::size_t>(i)]} * size;
+  };
   const auto write = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
+      if (i + 1 < end) prefetch(source(i + 1), size);
       const std::int64_t index = chosen[static_cast<std::size_t>(i)];
-      augmenter_.write(split_->pixels.data() + index * size, draw(epoch, index), out + i * size,
-                       layout);
+      augmenter_.write(source(i), draw(epoch, index), out + i * size, layout);
       labels[i] = split_->labels[static_cast<std::size_t>(index)];
     }
   };

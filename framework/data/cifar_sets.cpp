@@ -154,6 +154,7 @@ DatasetInfo cifar10() {
           .at_most(50000));
   info.image = Shape{{3, 32, 32}};
   info.classes = 10;
+  info.files = &cifar10_files();
   info.class_names = [](const Options&) { return cifar10_names(); };
   info.load = [](const Options& options) {
     const auto folder = require_folder("cifar10", cifar10_files(), options.string("root"));
@@ -186,6 +187,7 @@ DatasetInfo cifar100() {
                              .one_of({"fine", "coarse"}));
   info.image = Shape{{3, 32, 32}};
   info.classes = 100;
+  info.files = &cifar100_files();
   info.class_names = [](const Options& options) {
     return options.string("labels") == "fine" ? cifar100_fine_names() : cifar100_coarse_names();
   };

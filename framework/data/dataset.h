@@ -15,6 +15,8 @@
 
 namespace qhost::data {
 
+struct PublishedSet;  // data/published_set.h
+
 /// Images of equal shape with their labels.
 struct Split {
   std::vector<std::uint8_t> pixels;         ///< count x C x H x W, row-major, 0..255
@@ -70,6 +72,7 @@ struct DatasetInfo {
   /// Reads everything, checks it strictly, applies the options. Throws Error of kind data for a
   /// missing or malformed set, OptionError for options that do not fit the set.
   std::function<Dataset(const Options&)> load;
+  const PublishedSet* files = nullptr;  ///< what it is read from; null for an embedded set
 };
 
 /// All sets, sorted by name. The list lives as long as the process.

@@ -2,20 +2,12 @@
 
 #include <system_error>
 
-#include "data/cifar.h"
 #include "data/dataset.h"
 #include "data/published_set.h"
 
 namespace qhost::data {
 namespace fs = std::filesystem;
 namespace {
-
-/// The files behind a set; nullptr when it is embedded.
-const PublishedSet* files_of(const std::string& name) {
-  if (name == "cifar10" || name == "minicifar") return &cifar10_files();
-  if (name == "cifar100") return &cifar100_files();
-  return nullptr;
-}
 
 void inspect(const PublishedSet& set, const std::string& root, SetStatus& status) {
   for (const fs::path& folder : search_path(set, root)) {
@@ -64,8 +56,8 @@ std::vector<SetStatus> where(const std::string& root) {
     status.summary = info.summary;
     status.source = info.source;
     status.licence = info.licence;
-    if (const PublishedSet* files = files_of(info.name)) {
-      inspect(*files, root, status);
+    if (info.files != nullptr) {
+      inspect(*info.files, root, status);
     } else {
       status.state = SetState::embedded;
     }
