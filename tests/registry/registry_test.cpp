@@ -85,9 +85,9 @@ TEST_F(RegistryTest, ThePluginsArchitectureBuildsAGraph) {
   copy("good");
   Registry plugins = registry();
   const Architecture& architecture = plugins.architecture("one_layer");
-  GraphBuilder builder(Shape{{3, 8, 8}});
+  GraphBuilder builder;
   const Value logits =
-      architecture.build(builder, builder.input(), {Shape{{3, 8, 8}}, 10}, Options{});
+      architecture.build(builder, builder.input({{3, 8, 8}}), {Shape{{3, 8, 8}}, 10}, Options{});
   const Graph graph = builder.finish(logits, 10);
   EXPECT_EQ(graph.output().name, "head");
   EXPECT_EQ(graph.output().shape, (Shape{{10}}));
@@ -130,8 +130,9 @@ TEST_F(RegistryTest, AComponentOutlivesItsRegistrysUse) {
     Registry plugins = registry();
     build = plugins.architecture("one_layer").build;
   }
-  GraphBuilder builder(Shape{{1, 4, 4}});
-  EXPECT_EQ(build(builder, builder.input(), {Shape{{1, 4, 4}}, 2}, Options{}).shape(), (Shape{{2}}))
+  GraphBuilder builder;
+  EXPECT_EQ(build(builder, builder.input({{1, 4, 4}}), {Shape{{1, 4, 4}}, 2}, Options{}).shape(),
+            (Shape{{2}}))
       << "the library stays open";
 }
 
