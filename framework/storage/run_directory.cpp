@@ -86,6 +86,34 @@ void sweep_creations(const fs::path& folder) {
   }
 }
 
+/// A run under a temporary name, so that it can be locked before anybody sees it. Removed unless it
+/// got its name.
+class Beginning {
+ public:
+  explicit Beginning(const fs::path& folder) : path_(folder / temporary_name()) {
+    make_folder(path_);
+    crash_point("run.temporary");
+    try {
+      make_folder(path_ / "checkpoints");
+      make_folder(path_ / "model");
+    } catch (...) {
+      remove();
+      throw;
+    }
+  }
+  ~Beginning() { remove(); }
+  Beginning(const Beginning&) = delete;
+  Beginning& operator=(const Beginning&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  void remove() const noexcept {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  fs::path path_;
+};
+
 }  // namespace
 
 RunDirectory RunDirectory::create(const fs::path& root, const std::string& name,
@@ -98,20 +126,11 @@ RunDirectory RunDirectory::create(const fs::path& root, const std::string& name,
   sweep_creations(runs);
 
   RunDirectory run;
-  const fs::path temporary = runs / temporary_name();
-  make_folder(temporary);
-  try {
-    crash_point("run.temporary");
-    make_folder(temporary / "checkpoints");
-    make_folder(temporary / "model");
-    run.lock_ = Lock::acquire(temporary);
-    for (std::uint64_t units = units_of(now);; ++units) {
-      run.path_ = runs / run_id(units);
-      if (rename_to_new(temporary, run.path_)) break;
-    }
-  } catch (...) {
-    fs::remove_all(temporary, error);
-    throw;
+  const Beginning beginning(runs);
+  run.lock_ = Lock::acquire(beginning.path());
+  for (std::uint64_t units = units_of(now);; ++units) {
+    run.path_ = runs / run_id(units);
+    if (rename_to_new(beginning.path(), run.path_)) break;
   }
   crash_point("run.after-rename");
   sync_folder(run.path_);
@@ -126,28 +145,23 @@ RunDirectory RunDirectory::create(const fs::path& root, const std::string& name,
 
 RunDirectory RunDirectory::create_at(const fs::path& given) {
   std::error_code error;
-  const fs::path path = fs::absolute(given).lexically_normal();
-  const fs::path folder = (path.filename().empty() ? path.parent_path() : path).parent_path();
+  fs::path path = fs::absolute(given, error).lexically_normal();
+  if (path.filename().empty()) path = path.parent_path();  // "here/" is "here"
+  const fs::path folder = path.parent_path();
   fs::create_directories(folder, error);
   if (error) fail_io("create", folder, error.value());
+
   RunDirectory run;
-  const fs::path temporary = folder / temporary_name();
-  make_folder(temporary);
-  try {
-    make_folder(temporary / "checkpoints");
-    make_folder(temporary / "model");
-    run.lock_ = Lock::acquire(temporary);
-    run.path_ = path.filename().empty() ? path.parent_path() : path;
-    if (!rename_to_new(temporary, run.path_)) {
-      throw Error(ErrorKind::configuration, run.path_.string() +
-                                                " exists already\nhelp: name a new directory, or "
-                                                "continue the run in it with --resume");
-    }
-  } catch (...) {
-    fs::remove_all(temporary, error);
-    throw;
+  run.path_ = path;
+  const Beginning beginning(folder);
+  run.lock_ = Lock::acquire(beginning.path());
+  if (!rename_to_new(beginning.path(), path)) {
+    throw Error(ErrorKind::configuration, path.string() +
+                                              " exists already\nhelp: name a new directory, or "
+                                              "continue the run in it with --resume");
   }
-  sync_folder(run.path_);
+  crash_point("run.after-rename");
+  sync_folder(path);
   sync_folder(folder);
   return run;
 }

@@ -100,6 +100,42 @@ TEST_F(RunDirectoryTest, TakesNoNameThatIsAPath) {
   EXPECT_NO_THROW(RunDirectory::create(root_, std::string(100, 'a')));
 }
 
+TEST_F(RunDirectoryTest, IsMadeExactlyWhereItIsWanted) {
+  const fs::path path = root_ / "some where/mine";
+  {
+    const RunDirectory run = RunDirectory::create_at(path / "");
+    EXPECT_EQ(run.path(), path);
+    EXPECT_TRUE(run.locked());
+    EXPECT_EQ(names_in(path), "checkpoints model run.lock");
+    EXPECT_EQ(names_in(root_ / "some where"), "mine");
+  }
+  EXPECT_FALSE(Lock::owner(path));
+  EXPECT_EQ(error_of(ErrorKind::configuration, [&] { RunDirectory::create_at(path); }),
+            path.string() +
+                " exists already\nhelp: name a new directory, or continue the run in it with "
+                "--resume");
+  EXPECT_EQ(names_in(root_ / "some where"), "mine");
+  fs::create_directory(root_ / "empty");
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { RunDirectory::create_at(root_ / "empty"); }),
+              HasSubstr("exists already"));
+}
+
+TEST_F(RunDirectoryTest, ADiscardedRunLeavesTheOneBeforeAsLatest) {
+  const std::string first = RunDirectory::create(root_, "r").id();
+  RunDirectory second = RunDirectory::create(root_, "r");
+  second.discard();
+  EXPECT_FALSE(second.locked());
+  EXPECT_EQ(names_in(root_ / "r"), first + " latest");
+  EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), first);
+
+  RunDirectory only = RunDirectory::create(root_, "s");
+  only.discard();
+  EXPECT_EQ(names_in(root_), "r");
+  RunDirectory placed = RunDirectory::create_at(root_ / "exact");
+  placed.discard();
+  EXPECT_EQ(names_in(root_), "r");
+}
+
 TEST_F(RunDirectoryTest, OpensByPathAndByLatest) {
   const std::string id = RunDirectory::create(root_, "r").id();
   EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), id);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <random>
 
 #include "storage/bad_containers.h"
 #include "storage/safetensors.h"
@@ -71,6 +72,67 @@ TEST(SafetensorsReader, ViewsOutliveAMove) {
   const File moved = std::move(file);
   EXPECT_EQ(moved.at("a").data, before);
   EXPECT_EQ(std::to_integer<int>(*before), 7);
+}
+
+/// Reads every byte of an accepted file, so that a sanitizer sees a view that is too long.
+unsigned touch(const File& file) {
+  unsigned sum = 0;
+  for (const auto& [name, tensor] : file.tensors()) {
+    for (std::size_t i = 0; i < tensor.bytes; ++i) sum += std::to_integer<unsigned>(tensor.data[i]);
+  }
+  return sum;
+}
+
+std::string small_valid_file() {
+  return container(
+      R"({"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},)"
+      R"("b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}  )",
+      "01234567abc");
+}
+
+TEST(SafetensorsReader, RefusesEveryShorterFile) {
+  const std::string whole = small_valid_file();
+  EXPECT_EQ(touch(File::parse(whole, "whole")), 8 * '0' + 28 + 3 * 'a' + 3u);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_THROW(File::parse(whole.substr(0, size), "cut"), Error) << size;
+  }
+  EXPECT_THROW(File::parse(whole + "x", "longer"), Error);
+}
+
+// Every byte takes every value, then random pairs of bytes: accepted with all views inside, or
+// refused with an Error of kind storage; nothing else.
+TEST(SafetensorsReader, SurvivesEveryChangedByte) {
+  const std::string whole = small_valid_file();
+  int accepted = 0, refused = 0;
+  const auto attempt = [&](const std::string& bytes) {
+    try {
+      const File file = File::parse(bytes, "changed");
+      touch(file);
+      std::size_t total = 0;
+      for (const auto& [name, tensor] : file.tensors()) total += tensor.bytes;
+      EXPECT_LE(total, bytes.size());
+      ++accepted;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::storage) << error.what();
+      ++refused;
+    }
+  };
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string bytes = whole;
+    for (int value = 0; value < 256; ++value) {
+      bytes[at] = static_cast<char>(value);
+      attempt(bytes);
+    }
+  }
+  std::mt19937 random(1);
+  for (int round = 0; round < 20000; ++round) {
+    std::string bytes = whole;
+    bytes[random() % bytes.size()] = static_cast<char>(random());
+    bytes[random() % bytes.size()] = "0123456789{}[]\",:eE-+. tf"[random() % 26];
+    attempt(bytes);
+  }
+  EXPECT_GT(accepted, 11 * 255);  // the data may be anything
+  EXPECT_GT(refused, 10000);
 }
 
 TEST(SafetensorsReader, NamesNearTensorsWhenOneIsMissing) {
