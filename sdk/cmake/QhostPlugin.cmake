@@ -74,10 +74,19 @@ function(qhost_add_plugin name)
     LINK_DEPENDS "${script}"
     CXX_EXTENSIONS OFF
     CXX_VISIBILITY_PRESET hidden
-    VISIBILITY_INLINES_HIDDEN ON
-    BUILD_RPATH_USE_ORIGIN ON
-    INSTALL_RPATH "$ORIGIN/../..")
-  if(NOT arg_DESTINATION)
+    VISIBILITY_INLINES_HIDDEN ON)
+  if(arg_DESTINATION)
+    set_target_properties(${name} PROPERTIES BUILD_RPATH_USE_ORIGIN ON)
+  else()
+    # The build tree has the layout of an installation, so one relative path serves both. (A path
+    # that is edited while installing would stand in the build tree with an empty entry at its end,
+    # which the loader takes for the working directory.)
+    set_target_properties(${name} PROPERTIES
+      BUILD_WITH_INSTALL_RPATH ON
+      INSTALL_RPATH "$ORIGIN/../..")
+    if(arg_LIBRARIES)
+      set_target_properties(${name} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+    endif()
     include(GNUInstallDirs)
     install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/qhost/plugins
             COMPONENT qhost_plugins)
