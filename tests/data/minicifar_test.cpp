@@ -95,14 +95,13 @@ TEST(MiniCifar, LoadsThroughCifar10) {
   const Folder root;
   const fs::path folder = root / "cifar-10-batches-bin";
   make_sparse_cifar10(folder);
-  for (const CifarLayout& layout : {cifar10_layout()}) {
-    for (const auto* files : {&layout.train, &layout.test}) {
-      for (const CifarFile& file : *files) {
-        std::fstream out(folder / file.name, std::ios::binary | std::ios::in | std::ios::out);
-        for (std::int64_t r = 0; r < file.records; ++r) {
-          out.seekp(r * 3073);
-          out.put(static_cast<char>(r % 10));
-        }
+  const CifarLayout& layout = cifar10_layout();
+  for (const auto* files : {&layout.train, &layout.test}) {
+    for (const CifarFile& file : *files) {
+      std::fstream out(folder / file.name, std::ios::binary | std::ios::in | std::ios::out);
+      for (std::int64_t r = 0; r < file.records; ++r) {
+        out.seekp(r * 3073);
+        out.put(static_cast<char>(r % 10));
       }
     }
   }
