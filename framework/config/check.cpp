@@ -202,7 +202,13 @@ class TableChecker {
   /// `value` is what is wrong, `whole` the key's value.
   bool in_range(const OptionValue& converted, const Value& value, const Value& whole,
                 const Option& option) {
-    const std::string why = option.why_invalid(converted);
+    // The message shows an integer as it was written, not as the number that it becomes.
+    const auto* integer = std::get_if<std::int64_t>(&value.data);
+    const bool list = is_list(option.type());
+    const std::string why =
+        option.why_invalid(integer == nullptr ? converted
+                           : list             ? OptionValue(std::vector<std::int64_t>{*integer})
+                                              : OptionValue(*integer));
     if (why.empty()) return true;
     Diagnostic diagnostic;
     diagnostic.primary.span = value.span;
@@ -255,22 +261,34 @@ class TableChecker {
 
 }  // namespace
 
-void KeyDirectory::add(std::string title, const std::vector<Option>& options) {
-  for (const Option& option : options) keys_.emplace_back(option.name(), title);
+void KeyDirectory::add(const std::string& title, const std::vector<Option>& options,
+                       const std::string& component) {
+  for (const Option& option : options) keys_.push_back({option.name(), title, component});
 }
 
-void KeyDirectory::add(std::string title, std::string key) {
-  keys_.emplace_back(std::move(key), std::move(title));
+void KeyDirectory::add_key(const std::string& title, const std::string& key) {
+  keys_.push_back({key, title, ""});
 }
 
 std::vector<std::string> KeyDirectory::homes(std::string_view key,
                                              const std::string& except) const {
   std::vector<std::string> titles;
-  for (const auto& [known, title] : keys_) {
-    const bool repeated = std::find(titles.begin(), titles.end(), title) != titles.end();
-    if (known == key && title != except && !repeated) titles.push_back(title);
+  for (const Known& known : keys_) {
+    const bool repeated = std::find(titles.begin(), titles.end(), known.title) != titles.end();
+    if (known.key == key && known.title != except && !repeated) titles.push_back(known.title);
   }
   return titles;
+}
+
+std::vector<std::string> KeyDirectory::components(std::string_view key,
+                                                  const std::string& title) const {
+  std::vector<std::string> names;
+  for (const Known& known : keys_) {
+    if (known.key == key && known.title == title && !known.component.empty()) {
+      names.push_back(known.component);
+    }
+  }
+  return names;
 }
 
 Options check_table(const TableCheck& check, const KeyDirectory& directory,
@@ -288,10 +306,16 @@ Diagnostic unknown_key(const Entry& entry, const std::string& title, const std::
   diagnostic.primary.span = entry.key_span;
   const auto near = near_matches(entry.key, valid);
   const auto homes = directory.homes(entry.key, title);
-  for (const auto& home : homes) {
-    diagnostic.helps.push_back(quote(entry.key) + " belongs to " + home);
+  const auto others = directory.components(entry.key, title);
+  if (!homes.empty()) {
+    std::string list;
+    for (const auto& home : homes) list += (list.empty() ? "" : " or ") + home;
+    diagnostic.helps.push_back(quote(entry.key) + " belongs to " + list);
   }
-  if (homes.empty() && !near.empty()) {
+  if (!others.empty()) {
+    diagnostic.helps.push_back(quote(entry.key) + " is an option of " + quote_list(others));
+  }
+  if (diagnostic.helps.empty() && !near.empty()) {
     std::string names;
     for (const auto& name : near) names += (names.empty() ? "" : " or ") + quote(name);
     diagnostic.helps.push_back("did you mean " + names + '?');

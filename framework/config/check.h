@@ -15,14 +15,20 @@ namespace qhost::config {
 /// Which tables know a key: "`batch_size` belongs to [train]".
 class KeyDirectory {
  public:
-  /// `title` is "[train]".
-  void add(std::string title, const std::vector<Option>& options);
-  void add(std::string title, std::string key);
+  /// `title` is "[train]"; `component` names the one whose options these are.
+  void add(const std::string& title, const std::vector<Option>& options,
+           const std::string& component = "");
+  void add_key(const std::string& title, const std::string& key);
   /// The titles of the tables that have `key`, without `except`.
   std::vector<std::string> homes(std::string_view key, const std::string& except) const;
+  /// The components of the table `title` that have `key`.
+  std::vector<std::string> components(std::string_view key, const std::string& title) const;
 
  private:
-  std::vector<std::pair<std::string, std::string>> keys_;  ///< key, title
+  struct Known {
+    std::string key, title, component;
+  };
+  std::vector<Known> keys_;
 };
 
 struct TableCheck {

@@ -162,7 +162,7 @@ class Parser {
     const std::size_t start =
         code_point_offset(line, static_cast<std::size_t>(std::max(0, span.column - 1)));
     const std::string_view rest = line.substr(start);
-    const std::size_t equals = line.find('=');
+    const std::size_t equals = line.rfind('=', start);
     if (!statement.ends) {
       diagnostic.helps.push_back("what opens in line " + std::to_string(statement.first) +
                                  " is never closed");
@@ -179,19 +179,29 @@ class Parser {
         std::string lower = word;
         std::transform(lower.begin(), lower.end(), lower.begin(),
                        [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-        if (lower == "true" || lower == "false") {
+        if (start > end) {
+          // The word is right, what follows it is not.
+        } else if (lower == "true" || lower == "false") {
           diagnostic.helps.push_back("booleans are written in lower case: " + lower);
         } else {
           diagnostic.helps.push_back("a string is written in quotes: \"" + word + '"');
         }
-        span.column = static_cast<int>(count_code_points(line.substr(0, first))) + 1;
-        span.length = static_cast<int>(word.size());
+        if (start <= end) {
+          span.column = static_cast<int>(count_code_points(line.substr(0, first))) + 1;
+          span.length = static_cast<int>(word.size());
+        }
       } else if (first == std::string_view::npos || line[first] == '#') {
         diagnostic.helps.push_back("write a value behind the equals sign");
       }
     } else if (statement.header) {
       diagnostic.helps.push_back("a table is written [name], an element of a list [[name]]");
-    } else if (!rest.empty() || equals == std::string_view::npos) {
+    }
+    if (!diagnostic.helps.empty()) return;
+    if (rest.empty() && line.find_first_of("\"'") != std::string_view::npos) {
+      diagnostic.helps.push_back("close the string on its line; \"\"\" opens one of several lines");
+    } else if (diagnostic.message.find("a comment or whitespace") != std::string::npos) {
+      diagnostic.helps.push_back("a line holds one value; a list is written [1, 2]");
+    } else {
       diagnostic.helps.push_back("a line is `key = value`, `[table]`, a comment or empty");
     }
   }
@@ -278,6 +288,10 @@ std::optional<std::vector<KeyPart>> parse_key(std::string_view text) {
     const Entry& entry = table->entries.front();
     parts.push_back({entry.key, entry.key_span.column, entry.key_span.length});
     table = entry.value.table();
+    // The value is ours: an equals sign of the text's own would have brought another.
+    const auto* value = std::get_if<std::int64_t>(&entry.value.data);
+    const auto own_column = static_cast<int>(count_code_points(document));
+    if (table == nullptr && (value == nullptr || entry.value.span.column != own_column)) return {};
   }
   return parts;
 }

@@ -65,6 +65,8 @@ class Loader {
       diagnostic.code = code::extends_cycle;
       diagnostic.message = "a file extends itself: " + chain + path.string();
       diagnostic.helps.push_back("move what both files share to a third one");
+    } else if (files_ > kMaxFiles) {
+      return false;  // said already
     } else if (open_.size() >= kMaxDepth || ++files_ > kMaxFiles) {
       diagnostic.code = code::extends_depth;
       diagnostic.message = open_.size() >= kMaxDepth

@@ -70,10 +70,10 @@ void Resolver::build_directory() {
   for (const TableDeclaration& table : tables()) {
     directory_.add(title_of(table.name), table.options);
   }
-  for (const auto& optimizer : optimizers()) directory_.add("[optimizer]", optimizer.options);
-  for (const auto& schedule : schedules()) directory_.add("[schedule]", schedule.options);
-  directory_.add("[sweep]", "points");
-  directory_.add("a point of [sweep]", "label");
+  for (const auto& one : optimizers()) directory_.add("[optimizer]", one.options, one.name);
+  for (const auto& one : schedules()) directory_.add("[schedule]", one.options, one.name);
+  directory_.add_key("[sweep]", "points");
+  directory_.add_key("a point of [sweep]", "label");
   // Components of plugins: only those that are chosen, so that no other plugin is opened.
   for (const char* kind : {"data", "model"}) {
     const Entry* entry = root_.find(kind);
@@ -229,9 +229,9 @@ void Resolver::unknown_component(const std::string& kind, const std::string& nam
   diagnostics_.add(std::move(diagnostic));
 }
 
-Options Resolver::component_options(const std::string& kind, const std::string& path,
-                                    const std::string& name, const Table* given, const Span& where,
-                                    const std::vector<Option>* beside) {
+Options Resolver::component_options(const Place& place, const std::string& name, const Table* given,
+                                    const Span& where, const std::vector<Option>* beside) {
+  const std::string& kind = place.kind;
   const Entry* entry = given == nullptr ? nullptr : given->find("name");
   const std::vector<Option>* declared = nullptr;
   try {
@@ -254,7 +254,7 @@ Options Resolver::component_options(const std::string& kind, const std::string& 
     return {};
   }
   TableCheck check;
-  check.path = path;
+  check.path = place.shown;
   check.title = title_of(kind);
   check.component = name;
   check.given = given;
@@ -266,7 +266,7 @@ Options Resolver::component_options(const std::string& kind, const std::string& 
   if (beside != nullptr) {
     for (const Option& option : *beside) check.other_keys.push_back(option.name());
   }
-  record(path, given, *declared);
+  record(place.path, given, *declared);
   return check_table(check, directory_, diagnostics_);
 }
 
@@ -312,7 +312,7 @@ Component Resolver::resolve_component(const std::string& kind) {
     return component;
   }
   component.options =
-      component_options(kind, kind, component.name, given, component.where, nullptr);
+      component_options({kind, kind, kind}, component.name, given, component.where, nullptr);
   return component;
 }
 

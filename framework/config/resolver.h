@@ -27,10 +27,15 @@ class Resolver {
   QuantizerRule resolve_rule(const Entry& entry, const Value& value, std::size_t index);
   Options resolve_plain(const std::string& table);
   Component resolve_component(const std::string& kind);
-  /// The options of a table whose `name` is known to be `name`.
-  Options component_options(const std::string& kind, const std::string& path,
-                            const std::string& name, const Table* given, const Span& where,
-                            const std::vector<Option>* beside);
+  struct Place {
+    std::string kind;   ///< "quantizer"
+    std::string path;   ///< "quantizer.0", under which origins are kept
+    std::string shown;  ///< as the user wrote it
+  };
+  /// The options of a table whose `name` is known to be `name`; `beside`: the host's own keys in
+  /// it.
+  Options component_options(const Place& place, const std::string& name, const Table* given,
+                            const Span& where, const std::vector<Option>* beside);
   const std::vector<Option>* find(const std::string& kind, const std::string& name);
   std::vector<std::string> names(const std::string& kind);
   void unknown_component(const std::string& kind, const std::string& name, const Value* value);

@@ -72,6 +72,7 @@ void Resolver::resolve_rules() {
 
 QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std::size_t index) {
   const std::string path = "quantizer." + std::to_string(index);
+  const std::string shown = entry.value.array() == nullptr ? "quantizer" : path;
   const Table& given = *value.table();
   QuantizerRule rule;
   rule.method.name = "none";
@@ -95,18 +96,18 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
   }
   rule.method.where = name->value.span;
   if (name->value.string() == nullptr) {
-    Diagnostic diagnostic = wrong_type(path + ".name", "a string", name->value);
+    Diagnostic diagnostic = wrong_type(shown + ".name", "a string", name->value);
     diagnostic.helps.push_back("name the quantizer");
     diagnostics_.add(std::move(diagnostic));
     return rule;
   }
   rule.method.name = *name->value.string();
-  const bool none = rule.method.name == "none";
   static const std::vector<Option> no_options;
-  if (none) {
+  if (rule.method.name == "none") {
+    if (entry.value.array() != nullptr && entry.value.array()->size() > 1) return rule;
     TableCheck check;
     check.title = "[quantizer]";
-    check.path = path;
+    check.path = shown;
     check.component = "none";
     check.given = &given;
     check.other_keys = {"name"};
@@ -114,21 +115,21 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
     check_table(check, directory_, diagnostics_);
     return rule;
   }
-  rule.method.options =
-      component_options("quantizer", path, rule.method.name, &given, rule.where, &rule_options());
+  rule.method.options = component_options({"quantizer", path, shown}, rule.method.name, &given,
+                                          rule.where, &rule_options());
 
   TableCheck keys;  // the host's own keys of a rule; the method's were just read
   Table own;
   for (const Option& option : rule_options()) {
     if (const Entry* key = given.find(option.name())) own.entries.push_back(*key);
   }
-  keys.path = path;
+  keys.path = shown;
   keys.title = "[quantizer]";
   keys.given = &own;
   keys.declared = {&rule_options()};
   record(path, &own, rule_options());
   const Options options = check_table(keys, directory_, diagnostics_);
-  check_not_empty(given, path, diagnostics_);
+  check_not_empty(given, shown, diagnostics_);
   rule.layers = options.strings("layers");
   rule.roles = options.strings("roles");
   if (given.find("keep_float") != nullptr) rule.keep_float = options.strings("keep_float");
