@@ -30,6 +30,11 @@ class AbiLock(unittest.TestCase):
         result = self.call("--check", root=SOURCE)
         self.assertEqual(result.returncode, 0, result.stderr)
 
+    def test_no_layout_depends_on_the_build_type(self):
+        # A plugin of another build type only warns; a member under NDEBUG would break that.
+        for header in (SOURCE / "sdk" / "include" / "qhost").rglob("*.h"):
+            self.assertNotIn("NDEBUG", header.read_text(), header)
+
     def test_a_changed_header_needs_a_decision(self):
         self.change("quantizer.h", "int members = 1;", "int members = 1;\n  int extra = 0;")
         for arguments in (["--check"], []):
