@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
-#include <ATen/ops/all.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/copysign.h>
 #include <ATen/ops/ge.h>
@@ -14,6 +13,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "qhost/error.h"
@@ -36,12 +36,12 @@ at::Tensor deterministic_sign(const at::Tensor& w) {
   return at::copysign(at::ones({}, w.options()), at::add(w, 0));
 }
 
-/// The straight-through estimator of Algorithm 1. `u` is undefined in the deterministic mode.
+/// The straight-through estimator of Algorithm 1. `u` is empty in the deterministic mode.
 class Binarize : public torch::autograd::Function<Binarize> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& latent,
-                            const at::Tensor& u) {
-    return u.defined() ? stochastic_sign(latent, u) : deterministic_sign(latent);
+                            const std::optional<at::Tensor>& u) {
+    return u ? stochastic_sign(latent, *u) : deterministic_sign(latent);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
                                                  const torch::autograd::variable_list& gradients) {
@@ -50,10 +50,12 @@ class Binarize : public torch::autograd::Function<Binarize> {
 };
 
 void require_finite(const SlotContext& context, const at::Tensor& latent) {
-  if (at::all(at::isfinite(latent)).item<bool>()) return;
+  const auto bad = latent.numel() - at::isfinite(latent).sum().item<std::int64_t>();
+  if (bad == 0) return;
   throw Error(ErrorKind::diverged,
-              "binaryconnect: the latent weight of " + context.slot->node +
-                  " holds a value that is not finite, which a bit cannot carry\n"
+              "binaryconnect: the latent weight of " + context.slot->node + " holds " +
+                  std::to_string(bad) + (bad == 1 ? " value that is" : " values that are") +
+                  " not finite, which a bit cannot carry\n"
                   "help: lower the learning rate, or lr_scale, which multiplies it");
 }
 
@@ -151,8 +153,9 @@ at::Tensor BinaryWeight::forward(const SlotContext& context, const at::Tensor& l
   if (!training && settings_.test_weights == TestWeights::real) return latent;
   const bool draws = training ? settings_.mode == Binarization::stochastic
                               : settings_.test_weights == TestWeights::ensemble;
-  return Binarize::apply(latent,
-                         draws ? uniform_like(context.random("sign"), latent) : at::Tensor());
+  std::optional<at::Tensor> u;
+  if (draws) u = uniform_like(context.random("sign"), latent);
+  return Binarize::apply(latent, u);
 }
 
 void BinaryWeight::after_step(const SlotContext&, at::Tensor& latent) {

@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/add.h>
-#include <ATen/ops/all.h>
 #include <ATen/ops/copysign.h>
 #include <ATen/ops/ge.h>
 #include <ATen/ops/isfinite.h>
@@ -145,9 +144,13 @@ Encoded ScaledBinaryWeight::encode(const SlotContext& context, const at::Tensor&
   encoded.encoding = encoding(*context.slot);
   encoded.codes = at::ge(w, 0).to(at::kByte);
   encoded.scale = filter_scale(w);
-  if (!at::all(at::isfinite(encoded.scale)).item<bool>()) {
-    throw Error(ErrorKind::diverged, "bwn: a filter of " + context.slot->node +
-                                         " has a mean |W| that is not finite\n"
+  const std::int64_t filters = encoded.scale.numel();
+  const auto bad = filters - at::isfinite(encoded.scale).sum().item<std::int64_t>();
+  if (bad != 0) {
+    throw Error(ErrorKind::diverged, "bwn: " + std::to_string(bad) + " of " +
+                                         std::to_string(filters) + " filters of " +
+                                         context.slot->node +
+                                         " have a mean |W| that is not finite\n"
                                          "help: lower the learning rate");
   }
   return encoded;

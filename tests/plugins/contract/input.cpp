@@ -97,7 +97,7 @@ at::Tensor UniformInput::position_scale(const SlotInfo& slot, const at::Tensor& 
 
 QuantizedInput UniformInput::forward(const SlotContext& context, const at::Tensor& x) {
   const at::Tensor step = scale_gradient(step_, gradient_factor_);
-  const at::Tensor level = round_to_code_ste(in_codes(x, step), at::Tensor(), settings_.bits)
+  const at::Tensor level = round_to_code_ste(in_codes(x, step), std::nullopt, settings_.bits)
                                .sub(static_cast<double>(zero_point()) / 2);
   QuantizedInput result;
   if (per_position_) {
@@ -122,7 +122,7 @@ EncodedInput UniformInput::encode(const SlotContext& context, const at::Tensor& 
   EncodedInput result;
   Encoded& codes = result.codes;
   codes.encoding = encoding(*context.slot);
-  codes.codes = round_to_code(in_codes(x, step_), at::Tensor(), settings_.bits).to(at::kByte);
+  codes.codes = round_to_code(in_codes(x, step_), std::nullopt, settings_.bits).to(at::kByte);
   if (settings_.signed_values) {
     codes.zero_point = at::full({}, zero_point(), step_.options().dtype(at::kInt));
   }

@@ -16,8 +16,8 @@ using torch::autograd::variable_list;
 
 class RoundToCode : public torch::autograd::Function<RoundToCode> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& t, const at::Tensor& u,
-                            std::int64_t bits) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& t,
+                            const std::optional<at::Tensor>& u, std::int64_t bits) {
     const int b = static_cast<int>(bits);
     // A mask, one byte an element; the gradient of clamp at its bound differs between LibTorch
     // versions.
@@ -42,12 +42,12 @@ class ScaleGradient : public torch::autograd::Function<ScaleGradient> {
 
 }  // namespace
 
-at::Tensor round_to_code(const at::Tensor& t, const at::Tensor& u, int bits) {
-  const at::Tensor rounded = u.defined() ? at::floor(at::add(t, u)) : at::round(t);
+at::Tensor round_to_code(const at::Tensor& t, const std::optional<at::Tensor>& u, int bits) {
+  const at::Tensor rounded = u ? at::floor(at::add(t, *u)) : at::round(t);
   return rounded.clamp(0, largest_code(bits));
 }
 
-at::Tensor round_to_code_ste(const at::Tensor& t, const at::Tensor& u, int bits) {
+at::Tensor round_to_code_ste(const at::Tensor& t, const std::optional<at::Tensor>& u, int bits) {
   return RoundToCode::apply(t, u, static_cast<std::int64_t>(bits));
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace qhost::contract {
 
@@ -15,10 +16,10 @@ inline std::int64_t largest_code(int bits) {
 
 /// clip(round(t), 0, 2^bits - 1) as float32, half to even; with u (uniform in [0, 1), t's shape)
 /// the draw floor(t + u), whose mean is t.
-at::Tensor round_to_code(const at::Tensor& t, const at::Tensor& u, int bits);
+at::Tensor round_to_code(const at::Tensor& t, const std::optional<at::Tensor>& u, int bits);
 
 /// The same, differentiable: the gradient passes where 0 <= t <= 2^bits - 1, the bounds inside.
-at::Tensor round_to_code_ste(const at::Tensor& t, const at::Tensor& u, int bits);
+at::Tensor round_to_code_ste(const at::Tensor& t, const std::optional<at::Tensor>& u, int bits);
 
 /// x, whose gradient is multiplied by `factor` (LSQ's g = 1/sqrt(N * Qp), arXiv 1902.08153).
 at::Tensor scale_gradient(const at::Tensor& x, double factor);

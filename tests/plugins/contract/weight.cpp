@@ -105,7 +105,8 @@ void UniformWeight::observe(const SlotContext&, const at::Tensor& latent) {
 
 at::Tensor UniformWeight::forward(const SlotContext& context, const at::Tensor& latent) {
   const bool draws = settings_.stochastic && context.mode == Mode::train;
-  const at::Tensor u = draws ? uniform_like(context.random("round"), latent) : at::Tensor();
+  std::optional<at::Tensor> u;
+  if (draws) u = uniform_like(context.random("round"), latent);
   const at::Tensor step = scale_gradient(step_, gradient_factor_);
   const at::Tensor code =
       round_to_code_ste(latent.div(step).add(half_zero_point()), u, settings_.bits);
@@ -122,7 +123,7 @@ Encoded UniformWeight::encode(const SlotContext& context, const at::Tensor& late
   Encoded encoded;
   encoded.encoding = encoding(*context.slot);
   encoded.codes =
-      round_to_code(latent.detach().div(step).add(half_zero_point()), at::Tensor(), settings_.bits)
+      round_to_code(latent.detach().div(step).add(half_zero_point()), std::nullopt, settings_.bits)
           .to(at::kByte);
   encoded.scale = step.clone();
   encoded.zero_point = at::full({}, largest_code(settings_.bits), step.options().dtype(at::kInt));
