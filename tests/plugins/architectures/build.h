@@ -1,4 +1,4 @@
-/// architectures/build.h: builds a network of an architecture, as the host does.
+/// plugins/architectures/build.h: builds a network of an architecture, as the host does.
 #pragma once
 
 #include <map>

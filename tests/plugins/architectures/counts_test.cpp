@@ -2,8 +2,8 @@
 // Parameters include gamma and beta; MACs are those of convolutions and linear layers.
 #include <gtest/gtest.h>
 
-#include "architectures/build.h"
 #include "graph/count.h"
+#include "plugins/architectures/build.h"
 #include "resnet/resnet.h"
 #include "wideresnet/wideresnet.h"
 

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "architectures/build.h"
+#include "plugins/architectures/build.h"
 #include "resnet/blocks.h"
 #include "resnet/resnet.h"
 #include "wideresnet/wideresnet.h"
