@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "model/caching_allocator.h"
 #include "qhost/error.h"
 #include "training/evaluate_run.h"
 
@@ -11,6 +12,7 @@ namespace qhost::cli {
 namespace {
 
 int execute(Context& context, const Arguments& arguments) {
+  use_caching_allocator();
   training::EvaluationRequest request;
   request.run = arguments.positional().at(0);
   if (!arguments.value("checkpoint").empty()) request.checkpoint = arguments.value("checkpoint");

@@ -7,6 +7,7 @@
 #include "cli/progress_display.h"
 #include "cli/terminal.h"
 #include "config/load.h"
+#include "model/caching_allocator.h"
 #include "qhost/error.h"
 #include "report/table.h"
 #include "training/assemble.h"
@@ -28,6 +29,7 @@ void add_row(report::Table& table, const std::string& label, const nlohmann::jso
 }
 
 int execute(Context& context, const Arguments& arguments) {
+  use_caching_allocator();
   const std::string file = arguments.positional().at(0);
   const std::vector<std::string> overrides(arguments.positional().begin() + 1,
                                            arguments.positional().end());

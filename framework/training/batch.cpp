@@ -15,7 +15,7 @@ Batch BatchBuffer::fill(const data::Batcher& batches, std::int64_t epoch, std::i
   const data::Layout layout = options_.channels_last ? data::Layout::nhwc : data::Layout::nchw;
   const std::int64_t count =
       batches.fill(epoch, step, images_.mutable_data_ptr<float>(),
-                   labels_.mutable_data_ptr<std::int64_t>(), layout, at::get_num_threads());
+                   labels_.mutable_data_ptr<std::int64_t>(), layout);
   const bool whole = count == images_.size(0);
   Batch batch{whole ? images_ : images_.narrow(0, 0, count),
               whole ? labels_ : labels_.narrow(0, 0, count)};
