@@ -128,6 +128,7 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
     const Node& node = graph.node(key.first);
     const Role role = key.second;
     const MethodRule& rule = rules[static_cast<std::size_t>(claim.rule)];
+    if (!rule.quantizer) continue;  // `none`: float, whatever an earlier rule says
     const int edges = role == Role::weight ? 1 : static_cast<int>(node.inputs.size());
     for (int edge = 0; edge < edges; ++edge) {
       PlannedSlot slot;
@@ -164,6 +165,7 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
 
   for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
     if (slots_of[static_cast<std::size_t>(r)] != 0) continue;
+    if (!rules[static_cast<std::size_t>(r)].quantizer) continue;
     const auto& others = overridden_by[static_cast<std::size_t>(r)];
     if (others.empty()) {
       throw RuleError(r, "layers",

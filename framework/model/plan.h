@@ -16,11 +16,11 @@ namespace qhost {
 
 /// One configured rule, as the experiment wrote it.
 struct MethodRule {
-  std::string method;  ///< name of the QuantizerMethod
-  std::shared_ptr<Quantizer> quantizer;
-  std::vector<Role> offers;                            ///< QuantizerMethod::roles
-  std::vector<std::string> layers = {"*"};             ///< selectors; see graph/selector.h
-  std::vector<Role> roles;                             ///< empty: all that the method offers
+  std::string method;                       ///< name of the QuantizerMethod
+  std::shared_ptr<Quantizer> quantizer;     ///< null: `none`, which keeps its layers float
+  std::vector<Role> offers;                 ///< QuantizerMethod::roles
+  std::vector<std::string> layers = {"*"};  ///< selectors; see graph/selector.h
+  std::vector<Role> roles;                  ///< empty: all that the method offers
   std::optional<std::vector<std::string>> keep_float;  ///< selectors; empty optional: the default
   std::vector<std::string> default_keep_float;
 };
