@@ -16,9 +16,6 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// How often a GPU is asked for the loss; the CPU has it at hand.
-constexpr std::int64_t gpu_loss_interval = 50;
-
 std::vector<TrainableParameter> trainable(const Model& model, const Options& optimizer) {
   const double decay = optimizer.real("weight_decay");
   const bool on_all = optimizer.string("weight_decay_on") == "all";
@@ -213,7 +210,7 @@ void Trainer::train_step() {
   const std::int64_t count = batch.labels.size(0);
   {
     const at::NoGradGuard no_grad;
-    state_.epoch_loss += loss.item<double>() * static_cast<double>(count);
+    state_.epoch_loss += loss_value * static_cast<double>(count);
     state_.epoch_correct += logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>();
   }
   state_.epoch_images += count;
