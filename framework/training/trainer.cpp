@@ -198,9 +198,8 @@ void Trainer::train_step() {
   const at::Tensor logits = model_.train(batch.images, at);
   const at::Tensor loss = loss_(logits, batch.labels);
   loss.backward();
-  const bool look =
-      model_.options().device == at::kCPU || at.step % gpu_loss_interval == gpu_loss_interval - 1;
-  if (look) fail_if_diverged(loss.item<double>(), batch);
+  const auto loss_value = loss.item<double>();
+  fail_if_diverged(loss_value, batch);
 
   const double clip = train_.real("gradient_clip");
   if (clip > 0) clip_gradient_norm(optimizer_->parameters(), clip);
