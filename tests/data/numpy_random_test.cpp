@@ -26,7 +26,9 @@ TEST(NumpyRandom, ChoiceDrawsWhatNumpyDraws) {
 }
 
 TEST(NumpyRandom, ShuffleOrdersAsNumpyDoes) {
-  for (const auto& item : golden().at("shuffles")) {
+  const nlohmann::json file = golden();
+  ASSERT_FALSE(file.at("shuffles").empty());
+  for (const auto& item : file.at("shuffles")) {
     const std::vector<std::uint32_t> order = numpy_permutation(item.at("seed"), item.at("n"));
     const auto head = item.at("head").get<std::vector<std::uint32_t>>();
     ASSERT_EQ(order.size(), item.at("n").get<std::size_t>());
