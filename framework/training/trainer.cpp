@@ -46,8 +46,7 @@ nlohmann::json LoopState::to_json() const {
           {"epoch_images", epoch_images},
           {"best_accuracy", best_accuracy},
           {"best_loss", best_loss},
-          {"best_epoch", best_epoch},
-          {"metrics_offset", metrics_offset}};
+          {"best_epoch", best_epoch}};
 }
 
 LoopState LoopState::from_json(const nlohmann::json& json) {
@@ -59,7 +58,6 @@ LoopState LoopState::from_json(const nlohmann::json& json) {
   json.at("best_accuracy").get_to(state.best_accuracy);
   json.at("best_loss").get_to(state.best_loss);
   json.at("best_epoch").get_to(state.best_epoch);
-  json.at("metrics_offset").get_to(state.metrics_offset);
   return state;
 }
 
@@ -157,7 +155,7 @@ bool Trainer::restore() {
   optimizer_->restore(read_tensors(found->tensors, "optimizer/"), found->state.at("optimizer"));
   sign_flips_.restore(read_tensors(found->tensors, "signs/"));
   state_ = LoopState::from_json(found->state.at("loop"));
-  storage::cut_json_lines(run_.metrics(), state_.metrics_offset);
+  storage::cut_json_lines(run_.metrics(), found->notes.at("metrics_offset").get<std::uint64_t>());
   metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
   return true;
 }
@@ -334,7 +332,6 @@ void Trainer::save_best(const MetricsResult& validation) {
 void Trainer::checkpoint() {
   try {
     metrics_->sync();
-    state_.metrics_offset = metrics_->offset();
     TensorBytes tensors;
     for (const NamedTensor& entry : model_.state()) {
       tensors.add("model/" + entry.name, entry.tensor);
@@ -345,6 +342,8 @@ void Trainer::checkpoint() {
     for (const auto& [layer, signs] : sign_flips_.state()) tensors.add("signs/" + layer, signs);
     storage::CheckpointOptions options;
     options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
+    // Outside the hashed part: the lines hold times, whose digits vary.
+    options.notes = {{"metrics_offset", metrics_->offset()}};
     storage::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
                               options);
     storage_failure_.reset();

@@ -47,7 +47,6 @@ struct LoopState {
   double best_accuracy = -1;     ///< on the validation set; -1: none yet
   double best_loss = 0;          ///< decides between equal accuracies
   std::int64_t best_epoch = -1;  ///< from 0
-  std::uint64_t metrics_offset = 0;
 
   nlohmann::json to_json() const;
   static LoopState from_json(const nlohmann::json& json);
