@@ -119,7 +119,7 @@ int execute(Context& context, const Arguments& arguments) {
     help += help.empty() ? "`qhost list` shows all components" : "`?";
     throw Error(ErrorKind::configuration, "no component is called `" + name + "`\n" +
                                               context.registry.explain_missing("quantizer", name) +
-                                              "\nhelp: " + help);
+                                              "help: " + help);
   }
   if (arguments.flag("json")) {
     nlohmann::json list = nlohmann::json::array();

@@ -61,23 +61,13 @@ std::string help_lines(const std::vector<const PluginStatus*>& files) {
   return text;
 }
 
-std::string explain(const MissingComponent& missing) {
-  const auto providers = refused_providers(missing);
-  if (!providers.empty()) {
-    std::string text = "  its plugin was refused:\n";
-    for (const PluginStatus* status : providers) text += describe_refused(*status);
-    return text + help_lines(providers);
-  }
-
+std::string where_searched(const MissingComponent& missing) {
   std::string text;
-  const auto near = near_matches(missing.name, missing.names);
-  if (!near.empty()) text += "  did you mean " + quoted_list(near, " or ") + "?\n";
   const auto& other = missing.names_of_other_kind;
   if (std::find(other.begin(), other.end(), missing.name) != other.end()) {
     text += "  \"" + missing.name + "\" is " +
             (missing.kind == "quantizer" ? "an architecture" : "a quantizer") + "\n";
   }
-  text += "  found: " + (missing.names.empty() ? "none" : quoted_list(missing.names, ", ")) + "\n";
   text += "  searched:\n";
   for (const SearchDirectory& directory : missing.directories) {
     text += "    " + directory_line(directory) + "\n";
@@ -94,10 +84,23 @@ std::string explain(const MissingComponent& missing) {
                                    : "") +
         "\n";
   }
-  return text +
+  return text;
+}
+
+std::string explain(const MissingComponent& missing) {
+  const auto providers = refused_providers(missing);
+  if (!providers.empty()) {
+    std::string text = "  its plugin was refused:\n";
+    for (const PluginStatus* status : providers) text += describe_refused(*status);
+    return text + help_lines(providers);
+  }
+  std::string text;
+  const auto near = near_matches(missing.name, missing.names);
+  if (!near.empty()) text += "  did you mean " + quoted_list(near, " or ") + "?\n";
+  text += "  found: " + (missing.names.empty() ? "none" : quoted_list(missing.names, ", ")) + "\n";
+  return text + where_searched(missing) +
          "help: `qhost list` shows all components; add a plugin's folder by --plugin-path FOLDER "
-         "or "
-         "QHOST_PLUGIN_PATH";
+         "or QHOST_PLUGIN_PATH";
 }
 
 }  // namespace qhost

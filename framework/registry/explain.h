@@ -22,6 +22,9 @@ struct MissingComponent {
 /// by their file's name.
 std::vector<const PluginStatus*> refused_providers(const MissingComponent& missing);
 
+/// The folders that were searched and the files that were refused there; indented lines.
+std::string where_searched(const MissingComponent& missing);
+
 /// The lines after the first of the message; each is indented by two spaces but the last, "help: ".
 std::string explain(const MissingComponent& missing);
 

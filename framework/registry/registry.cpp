@@ -202,7 +202,7 @@ bool Registry::has(const std::string& kind, const std::string& name) {
 }
 
 std::string Registry::explain_missing(const std::string& kind, const std::string& name) {
-  return explain(state_->missing(kind, name));
+  return where_searched(state_->missing(kind, name));
 }
 
 std::vector<ComponentEntry> Registry::list() {

@@ -49,8 +49,8 @@ class Registry {
   std::vector<std::string> names(const std::string& kind);
   /// Whether a usable file's stamp (or a built-in) has that component; nothing is loaded.
   bool has(const std::string& kind, const std::string& name);
-  /// The lines of the error for an unknown component, without the first: for the places that point
-  /// at a line of an experiment file.
+  /// For a caller that has its own words for an unknown component: the folders that were searched
+  /// and the files refused there, as indented lines.
   std::string explain_missing(const std::string& kind, const std::string& name);
 
   /// All components, sorted by kind and name. Opens every usable file; one that fails is left out

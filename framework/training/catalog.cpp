@@ -43,7 +43,9 @@ std::vector<std::string> ComponentCatalog::names(const std::string& kind) {
 
 std::string ComponentCatalog::explain_missing(const std::string& kind, const std::string& name) {
   if (kind == "data") return "";
-  return registry_.explain_missing(registry_kind(kind), name);
+  std::string text = registry_.explain_missing(registry_kind(kind), name);
+  while (text.ends_with('\n')) text.pop_back();
+  return text.substr(text.find_first_not_of(' '));
 }
 
 }  // namespace qhost::training
