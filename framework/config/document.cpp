@@ -107,6 +107,10 @@ class Parser {
     scan_ = scan(text, source_, diagnostics_);
     if (!scan_.ok) return document;
     document.complete = true;
+    if (!cut_out_stray()) {
+      document.complete = false;
+      if (!lines_usable_) return document;
+    }
     for (std::size_t errors = 0; errors < kMaxSyntaxErrors; ++errors) {
       const std::string current = lines_.text();
       const auto result = toml::parse(std::string_view(current), std::string_view(source_->name()));
@@ -133,6 +137,27 @@ class Parser {
     }
     lines_.blank(statement.first, last);
     return before;
+  }
+
+  /// Statements that the parser must not see; false where there was one.
+  bool cut_out_stray() {
+    const Statement* before = nullptr;
+    Statement statement;
+    for (const StrayCharacter& stray : scan_.stray) {
+      const auto line = static_cast<std::size_t>(stray.line);
+      if (before != nullptr && line <= before->last) continue;  // one error a statement
+      statement = statement_at(scan_, line);
+      before = &statement;
+      Diagnostic diagnostic;
+      diagnostic.code = code::syntax;
+      diagnostic.message = "not valid TOML: " + quote(stray.text) + " outside of quotes";
+      diagnostic.primary.span = {source_->name(), stray.line, stray.column, 1, source_};
+      diagnostic.helps.push_back("put the key or string into quotes");
+      diagnostics_.add(std::move(diagnostic));
+      cut_out(statement);
+      if (!statement.ends) lines_usable_ = false;
+    }
+    return before == nullptr;
   }
 
   void report(const toml::parse_error& error, const Statement& statement) {
@@ -263,6 +288,7 @@ class Parser {
   std::shared_ptr<const Source> source_;
   Lines lines_;
   ScanResult scan_;
+  bool lines_usable_ = true;
   Diagnostics& diagnostics_;
 };
 
@@ -277,7 +303,8 @@ std::optional<std::vector<KeyPart>> parse_key(std::string_view text) {
   const std::string document = std::string(text) + "=0";
   Diagnostics unused;
   const auto source = std::make_shared<Source>("", document);
-  if (!scan(document, source, unused).ok) return {};
+  const ScanResult scanned = scan(document, source, unused);
+  if (!scanned.ok || !scanned.stray.empty()) return {};
   const auto result = toml::parse(std::string_view(document));
   if (!result) return {};
   std::vector<KeyPart> parts;

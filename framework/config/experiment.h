@@ -33,7 +33,7 @@ struct Component {
 
 /// One [quantizer] table. In each (node, role) the last rule that matches wins.
 struct QuantizerRule {
-  Component method;                 ///< "none": float, which masks the rules before it
+  Component method;  ///< "none", among others: float, which masks the rules before it
   std::vector<std::string> layers;  ///< selectors, {"*"} by default
   std::vector<std::string> roles;   ///< of "weight", "input"; empty: all that the method offers
   std::optional<std::vector<std::string>> keep_float;  ///< empty: the method's own default
@@ -48,7 +48,7 @@ class Experiment {
   std::string name;
   std::filesystem::path file;  ///< as given to load_experiment
   Component data, model, optimizer, schedule;
-  /// Empty for a float run; a single rule `none` is left out.
+  /// Empty for a float run; rules that are all `none` are left out.
   std::vector<QuantizerRule> quantizers;
   Options augment, train, calibration;
 

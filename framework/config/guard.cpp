@@ -51,13 +51,14 @@ class Scanner {
   explicit Scanner(std::string_view text) : text_(text) {}
 
   std::vector<LineKind> lines;
+  std::vector<std::size_t> stray;  ///< offsets, at most one a line
   /// The position at which nesting first exceeded the limit.
-  std::optional<std::size_t> too_deep;
+  std::size_t too_deep = std::string_view::npos;
   bool closed() const { return frames_.empty() && !open_string_; }
 
   void run() {
     start_line();
-    while (position_ < text_.size() && !too_deep) {
+    while (position_ < text_.size() && too_deep == std::string_view::npos) {
       const char c = text_[position_];
       if (c == '\n') {
         ++position_;
@@ -67,6 +68,11 @@ class Scanner {
       } else if (c == '"' || c == '\'') {
         blank_ = false;
         skip_string(c);
+      } else if (static_cast<unsigned char>(c) >= 0x80) {
+        if (!stray_seen_) stray.push_back(position_);
+        stray_seen_ = true;
+        blank_ = false;
+        ++position_;
       } else {
         step(c);
         if (c != ' ' && c != '\t' && c != '\r') blank_ = false;
@@ -84,6 +90,7 @@ class Scanner {
 
   void start_line() {
     LineKind line;
+    stray_seen_ = false;
     if (frames_.empty()) {
       mode_ = Mode::key;
       parts_ = 1;
@@ -127,7 +134,7 @@ class Scanner {
         break;
     }
     const int parts = mode_ == Mode::header ? 0 : parts_;
-    if (header_ + base_ + parts > kMaxNesting && !too_deep) too_deep = position_;
+    if (header_ + base_ + parts > kMaxNesting) too_deep = position_;
   }
 
   void push(bool array) {
@@ -178,7 +185,7 @@ class Scanner {
   Mode mode_ = Mode::key;
   std::vector<Frame> frames_;
   int header_ = 0, base_ = 0, parts_ = 1;
-  bool blank_ = true, open_string_ = false;
+  bool blank_ = true, open_string_ = false, stray_seen_ = false;
 };
 
 Diagnostic text_error(const char* code, const std::shared_ptr<const Source>& source, int line,
@@ -295,8 +302,8 @@ ScanResult scan(std::string_view text, const std::shared_ptr<const Source>& sour
   if (!ok) return result;
   Scanner scanner(text);
   scanner.run();
-  if (scanner.too_deep) {
-    const Place place = at(*scanner.too_deep);
+  if (scanner.too_deep != std::string_view::npos) {
+    const Place place = at(scanner.too_deep);
     diagnostics.add(text_error(code::nesting, source, place.line, place.column, 1,
                                "nested more than " + std::to_string(kMaxNesting) + " levels deep",
                                "experiments need about four levels: TABLE.KEY in a sweep's point"));
@@ -305,6 +312,13 @@ ScanResult scan(std::string_view text, const std::shared_ptr<const Source>& sour
   result.ok = true;
   result.closed = scanner.closed();
   result.lines = std::move(scanner.lines);
+  for (const std::size_t offset : scanner.stray) {
+    const Place place = at(offset);
+    std::size_t end = offset;
+    next_code_point(text, end);
+    result.stray.push_back(
+        {place.line, place.column, std::string(text.substr(offset, end - offset))});
+  }
   return result;
 }
 

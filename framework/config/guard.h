@@ -31,10 +31,18 @@ struct LineKind {
   bool starts_statement = false;
   bool header = false;  ///< [table] or [[table]]
 };
+/// A character that TOML allows in strings and comments only.
+struct StrayCharacter {
+  int line = 0, column = 0;
+  std::string text;
+};
 struct ScanResult {
   bool ok = false;
   bool closed = true;  ///< all brackets and strings are closed at the end
   std::vector<LineKind> lines;
+  /// The first of each line. toml++ 3.3 runs into undefined behaviour at some of them (U+00E9 as
+  /// the start of a key): statements with one must not reach it.
+  std::vector<StrayCharacter> stray;
 };
 /// Checks UTF-8, control bytes, line lengths and nesting of `text`, whose lines `source` holds;
 /// `line_offset` is added to line numbers. Errors: config.not-text, config.line-too-long,

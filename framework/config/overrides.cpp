@@ -91,15 +91,27 @@ class OverrideParser {
     }
     const std::string document = "v=" + std::string(text);
     Diagnostics found;
-    if (!scan(document, source_, found, line_ - 1).ok) {
+    const ScanResult scanned = scan(document, source_, found, line_ - 1);
+    if (!scanned.ok) {
       for (Diagnostic diagnostic : found.sorted()) {
         diagnostic.primary.span = span(column, length);
         diagnostics_.add(std::move(diagnostic));
       }
       return false;
     }
-    const auto result = toml::parse(std::string_view(document));
     const bool structured = std::string_view("\"'[{").find(text[first]) != std::string_view::npos;
+    if (!scanned.stray.empty()) {
+      if (structured) {
+        const StrayCharacter& stray = scanned.stray.front();
+        return fail(stray.column + column - 3, 1,
+                    "the value is not valid TOML: " + quote(stray.text) + " outside of quotes",
+                    "put it into quotes");
+      }
+      value.data = std::string(text);
+      value.span = span(column, length);
+      return true;
+    }
+    const auto result = toml::parse(std::string_view(document));
     const PlaceMap places{source_, line_ - 1, column - 3};
     if (result && result.table().size() == 1) {
       value = convert(*result.table().get("v"), places);

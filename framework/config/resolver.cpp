@@ -185,6 +185,8 @@ Options Resolver::resolve_plain(const std::string& name) {
 const std::vector<Option>* Resolver::find(const std::string& kind, const std::string& name) {
   if (kind == "optimizer") return find_optimizer(name);
   if (kind == "schedule") return find_schedule(name);
+  static const std::vector<Option> no_options;
+  if (kind == "quantizer" && name == "none") return &no_options;
   return catalog_.find(kind, name);
 }
 

@@ -55,19 +55,12 @@ void Resolver::resolve_rules() {
       diagnostics_.add(std::move(diagnostic));
       continue;
     }
-    QuantizerRule rule = resolve_rule(*entry, value, i);
-    if (rule.method.name == "none" && list->size() > 1) {
-      Diagnostic diagnostic;
-      diagnostic.code = code::conflict;
-      diagnostic.message = "`none` stands alone: it is no rule among others";
-      diagnostic.primary.span = rule.method.where;
-      diagnostic.helps.push_back(
-          "take the rule out; `keep_float` of a rule leaves layers of that rule in float");
-      diagnostics_.add(std::move(diagnostic));
-    } else if (rule.method.name != "none") {
-      experiment_.quantizers.push_back(std::move(rule));
-    }
+    experiment_.quantizers.push_back(resolve_rule(*entry, value, i));
   }
+  // Rules that only say float leave nothing to mask.
+  const auto is_none = [](const QuantizerRule& rule) { return rule.method.name == "none"; };
+  auto& rules = experiment_.quantizers;
+  if (std::all_of(rules.begin(), rules.end(), is_none)) rules.clear();
 }
 
 QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std::size_t index) {
@@ -102,19 +95,6 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
     return rule;
   }
   rule.method.name = *name->value.string();
-  static const std::vector<Option> no_options;
-  if (rule.method.name == "none") {
-    if (entry.value.array() != nullptr && entry.value.array()->size() > 1) return rule;
-    TableCheck check;
-    check.title = "[quantizer]";
-    check.path = shown;
-    check.component = "none";
-    check.given = &given;
-    check.other_keys = {"name"};
-    record(path, &given, no_options);
-    check_table(check, directory_, diagnostics_);
-    return rule;
-  }
   rule.method.options = component_options({"quantizer", path, shown}, rule.method.name, &given,
                                           rule.where, &rule_options());
 

@@ -168,6 +168,50 @@ TEST(Document, ReportsHeadersThatAreNoKeys) {
   }
 }
 
+TEST(Document, ReportsCharactersThatNeedQuotes) {
+  // toml++ must not see them: the first three are where its tables of characters have holes.
+  const auto parsed = parse(
+      "\xC3\xA9 = 1\n"
+      "a = \xE2\x80\xA8\n"
+      "[\xEF\xBF\xBE]\n"
+      "in = 1\n"
+      "[t] # \xC3\xA9\n"
+      "b = '\xC3\xA9'\n"
+      "\"\xC3\xA9\" = [1, # \xC3\xA9\n"
+      "  \xC3\xA9,\n"
+      "  \xC3\xA9]\n"
+      "c = 2\n");
+  EXPECT_THAT(parsed.errors,
+              HasSubstr("x.toml:1:1: error: not valid TOML: `\xC3\xA9` outside of quotes"));
+  EXPECT_THAT(parsed.errors, HasSubstr("x.toml:2:5: error: not valid TOML: `\\u{2028}` outside"));
+  EXPECT_THAT(parsed.errors, HasSubstr("x.toml:3:2: error"));
+  EXPECT_THAT(parsed.errors, HasSubstr("x.toml:8:3: error"));
+  EXPECT_EQ(std::count(parsed.errors.begin(), parsed.errors.end(), '\n'), 4) << parsed.errors;
+  const Entry* table = parsed.document.root.find("t");
+  ASSERT_NE(table, nullptr);
+  EXPECT_EQ(value_text(table->value), "{b = \"\xC3\xA9\", c = 2}");
+  EXPECT_EQ(parsed.document.root.find("in"), nullptr);
+}
+
+TEST(Document, SurvivesEveryCharacterEverywhere) {
+  // Every place of a statement, every range of characters that a parser may treat specially.
+  for (const char* frame :
+       {"@ = 1",      "a@ = 1",  "a.@ = 1",        "a @= 1",   "a = @",   "a = 1@",
+        "a = 1 @",    "a = tr@", "a = [@]",        "a = [1@]", "a = {@}", "a = {b@=1}",
+        "a = {b=1@}", "[@]",     "[a@]",           "[[a]@]",   "[a] @",   "a = \"x@\"",
+        "a = '@'",    "# @",     "a = 2020-01-01@"}) {
+    const std::string text = frame;
+    const auto at = text.find('@');
+    for (const char* character :
+         {"\xC2\x85", "\xC2\xA0", "\xC3\xA9", "\xE1\x9A\x80", "\xE2\x80\x83", "\xE2\x80\xA8",
+          "\xE3\x80\x80", "\xEF\xBB\xBF", "\xEF\xBF\xBF", "\xF0\x9F\x98\x80", "\x0B", "\x0C", "\r",
+          "\x1F", "\x7F"}) {
+      const auto parsed = parse(text.substr(0, at) + character + text.substr(at + 1) + "\nz = 1\n");
+      EXPECT_EQ(parsed.errors.empty(), parsed.document.complete) << text;
+    }
+  }
+}
+
 TEST(Key, SplitsDottedKeys) {
   const auto parts = parse_key(" a.\"b c\" . 1 ");
   ASSERT_TRUE(parts);
@@ -176,7 +220,7 @@ TEST(Key, SplitsDottedKeys) {
   EXPECT_EQ(parts->at(1).column, 4);
   EXPECT_EQ(parts->at(1).length, 5);
   EXPECT_EQ(parts->at(2).name, "1");
-  for (const char* bad : {"", ".", "a.", "a b", "a = {b", "[a]", "a\nb", "#", "a=1#"}) {
+  for (const char* bad : {"", "\xC3\xA9", ".", "a.", "a b", "a = {b", "[a]", "a\nb", "#", "a=1#"}) {
     EXPECT_FALSE(parse_key(bad)) << bad;
   }
 }

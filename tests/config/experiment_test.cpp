@@ -115,6 +115,25 @@ TEST_F(Load, NoneIsFloat) {
               HasSubstr("x.toml:7:1: error: unknown key `bits` in [quantizer] (none)"));
 }
 
+TEST_F(Load, NoneAmongOthersMasks) {
+  const std::string file = kMinimal +
+                           "[[quantizer]]\nname = \"bwn\"\n"
+                           "[[quantizer]]\nname = \"none\"\nlayers = [\"stage1.*\"]\n";
+  const Experiment experiment = good(file);
+  ASSERT_EQ(experiment.quantizers.size(), 2U);
+  EXPECT_EQ(experiment.quantizers[1].method.name, "none");
+  EXPECT_THAT(experiment.quantizers[1].layers, ElementsAre("stage1.*"));
+  EXPECT_EQ(experiment.result_keys().at("quantizer.1.layers"), "[\"stage1.*\"]");
+  EXPECT_EQ(good(experiment.resolved_toml()).all_keys(), [&] {
+    auto keys = experiment.all_keys();
+    keys["name"] = "\"x\"";
+    return keys;
+  }());
+  EXPECT_THAT(errors(file + "bits = 3\n"),
+              HasSubstr("x.toml:10:1: error: unknown key `bits` in [quantizer] (none)"));
+  EXPECT_THAT(good(file, {"quantizer.0.name=none"}).quantizers, IsEmpty());
+}
+
 TEST_F(Load, OverridesKeepTheirOrderOutOfTheResult) {
   const std::string file = kMinimal + "[optimizer]\nname = \"sgd\"\nmomentum = 0.5\n";
   for (const auto& arguments :

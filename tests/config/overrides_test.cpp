@@ -65,6 +65,9 @@ TEST(Overrides, AreRefusedWhenTheyAreNone) {
   EXPECT_EQ(errors({"a="}),
             "command line:1:3: error: no value behind the equals sign [config.bad-override]\n");
   EXPECT_THAT(errors({"a=[1, 2"}), HasSubstr("error: the value is not valid TOML"));
+  EXPECT_EQ(errors({"ab=[\"\xC3\xA9\", \xC3\xA9]"}),
+            "command line:1:10: error: the value is not valid TOML: `\xC3\xA9` outside of quotes "
+            "[config.bad-override]\n");
   EXPECT_THAT(errors({"a=\"x"}), HasSubstr("error: the value is not valid TOML"));
   EXPECT_EQ(errors({"a=1\nb=2"}),
             "command line:1:1: error: an override holds one line [config.bad-override]\n");
