@@ -62,6 +62,12 @@ std::string help_lines(const std::vector<const PluginStatus*>& files) {
 }
 
 std::string where_searched(const MissingComponent& missing) {
+  const auto providers = refused_providers(missing);
+  if (!providers.empty()) {
+    std::string refused = "  its plugin was refused:\n";
+    for (const PluginStatus* status : providers) refused += describe_refused(*status);
+    return refused + help_lines(providers);
+  }
   std::string text;
   const auto& other = missing.names_of_other_kind;
   if (std::find(other.begin(), other.end(), missing.name) != other.end()) {
@@ -88,12 +94,7 @@ std::string where_searched(const MissingComponent& missing) {
 }
 
 std::string explain(const MissingComponent& missing) {
-  const auto providers = refused_providers(missing);
-  if (!providers.empty()) {
-    std::string text = "  its plugin was refused:\n";
-    for (const PluginStatus* status : providers) text += describe_refused(*status);
-    return text + help_lines(providers);
-  }
+  if (!refused_providers(missing).empty()) return where_searched(missing);
   std::string text;
   const auto near = near_matches(missing.name, missing.names);
   if (!near.empty()) text += "  did you mean " + quoted_list(near, " or ") + "?\n";

@@ -22,7 +22,8 @@ struct MissingComponent {
 /// by their file's name.
 std::vector<const PluginStatus*> refused_providers(const MissingComponent& missing);
 
-/// The folders that were searched and the files that were refused there; indented lines.
+/// Why there is no such component: the refused file that provides it, with its help, else the
+/// folders that were searched and all files that were refused there; indented lines.
 std::string where_searched(const MissingComponent& missing);
 
 /// The lines after the first of the message; each is indented by two spaces but the last, "help: ".
