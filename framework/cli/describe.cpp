@@ -1,4 +1,5 @@
 /// qhost describe: a component's options, as it declares them.
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -100,27 +101,37 @@ void print(const Description& d) {
   std::cout << table.to_string();
 }
 
+Error unknown(Registry& registry, const std::string& name) {
+  std::vector<std::string> names;
+  std::string explanation;
+  for (const char* kind : {"architecture", "quantizer"}) {
+    explanation = registry.explain_missing(kind, name);
+    if (explanation.starts_with("  its plugin was refused")) {
+      return Error(ErrorKind::plugin,
+                   std::string(kind) + " `" + name + "` cannot be used\n" + explanation);
+    }
+    for (const std::string& known : registry.names(kind)) names.push_back(known);
+  }
+  for (const auto& set : data::datasets()) names.push_back(set.name);
+  for (const auto& declared : config::optimizers()) names.push_back(declared.name);
+  for (const auto& declared : config::schedules()) names.push_back(declared.name);
+  for (const auto& table : config::tables()) names.push_back(table.name);
+  // Of a plugin's component it is known where it would lie; the names are those of all kinds.
+  std::string text =
+      "no component is called `" + name + "`\n" +
+      explanation.substr(std::min(explanation.find("  searched:"), explanation.size()));
+  std::string near;
+  for (const std::string& match : near_matches(name, names)) {
+    near += (near.empty() ? "did you mean `" : "` or `") + match;
+  }
+  if (!near.empty()) text += "\nhelp: " + near + "`?";
+  return Error(ErrorKind::configuration, text);
+}
+
 int execute(Context& context, const Arguments& arguments) {
   const std::string name = arguments.positional().at(0);
   const std::vector<Description> found = find(context.registry, name);
-  if (found.empty()) {
-    std::vector<std::string> names;
-    for (const char* kind : {"architecture", "quantizer"}) {
-      for (const std::string& known : context.registry.names(kind)) names.push_back(known);
-    }
-    for (const auto& set : data::datasets()) names.push_back(set.name);
-    for (const auto& declared : config::optimizers()) names.push_back(declared.name);
-    for (const auto& declared : config::schedules()) names.push_back(declared.name);
-    for (const auto& table : config::tables()) names.push_back(table.name);
-    const auto near = near_matches(name, names);
-    std::string help;
-    for (const std::string& match : near)
-      help += (help.empty() ? "did you mean `" : "` or `") + match;
-    help += help.empty() ? "`qhost list` shows all components" : "`?";
-    throw Error(ErrorKind::configuration, "no component is called `" + name + "`\n" +
-                                              context.registry.explain_missing("quantizer", name) +
-                                              "help: " + help);
-  }
+  if (found.empty()) throw unknown(context.registry, name);
   if (arguments.flag("json")) {
     nlohmann::json list = nlohmann::json::array();
     for (const Description& d : found) list.push_back(to_json(d));

@@ -51,11 +51,16 @@ const Command* find_command(const std::vector<std::string>& words, std::size_t f
   return nullptr;
 }
 
-Error unknown_command(const std::string& word) {
+Error unknown_command(const std::vector<std::string>& words, std::size_t first) {
+  std::string word = words[first];
   std::vector<std::string> names = {"help"};
   std::string list;
   for (const Command& command : commands()) {
     names.push_back(command.name);
+    // "data lst" was meant as a command of two words.
+    if (command.name.starts_with(words[first] + " ") && first + 1 < words.size()) {
+      word = words[first] + " " + words[first + 1];
+    }
     list += (list.empty() ? "" : ", ") + command.name;
   }
   const auto near = near_matches(word, names);
@@ -101,12 +106,12 @@ int dispatch(const std::vector<std::string>& words) {
       return 0;
     }
     const Command* about = find_command(words, first + 1, used);
-    if (about == nullptr) throw unknown_command(words[first + 1]);
+    if (about == nullptr) throw unknown_command(words, first + 1);
     std::cout << help(*about);
     return 0;
   }
   const Command* command = find_command(words, first, used);
-  if (command == nullptr) throw unknown_command(words[first]);
+  if (command == nullptr) throw unknown_command(words, first);
   const std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(first + used),
                                       words.end());
   ArgumentSpec spec;

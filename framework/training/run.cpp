@@ -9,6 +9,7 @@
 #include "qhost/error.h"
 #include "report/summary.h"
 #include "storage/atomic_file.h"
+#include "storage/checkpoint.h"
 #include "storage/environment.h"
 #include "storage/run_directory.h"
 #include "training/assemble.h"
@@ -89,18 +90,30 @@ struct Opened {
   bool finished = false;
 };
 
+void require_same_configuration(const fs::path& run, const config::Experiment& experiment,
+                                Registry& registry) {
+  const std::string other = differences(experiment_of_run(run, registry), experiment);
+  if (other.empty()) return;
+  throw Error(ErrorKind::configuration,
+              run.string() + " was begun with another configuration:" + other +
+                  "\nhelp: give the same values, or start a new run without --resume");
+}
+
+/// A run that was killed before it wrote its configuration has nothing to continue from: its
+/// directory is used as a new one.
 Opened open_existing(const fs::path& path, const config::Experiment& experiment,
                      Registry& registry) {
   Opened opened{storage::RunDirectory::open(path), true, false};
-  const std::string other =
-      differences(experiment_of_run(opened.directory.path(), registry), experiment);
-  if (!other.empty()) {
-    throw Error(ErrorKind::configuration,
-                opened.directory.path().string() + " was begun with another configuration:" +
-                    other + "\nhelp: give the same values, or start a new run without --resume");
-  }
-  opened.directory.lock();
-  opened.finished = storage::run_info(opened.directory.path()).status == "finished";
+  storage::RunDirectory& run = opened.directory;
+  const auto begun = [&] {
+    return fs::exists(run.resolved()) || !storage::checkpoint_steps(run.checkpoints()).empty();
+  };
+  const bool was_begun = begun();
+  if (was_begun) require_same_configuration(run.path(), experiment, registry);
+  run.lock();
+  if (!was_begun && begun()) require_same_configuration(run.path(), experiment, registry);
+  opened.existed = begun();
+  opened.finished = storage::run_info(run.path()).status == "finished";
   return opened;
 }
 
@@ -185,8 +198,9 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
 
   const nlohmann::json surroundings = environment(experiment, request, registry, model->options());
   if (!opened.existed) {
-    storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
+    // In this order: a directory with resolved.toml is a run that can be continued.
     write_json(run.environment(), surroundings);
+    storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
     progress.note("run directory: " + run.path().string());
   } else {
     const std::string changes = environment_changes(read_json(run.environment()), surroundings);
@@ -198,6 +212,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     }
   }
 
+  if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
   nlohmann::json result = base_result(experiment, *model, data, run);
   result["dataset_provenance"] = data.provenance;
   Trainer trainer(experiment, *model, data, run, progress);

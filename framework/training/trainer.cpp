@@ -225,8 +225,10 @@ void Trainer::fail_if_diverged(double loss, const Batch& batch) {
     require_finite_loss(loss, at.epoch, at.step, optimizer_->parameters());
   } catch (const Error& error) {
     if (layer.empty()) throw;
-    throw Error(error.kind(), std::string(error.what()) +
-                                  "\n  the first layer whose output is not finite: " + layer);
+    std::string message = error.what();
+    message.insert(std::min(message.find("\nhelp: "), message.size()),
+                   "\n  in the order of the network the first that is not finite: " + layer);
+    throw Error(error.kind(), message);
   }
 }
 
@@ -313,6 +315,7 @@ void Trainer::write_metrics(nlohmann::json line) {
 }
 
 void Trainer::save_best(const MetricsResult& validation) {
+  const LoopState before = state_;
   state_.best_accuracy = validation.top1;
   state_.best_loss = validation.loss;
   state_.best_epoch = (state_.step - 1) / batches_.steps_per_epoch();
@@ -323,6 +326,8 @@ void Trainer::save_best(const MetricsResult& validation) {
   try {
     storage::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state());
   } catch (const Error& error) {
+    if (error.kind() != ErrorKind::storage) throw;
+    state_ = before;  // what is recorded as the best is what `best` holds
     progress_.note(std::string("the best weights were not saved; the run goes on: ") +
                    error.what());
   }
@@ -366,7 +371,9 @@ MetricsResult Trainer::test() {
   if (state_.best_epoch >= 0) {
     if (const auto best = storage::load_best(run_.checkpoints())) {
       model_.load(read_tensors(best->tensors, "model/"));
+      // Where those weights were chosen, so that a method that draws in evaluation draws the same.
       at.epoch = state_.best_epoch;
+      at.step = LoopState::from_json(best->state.at("loop")).step;
     }
   }
   const MetricsResult result =
