@@ -1,0 +1,476 @@
+// The training loop as a whole: what happens in which order, what chooses, what repeats.
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "cli/process.h"
+#include "config/load.h"
+#include "storage/checkpoint.h"
+#include "training/assemble.h"
+#include "training/catalog.h"
+#include "training/evaluate.h"
+#include "training/evaluate_run.h"
+#include "training/run.h"
+#include "training/tensor_bytes.h"
+#include "training/trainer.h"
+
+namespace qhost::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+using Words = std::vector<std::string>;
+
+/// Keeps what it is told, and what lies on disk at the end of each epoch.
+class Recorder : public Progress {
+ public:
+  void step(const StepReport& report) override {
+    events.push_back("step " + std::to_string(report.step));
+    steps.push_back(report);
+  }
+  void epoch(const EpochReport& report) override {
+    events.push_back("epoch " + std::to_string(report.epoch + 1) +
+                     (report.evaluation ? " " + report.evaluated_on : "") +
+                     (report.is_best ? " best" : ""));
+    epochs.push_back(report);
+    if (at_epoch) at_epoch(report.epoch + 1);
+  }
+  void note(const std::string& text) override { notes += text + "\n"; }
+
+  Words events;
+  std::vector<StepReport> steps;
+  std::vector<EpochReport> epochs;
+  std::string notes;
+  std::function<void(std::int64_t)> at_epoch;
+};
+
+class Loop : public ::testing::Test {
+ protected:
+  Loop() { folder_.write("e.toml", tests::small_experiment()); }
+
+  config::Experiment experiment(const Words& overrides = {}) {
+    ComponentCatalog catalog(registry_);
+    return config::load_experiment_or_throw(folder_ / "e.toml", overrides, catalog)
+        .at(0)
+        .experiment;
+  }
+  RunResult run(const std::string& directory, const Words& overrides, Progress& progress) {
+    RunRequest request;
+    request.run_dir = (folder_ / directory).string();
+    return run_experiment(experiment(overrides), request, registry_, progress);
+  }
+  RunResult run(const std::string& directory, const Words& overrides = {}) {
+    Recorder ignored;
+    return run(directory, overrides, ignored);
+  }
+  /// "train test" for the lines of metrics.jsonl.
+  std::string phases(const std::string& directory) {
+    std::string text;
+    for (const auto& line : tests::metrics_of(folder_ / directory)) {
+      text += (text.empty() ? "" : " ") + line.at("phase").get<std::string>();
+    }
+    return text;
+  }
+  std::vector<std::int64_t> checkpoints(const std::string& directory) {
+    return storage::checkpoint_steps(folder_ / directory / "checkpoints");
+  }
+  std::string weights(const std::string& directory, const std::string& checkpoint) {
+    return tests::slurp(folder_ / directory / "checkpoints" / checkpoint / "state.safetensors");
+  }
+
+  tests::Workshop folder_;
+  Registry registry_{
+      {.plugin_paths = {QHOST_BINARY_DIR "/lib/qhost/plugins"}, .default_paths = false}};
+};
+
+TEST_F(Loop, ThreeEpochsInTheirOrder) {
+  Recorder recorder;
+  Words on_disk;
+  recorder.at_epoch = [&](std::int64_t) {
+    std::string steps;
+    for (const std::int64_t step : checkpoints("r")) steps += " " + std::to_string(step);
+    on_disk.push_back(phases("r") + " |" + steps);
+  };
+  const RunResult result =
+      run("r", {"train.epochs=3", "train.evaluate_every=2", "train.checkpoint_every=2"}, recorder);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(recorder.events,
+              ElementsAre("step 1", "step 2", "step 3", "step 4", "step 5", "epoch 1",        //
+                          "step 6", "step 7", "step 8", "step 9", "step 10", "epoch 2 test",  //
+                          "step 11", "step 12", "step 13", "step 14", "step 15", "epoch 3 test"));
+  // The last epoch is evaluated and saved whatever the intervals say.
+  EXPECT_THAT(on_disk, ElementsAre("train |", "train train test | 10",
+                                   "train train test train test | 15 10"));
+
+  const auto lines = tests::metrics_of(folder_ / "r");
+  ASSERT_EQ(lines.size(), 5U);
+  const std::vector<std::pair<int, int>> where = {{1, 5}, {2, 10}, {2, 10}, {3, 15}, {3, 15}};
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i].at("epoch"), where[i].first) << i;
+    EXPECT_EQ(lines[i].at("step"), where[i].second) << i;
+    const bool train = lines[i].at("phase") == "train";
+    EXPECT_EQ(lines[i].at("samples"), train ? 135 : 450) << i;
+    EXPECT_EQ(lines[i].contains("learning_rate"), train) << i;
+    // A quantized layer each: six of eight, the first and the last stay in float.
+    EXPECT_EQ(lines[i].value("sign_flips", nlohmann::json::object()).size(), train ? 6U : 0U);
+  }
+  EXPECT_EQ(lines[3].at("loss"), recorder.epochs[2].train_loss);
+  EXPECT_EQ(lines[4].at("loss"), recorder.epochs[2].evaluation->loss);
+  EXPECT_EQ(result.json.at("test_loss"), lines[4].at("loss"));
+  EXPECT_EQ(result.json.at("test_accuracy"), lines[4].at("accuracy"));
+}
+
+TEST_F(Loop, StepsReportMeansOverTheEpochSoFar) {
+  Recorder recorder;
+  run("r", {"schedule.name=step", "schedule.every=1"}, recorder);
+  ASSERT_EQ(recorder.steps.size(), 10U);
+  for (std::size_t i = 0; i < 10; ++i) {
+    const StepReport& report = recorder.steps[i];
+    EXPECT_EQ(report.epoch, i < 5 ? 0 : 1);
+    EXPECT_EQ(report.epochs, 2);
+    EXPECT_EQ(report.steps, 10);
+    EXPECT_EQ(report.steps_per_epoch, 5);
+    EXPECT_DOUBLE_EQ(report.learning_rate, i < 5 ? 0.1 : 0.01);
+  }
+  for (const int epoch : {0, 1}) {
+    const StepReport& last = recorder.steps[static_cast<std::size_t>(epoch) * 5 + 4];
+    EXPECT_EQ(last.loss, recorder.epochs[static_cast<std::size_t>(epoch)].train_loss);
+    EXPECT_EQ(last.accuracy, recorder.epochs[static_cast<std::size_t>(epoch)].train_accuracy);
+  }
+  // The sums begin anew in each epoch: its first accuracy is a share of one batch.
+  const double of_batch = recorder.steps[5].accuracy * 32;
+  EXPECT_EQ(of_batch, std::round(of_batch));
+}
+
+TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
+  // A seed whose last epoch is not its best one, so that the choice shows.
+  const auto with = [](int seed) {
+    return Words{"data.validation=300", "train.epochs=6", "optimizer.learning_rate=0.4",
+                 "train.seed=" + std::to_string(seed)};
+  };
+  Recorder recorder;
+  RunResult result;
+  int seed = 0;
+  do {
+    ++seed;
+    ASSERT_LE(seed, 8) << "in none of the runs was an epoch before the last the best";
+    recorder = {};
+    result = run("r" + std::to_string(seed), with(seed), recorder);
+  } while (result.json.at("best_epoch") == 6);
+  const std::string directory = "r" + std::to_string(seed);
+
+  // By hand: higher accuracy, then lower loss, then the earlier epoch.
+  std::int64_t best = -1;
+  for (const EpochReport& report : recorder.epochs) {
+    ASSERT_TRUE(report.evaluation.has_value());
+    EXPECT_EQ(report.evaluated_on, "validation");
+    EXPECT_EQ(report.evaluation->samples, 300);
+    bool better = best < 0;
+    if (best >= 0) {
+      const MetricsResult& before = *recorder.epochs[static_cast<std::size_t>(best)].evaluation;
+      better = report.evaluation->top1 > before.top1 ||
+               (report.evaluation->top1 == before.top1 && report.evaluation->loss < before.loss);
+    }
+    EXPECT_EQ(report.is_best, better) << report.epoch;
+    if (better) best = report.epoch;
+  }
+  EXPECT_EQ(result.json.at("best_epoch"), best + 1);
+  EXPECT_EQ(result.json.at("validation_accuracy"),
+            recorder.epochs[static_cast<std::size_t>(best)].evaluation->top1);
+  EXPECT_EQ(result.json.at("selected_by"), "validation accuracy");
+  EXPECT_EQ(phases(directory),
+            "train validation train validation train validation train validation train validation "
+            "train validation");
+
+  // The figures of the result are those of the best weights, and `last` are others.
+  const auto evaluated = [&](const std::string& which) {
+    return evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_).metrics;
+  };
+  EXPECT_EQ(result.json.at("test_accuracy"), evaluated("best").top1);
+  EXPECT_EQ(result.json.at("test_loss"), evaluated("selected").loss);
+  EXPECT_NE(result.json.at("test_loss"), evaluated("last").loss);
+}
+
+// Methods that draw in evaluation draw what belongs to the chosen weights.
+TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
+  const RunResult result =
+      run("r", {"data.validation=300", "train.epochs=4", "optimizer.learning_rate=0.4",
+                "quantizer.name=binaryconnect", "quantizer.mode=stochastic",
+                "quantizer.test_weights=ensemble", "quantizer.samples=2"});
+  const MetricsResult again = evaluate_run({.run = folder_ / "r"}, registry_).metrics;
+  EXPECT_EQ(result.json.at("test_loss"), again.loss);
+  EXPECT_EQ(result.json.at("test_accuracy"), again.top1);
+}
+
+TEST_F(Loop, WithoutValidationTheLastEpochCounts) {
+  Recorder recorder;
+  RunResult result;
+  double best = 0;
+  for (int seed = 1;; ++seed) {
+    ASSERT_LE(seed, 8) << "in none of the runs was an epoch before the last the best";
+    recorder = {};
+    result =
+        run("r" + std::to_string(seed),
+            {"train.epochs=6", "optimizer.learning_rate=0.4", "train.seed=" + std::to_string(seed)},
+            recorder);
+    best = 0;
+    for (const EpochReport& report : recorder.epochs) {
+      EXPECT_FALSE(report.is_best);
+      EXPECT_EQ(report.evaluated_on, "test");
+      best = std::max(best, report.evaluation->top1);
+    }
+    const std::string directory = "r" + std::to_string(seed);
+    EXPECT_FALSE(fs::exists(folder_ / directory / "checkpoints" / "best"));
+    if (best > recorder.epochs.back().evaluation->top1) break;
+  }
+  EXPECT_EQ(result.json.at("selected_by"), "last epoch");
+  EXPECT_FALSE(result.json.contains("best_epoch"));
+  EXPECT_EQ(result.json.at("test_accuracy"), recorder.epochs.back().evaluation->top1);
+  EXPECT_LT(result.json.at("test_accuracy").get<double>(), best);
+}
+
+// Other labels on the test images change the test figures and nothing else.
+TEST_F(Loop, TheTestSetDecidesNothing) {
+  const config::Experiment given =
+      experiment({"data.validation=300", "train.epochs=3", "optimizer.learning_rate=0.2"});
+  const auto train = [&](const std::string& directory, const data::Dataset& data,
+                         MetricsResult& test) {
+    const auto model = build_model(given, registry_);
+    const storage::RunDirectory run = storage::RunDirectory::create_at(folder_ / directory);
+    Recorder progress;
+    Trainer trainer(given, *model, data, run, progress);
+    trainer.start();
+    EXPECT_EQ(trainer.run(), Outcome::finished);
+    test = trainer.test();
+    return trainer.state();
+  };
+  data::Dataset data = load_data(given);
+  MetricsResult honest, shifted;
+  const LoopState first = train("honest", data, honest);
+  for (auto& label : data.test.labels) label = static_cast<std::uint16_t>((label + 1) % 10);
+  const LoopState second = train("shifted", data, shifted);
+  EXPECT_NE(honest.loss, shifted.loss);
+  EXPECT_EQ(first, second);
+  const auto files = tests::checkpoint_files(folder_ / "honest");
+  EXPECT_TRUE(files == tests::checkpoint_files(folder_ / "shifted"));
+  EXPECT_EQ(files.count("best"), 1U);
+}
+
+TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
+  const Words schedule = {"train.epochs=3", "schedule.name=cosine",
+                          "train.checkpoint_every_steps=7", "train.keep_checkpoints=9"};
+  run("whole", schedule);
+  Words limited = schedule;
+  limited.push_back("train.max_steps=7");
+  Recorder recorder;
+  const RunResult result = run("part", limited, recorder);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.json.at("status"), "finished");
+  EXPECT_EQ(result.json.at("steps"), 7);
+  EXPECT_EQ(result.json.at("epochs"), 1);
+  ASSERT_EQ(recorder.steps.size(), 7U);
+  EXPECT_EQ(recorder.steps.back().steps, 7);
+  EXPECT_EQ(recorder.events.back(), "epoch 2 test");
+  EXPECT_EQ(tests::metrics_of(folder_ / "part").at(2).at("samples"), 64);
+  EXPECT_THAT(checkpoints("part"), ElementsAre(7, 5));
+  // The schedule is still the one of three epochs: the first seven steps are the whole run's.
+  storage::File whole =
+      storage::File::read(folder_ / "whole/checkpoints/step-00000007" / "state.safetensors");
+  storage::File part =
+      storage::File::read(folder_ / "part/checkpoints/step-00000007" / "state.safetensors");
+  const auto of_whole = read_tensors(whole, "model/"), of_part = read_tensors(part, "model/");
+  ASSERT_EQ(of_whole.size(), of_part.size());
+  for (const auto& [name, tensor] : of_whole) {
+    EXPECT_TRUE(at::equal(tensor, of_part.at(name))) << name;
+  }
+  // More than there is to do is no limit.
+  EXPECT_EQ(run("beyond", {"train.max_steps=1000"}).json.at("steps"), 10);
+}
+
+TEST_F(Loop, NoEpochEvaluatesTheInitialWeights) {
+  Recorder recorder;
+  const RunResult result = run("r", {"train.epochs=0"}, recorder);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.json.at("status"), "finished");
+  EXPECT_EQ(result.json.at("epochs"), 0);
+  EXPECT_EQ(result.json.at("test_samples"), 450);
+  EXPECT_THAT(recorder.events, IsEmpty());
+  EXPECT_THAT(checkpoints("r"), ElementsAre(0));
+  EXPECT_EQ(phases("r"), "");
+
+  const auto model = build_model(experiment(), registry_);
+  model->initialise({.seed = 1});
+  const auto saved = read_tensors(
+      storage::load_checkpoint(folder_ / "r/checkpoints/step-00000000").tensors, "model/");
+  ASSERT_EQ(saved.size(), model->state().size());
+  for (const NamedTensor& entry : model->state()) {
+    EXPECT_TRUE(at::equal(entry.tensor, saved.at(entry.name))) << entry.name;
+  }
+}
+
+TEST_F(Loop, EvaluationChangesNothing) {
+  // Stochastic weights: a draw in evaluation must not move the draws of training.
+  const Words method = {"train.epochs=3", "quantizer.name=binaryconnect",
+                        "quantizer.mode=stochastic", "quantizer.test_weights=ensemble",
+                        "quantizer.samples=2"};
+  Words seldom = method;
+  seldom.push_back("train.evaluate_every=3");
+  run("often", method);
+  run("seldom", seldom);
+  EXPECT_EQ(phases("seldom"), "train train train test");
+  const auto tensors = [&](const std::string& directory) {
+    return weights(directory, "step-00000015");
+  };
+  EXPECT_TRUE(tensors("often") == tensors("seldom"));
+
+  const config::Experiment given = experiment(method);
+  const data::Dataset data = load_data(given);
+  const auto model = build_model(given, registry_);
+  model->initialise({.seed = 1});
+  std::vector<at::Tensor> before;
+  for (const NamedTensor& entry : model->state()) before.push_back(entry.tensor.detach().clone());
+  evaluate(*model, data.test, data.image, data.classes,
+           data::evaluation_options(given.augment, data), 64, make_loss("cross_entropy", 0),
+           {.seed = 1});
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    EXPECT_TRUE(at::equal(before[i], model->state()[i].tensor)) << model->state()[i].name;
+  }
+}
+
+TEST_F(Loop, EqualSeedsRepeatToTheBitAndOthersDoNot) {
+  const Words drawn = {"quantizer.name=binaryconnect", "quantizer.mode=stochastic",
+                       "augment.crop_padding=1", "augment.flip=true"};
+  const auto with = [&](const std::string& seed) {
+    Words words = drawn;
+    words.push_back("train.seed=" + seed);
+    return words;
+  };
+  nlohmann::json one = run("one", with("1")).json, same = run("same", with("1")).json;
+  const nlohmann::json other = run("other", with("2")).json;
+  one.erase("run_dir");
+  same.erase("run_dir");
+  EXPECT_EQ(one, same);
+  EXPECT_TRUE(tests::checkpoint_files(folder_ / "one") ==
+              tests::checkpoint_files(folder_ / "same"));
+  EXPECT_EQ(tests::metrics_of(folder_ / "one"), tests::metrics_of(folder_ / "same"));
+  EXPECT_NE(one.at("test_loss"), other.at("test_loss"));
+  EXPECT_FALSE(weights("one", "step-00000010") == weights("other", "step-00000010"));
+  EXPECT_NE(tests::metrics_of(folder_ / "one"), tests::metrics_of(folder_ / "other"));
+}
+
+TEST_F(Loop, ADivergedRunSaysWhereAndKeepsItsBest) {
+  // The learning rate explodes with the second epoch.
+  const Words overrides = {"data.validation=300", "train.epochs=3", "schedule.name=multi_step",
+                           "schedule.milestones=[1]", "schedule.factor=1e30"};
+  Recorder recorder;
+  try {
+    run("r", overrides, recorder);
+    FAIL() << "the run did not diverge";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 5);
+    EXPECT_THAT(error.what(), StartsWith("the loss is "));
+    EXPECT_THAT(error.what(), HasSubstr("values are not finite\n"));
+    EXPECT_THAT(error.what(),
+                HasSubstr("\n  in the order of the network the first that is not finite: "));
+    EXPECT_THAT(error.what(), HasSubstr("\nhelp: lower optimizer.learning_rate, warm up"));
+  }
+  const std::int64_t per_epoch = recorder.steps.at(0).steps_per_epoch;
+  const nlohmann::json result = tests::result_of(folder_ / "r");
+  EXPECT_EQ(result.at("status"), "diverged");
+  EXPECT_EQ(result.at("epochs"), 1);
+  EXPECT_FALSE(result.contains("test_accuracy"));
+  EXPECT_THAT(checkpoints("r"), ElementsAre(per_epoch));
+  const auto best = storage::load_best(folder_ / "r" / "checkpoints");
+  ASSERT_TRUE(best.has_value());
+  EXPECT_EQ(best->step, per_epoch);
+  for (const auto& [name, tensor] : read_tensors(best->tensors, "model/")) {
+    EXPECT_TRUE(at::isfinite(tensor).all().item<bool>()) << name;
+  }
+}
+
+/// While it lives files cannot grow beyond this size: a disk that is full for all but small ones.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) throw std::runtime_error("setrlimit");
+  }
+  ~SmallFiles() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(Loop, ACheckpointThatCannotBeWrittenIsSaidAndTheRunGoesOn) {
+  const Words overrides = {"train.epochs=3", "train.keep_checkpoints=9"};
+  run("whole", overrides);
+  Recorder recorder;
+  std::optional<SmallFiles> full;
+  recorder.at_epoch = [&](std::int64_t epoch) {
+    if (epoch == 1) full.emplace(100'000);
+    if (epoch == 2) full.reset();
+  };
+  const RunResult result = run("r", overrides, recorder);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(recorder.notes,
+              HasSubstr("the checkpoint of step 10 was not written; the one before is kept and the "
+                        "run goes on:\n  cannot write "));
+  EXPECT_THAT(recorder.notes, HasSubstr("step-00000010/state.safetensors: File too large"));
+  EXPECT_THAT(checkpoints("r"), ElementsAre(15, 5));
+  EXPECT_TRUE(weights("r", "step-00000015") == weights("whole", "step-00000015"));
+  EXPECT_EQ(tests::metrics_of(folder_ / "r"), tests::metrics_of(folder_ / "whole"));
+}
+
+TEST_F(Loop, ALastCheckpointThatCannotBeWrittenIsAnErrorAndCanBeMadeUpFor) {
+  const Words overrides = {"train.epochs=3", "train.keep_checkpoints=9"};
+  run("whole", overrides);
+  Recorder recorder;
+  std::optional<SmallFiles> full;
+  recorder.at_epoch = [&](std::int64_t epoch) {
+    if (epoch == 1) full.emplace(100'000);
+  };
+  try {
+    run("r", overrides, recorder);
+    ADD_FAILURE() << "a run without its last checkpoint ended well";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 6);
+    EXPECT_THAT(error.what(), StartsWith("the run is over but its last checkpoint could not be "
+                                         "written: cannot write "));
+    EXPECT_THAT(error.what(), HasSubstr("\nhelp: make room and run the same command"));
+  }
+  full.reset();
+  EXPECT_THAT(checkpoints("r"), ElementsAre(5));
+  EXPECT_FALSE(fs::exists(folder_ / "r" / "result.json"));
+
+  EXPECT_EQ(run("r", overrides).exit_code, 0);
+  EXPECT_TRUE(tests::checkpoint_files(folder_ / "r") == tests::checkpoint_files(folder_ / "whole"));
+  EXPECT_EQ(tests::metrics_of(folder_ / "r"), tests::metrics_of(folder_ / "whole"));
+}
+
+TEST_F(Loop, ABestThatWasNotSavedIsNotClaimed) {
+  Recorder recorder;
+  std::optional<SmallFiles> full(std::in_place, 100'000);
+  recorder.at_epoch = [&](std::int64_t) { full.reset(); };  // room again after the first epoch
+  const RunResult result =
+      run("r", {"data.validation=300", "optimizer.learning_rate=0.2"}, recorder);
+  EXPECT_THAT(recorder.notes, HasSubstr("the best weights were not saved; the run goes on: "));
+  ASSERT_EQ(recorder.epochs.size(), 2U);
+  EXPECT_TRUE(recorder.epochs[0].is_best);
+  // The first is lost, so the second is the best there is, whatever the first had reached.
+  EXPECT_TRUE(recorder.epochs[1].is_best);
+  EXPECT_EQ(result.json.at("best_epoch"), 2);
+  EXPECT_EQ(result.json.at("validation_accuracy"), recorder.epochs[1].evaluation->top1);
+}
+
+}  // namespace
+}  // namespace qhost::training
