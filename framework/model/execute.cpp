@@ -214,7 +214,7 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
     }
   } else {
     const EncodedInput encoded = slot->input->encode(now, x);
-    record(slot->info.node + "/input", encoded.codes);
+    record(slot_prefix(slot->info), encoded.codes);
     // A factor common to all inputs of an output leaves the sum; one per input channel cannot.
     const ScaleKind kind = encoded.codes.encoding.scale;
     if (affine && kind != ScaleKind::channel) {
@@ -286,9 +286,11 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
 }
 
 void Model::freeze(const RunPosition& position) {
-  if (frozen_) return;
+  if (frozen_ && frozen_->epoch == position.epoch && frozen_->seed == position.seed) return;
   const at::NoGradGuard no_grad;
   frozen_ = std::make_unique<Frozen>();
+  frozen_->epoch = position.epoch;
+  frozen_->seed = position.seed;
   for (const PlannedSlot& slot : plan_.slots) {
     if (!slot.weight || !is_active(slot, position.epoch)) continue;
     const Step& step = steps_[static_cast<std::size_t>(slot.node)];
@@ -305,7 +307,7 @@ void Model::freeze(const RunPosition& position) {
     for (int member = 0; member < plan_.members; ++member) {
       const Encoded encoded =
           slot.weight->encode(context(slot, Mode::evaluate, position, member), latent);
-      if (member == 0) record(slot.info.node + "/weight", encoded);
+      if (member == 0) record(slot_prefix(slot.info), encoded);
       at::Tensor level = levels(encoded);
       at::Tensor scale = encoded.scale;
       if (encoded.encoding.members > 1) level = level[member % encoded.encoding.members];
@@ -432,9 +434,13 @@ at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& pos
         std::vector<at::Tensor> parts;
         for (std::size_t e = 0; e < node.inputs.size(); ++e) parts.push_back(in(e));
         const Autocast guard(input.device().type(), run.compute == at::kBFloat16);
-        y = op->forward(
-            {.node = &node, .training = training, .seed = position.seed, .step = position.step},
-            parts, step.parameters);
+        // A product with a float32 parameter is float32: the next node computes in `compute`.
+        y = op->forward({.node = &node,
+                         .training = training,
+                         .seed = position.seed,
+                         .step = position.step},
+                        parts, step.parameters)
+                .to(run.compute);
         break;
       }
     }
@@ -448,6 +454,7 @@ at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& pos
 }
 
 at::Tensor Model::train(const at::Tensor& x, const RunPosition& position) {
+  frozen_.reset();  // the running statistics move, and with them what is folded
   return run(x, Mode::train, position, 0, nullptr);
 }
 

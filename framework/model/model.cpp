@@ -8,13 +8,13 @@
 #include "qhost/error.h"
 
 namespace qhost {
-namespace {
-
 std::string slot_prefix(const SlotInfo& slot) {
   std::string name = slot.node + "/" + to_string(slot.role);
   if (slot.edge > 0) name += std::to_string(slot.edge);
   return name;
 }
+
+namespace {
 
 at::MemoryFormat layout(const std::vector<std::int64_t>& shape, const ModelOptions& options) {
   return shape.size() == 4 && options.channels_last ? at::MemoryFormat::ChannelsLast

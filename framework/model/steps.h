@@ -5,11 +5,15 @@
 
 #include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "model/model.h"
 
 namespace qhost {
+
+/// "NODE/weight", "NODE/input", "NODE/input1" for a second edge: the slot's name in checkpoints.
+std::string slot_prefix(const SlotInfo& slot);
 
 /// One node, ready to run.
 struct Model::Step {
@@ -30,6 +34,8 @@ struct FrozenWeight {
 };
 
 struct Model::Frozen {
+  std::int64_t epoch = 0;  ///< phases differ between epochs
+  std::uint64_t seed = 0;
   /// By node id, then member.
   std::map<int, std::vector<FrozenWeight>> weights;
 };
