@@ -1,0 +1,254 @@
+/// make_plan: which rule wins each slot, and what is said about a rule that is wrong.
+#include "support.h"
+
+namespace qhost::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using Strings = std::vector<std::string>;
+
+/// stem, two blocks of two convolutions, a shortcut add, and a linear layer.
+Graph blocks() {
+  return network({3, 8, 8}, 5, [](GraphBuilder& g, Value x) {
+    x = g.conv2d("stem", x, {.out_channels = 4, .padding = 1});
+    for (const char* name : {"a", "b"}) {
+      auto scope = g.scope(name);
+      Value y = g.relu("relu", g.batch_norm("bn", x));
+      y = g.conv2d("conv1", y, {.out_channels = 4, .padding = 1});
+      y = g.conv2d("conv2", y, {.out_channels = 4, .kernel = 1});
+      x = g.add("sum", y, x);
+    }
+    return g.linear("fc", g.global_average_pool("pool", x), {.out_features = 5});
+  });
+}
+
+/// A method that takes every slot of the roles that it offers.
+MethodRule rule(const std::string& name, std::vector<Role> offers, Strings layers = {"*"}) {
+  auto method = std::make_shared<Method>();
+  method->make_weight = [](const SlotInfo&) { return std::make_unique<IdentityWeight>(); };
+  method->make_input = [](const SlotInfo&) { return std::make_unique<UniformInput>(1.0F, 0); };
+  return {.method = name,
+          .quantizer = method,
+          .offers = std::move(offers),
+          .layers = std::move(layers)};
+}
+MethodRule none(Strings layers) {
+  return {.method = "none", .offers = {Role::weight, Role::input}, .layers = std::move(layers)};
+}
+
+/// "a.conv1 weight by bwn" for each slot.
+Strings slots(const Plan& plan) {
+  Strings texts;
+  for (const PlannedSlot& slot : plan.slots) {
+    EXPECT_EQ(slot.weight != nullptr, slot.info.role == Role::weight);
+    EXPECT_EQ(slot.input != nullptr, slot.info.role == Role::input);
+    texts.push_back(slot.info.node + " " + to_string(slot.info.role) +
+                    (slot.info.edge > 0 ? std::to_string(slot.info.edge) : "") + " by " +
+                    slot.method);
+  }
+  return texts;
+}
+
+struct Complaint {
+  int rule = -1;
+  std::string key, text;
+  bool operator==(const Complaint&) const = default;
+};
+void PrintTo(const Complaint& complaint, std::ostream* out) {
+  *out << "rule " << complaint.rule << ", " << complaint.key << ": " << complaint.text;
+}
+Complaint complaint(const std::vector<MethodRule>& rules, const Graph& graph = blocks()) {
+  try {
+    make_plan(graph, rules);
+  } catch (const RuleError& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::configuration);
+    return {error.rule(), error.key(), error.what()};
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+const std::vector<Role> weight = {Role::weight};
+const std::vector<Role> input = {Role::input};
+const std::vector<Role> both = {Role::weight, Role::input};
+
+TEST(Plan, WithoutRulesIsFloat) {
+  EXPECT_TRUE(make_plan(blocks(), {}).is_float());
+}
+
+TEST(Plan, ListsSlotsInGraphOrderWeightFirstAndEveryEdge) {
+  const Plan plan = make_plan(blocks(), {rule("m", both, {"a.*", "fc"})});
+  EXPECT_THAT(slots(plan),
+              ElementsAre("a.conv1 weight by m", "a.conv1 input by m", "a.conv2 weight by m",
+                          "a.conv2 input by m", "a.sum input by m", "a.sum input1 by m",
+                          "fc weight by m", "fc input by m"));
+  const Graph graph = blocks();
+  const SlotInfo& conv = plan.find(graph.find("a.conv1")->id, Role::weight)->info;
+  EXPECT_EQ(conv.shape, (std::vector<std::int64_t>{4, 4, 3, 3}));
+  EXPECT_EQ(conv.fan_in, 36);
+  EXPECT_EQ(conv.fan_out, 36);
+  EXPECT_EQ(conv.kernel, Size2(3));
+  EXPECT_EQ(conv.padding, Size2(1));
+  const PlannedSlot* edge = plan.find(graph.find("a.sum")->id, Role::input, 1);
+  ASSERT_NE(edge, nullptr);
+  EXPECT_EQ(edge->info.edge, 1);
+  EXPECT_EQ(edge->info.shape, (std::vector<std::int64_t>{4, 8, 8}));
+  EXPECT_EQ(plan.find(graph.find("stem")->id, Role::weight), nullptr);
+}
+
+TEST(Plan, TheLastMatchWinsInEachRole) {
+  MethodRule inputs = rule("both", both, {"a.conv1", "b.conv1"});
+  inputs.roles = input;
+  const Plan plan = make_plan(
+      blocks(), {rule("first", both, {"kernel:3"}), rule("second", weight, {"a.*"}), inputs});
+  EXPECT_THAT(slots(plan),
+              ElementsAre("stem weight by first", "stem input by first", "a.conv1 weight by second",
+                          "a.conv1 input by both", "a.conv2 weight by second",
+                          "b.conv1 weight by first", "b.conv1 input by both"));
+  EXPECT_EQ(plan.find(blocks().find("a.conv1")->id, Role::weight)->rule, 1);
+  EXPECT_THAT(plan.warnings, IsEmpty());
+}
+
+TEST(Plan, KeepFloatNarrowsItsOwnRuleOnly) {
+  MethodRule first = rule("first", weight);
+  first.default_keep_float = {"first", "last"};
+  EXPECT_THAT(slots(make_plan(blocks(), {first})),
+              ElementsAre("a.conv1 weight by first", "a.conv2 weight by first",
+                          "b.conv1 weight by first", "b.conv2 weight by first"));
+  first.keep_float = Strings{"a.*", "b.*"};
+  EXPECT_THAT(slots(make_plan(blocks(), {first})),
+              ElementsAre("stem weight by first", "fc weight by first"));
+  // An explicit empty list overrides the default.
+  first.keep_float = Strings{};
+  EXPECT_EQ(make_plan(blocks(), {first}).slots.size(), 6U);
+
+  // What the second rule keeps is the first one's.
+  MethodRule second = rule("second", weight, {"a.*", "b.*"});
+  second.keep_float = Strings{"b.*"};
+  EXPECT_THAT(
+      slots(make_plan(blocks(), {first, second})),
+      ElementsAre("stem weight by first", "a.conv1 weight by second", "a.conv2 weight by second",
+                  "b.conv1 weight by first", "b.conv2 weight by first", "fc weight by first"));
+}
+
+TEST(Plan, NoneMasksTheRulesBefore) {
+  EXPECT_THAT(slots(make_plan(blocks(), {rule("m", weight), none({"*conv*", "fc"})})),
+              ElementsAre("stem weight by m"));
+  MethodRule weights = none({"a.*"});
+  weights.roles = weight;
+  EXPECT_THAT(slots(make_plan(blocks(), {rule("m", both, {"a.conv1"}), weights})),
+              ElementsAre("a.conv1 input by m"));
+  // A later rule takes a layer back.
+  EXPECT_THAT(slots(make_plan(blocks(), {none({"*"}), rule("m", weight, {"fc"})})),
+              ElementsAre("fc weight by m"));
+  const Plan all = make_plan(blocks(), {none({"*"})});
+  EXPECT_TRUE(all.is_float());
+  EXPECT_THAT(all.warnings, IsEmpty());
+}
+
+TEST(Plan, WarnsOfARuleThatIsWhollyOverridden) {
+  const Plan plan =
+      make_plan(blocks(), {rule("bwn", weight, {"a.*"}), rule("xnornet", weight, {"a.conv1"}),
+                           rule("twn", weight, {"a.conv2"})});
+  EXPECT_THAT(plan.warnings,
+              ElementsAre("rule 1 (bwn) is wholly overridden by rule 2 (xnornet), rule 3 (twn)"));
+  const Plan masked = make_plan(blocks(), {rule("bwn", weight, {"a.*"}), none({"*"})});
+  EXPECT_THAT(masked.warnings, ElementsAre("rule 1 (bwn) is wholly overridden by rule 2 (none)"));
+  EXPECT_TRUE(masked.is_float());
+}
+
+TEST(Plan, RefusesSelectorsThatMatchNothingOrAreMalformed) {
+  EXPECT_EQ(complaint({rule("m", weight), rule("m", weight, {"a.*", "c.*"})}),
+            (Complaint{1, "layers",
+                       "`c.*` matches no layer of this network\nhelp: `qhost summary` lists the "
+                       "layers' names"}));
+  MethodRule kept = rule("m", weight);
+  kept.keep_float = Strings{"kernel:7x7"};
+  EXPECT_EQ(complaint({kept}),
+            (Complaint{0, "keep_float",
+                       "`kernel:7x7` matches no layer of this network\nhelp: `qhost summary` "
+                       "lists the layers' names"}));
+  const Complaint malformed = complaint({rule("m", weight, {"type:conv3d"})});
+  EXPECT_EQ(malformed.key, "layers");
+  EXPECT_THAT(malformed.text, ::testing::HasSubstr("`conv3d`"));
+  EXPECT_THAT(malformed.text, ::testing::HasSubstr("`conv2d`"));
+  EXPECT_EQ(complaint({none({"nowhere"})}).key, "layers");
+}
+
+TEST(Plan, RefusesARoleThatIsNotOffered) {
+  MethodRule wrong = rule("bwn", weight);
+  wrong.roles = input;
+  EXPECT_EQ(complaint({wrong}),
+            (Complaint{0, "roles",
+                       "`bwn` does not quantize role \"input\"\nhelp: it offers \"weight\""}));
+}
+
+TEST(Plan, RefusesARuleThatQuantizesNothing) {
+  const std::string text =
+      "`m` quantizes nothing: its layers, less keep_float, leave no slot that it takes\nhelp: "
+      "`qhost summary` lists the layers; [quantizer] name = \"none\" trains in float";
+  MethodRule all_kept = rule("m", weight, {"fc"});
+  all_kept.keep_float = Strings{"last"};
+  EXPECT_EQ(complaint({all_kept}), (Complaint{0, "layers", text}));
+  EXPECT_EQ(complaint({rule("m", weight, {"a.sum"})}), (Complaint{0, "layers", text}));
+  MethodRule declines = rule("m", weight);
+  declines.quantizer = std::make_shared<Method>();
+  EXPECT_EQ(complaint({declines}), (Complaint{0, "layers", text}));
+}
+
+TEST(Plan, RepointsSignedInputsAndNamesWhatStandsInTheWay) {
+  const MethodRule sign = input_rule("xnornet", {"conv"}, [](const SlotInfo& slot) {
+    return std::make_unique<SignInput>(slot, InputRange::signed_values, false);
+  });
+  const auto behind = [](const std::function<Value(GraphBuilder&, Value)>& between) {
+    return network({4, 8, 8}, 3, [&](GraphBuilder& g, Value x) {
+      x = between(g, g.relu("relu", g.batch_norm("bn", x)));
+      return g.global_average_pool("pool", g.conv2d("conv", x, {.out_channels = 3}));
+    });
+  };
+  const Graph direct = behind([](GraphBuilder&, Value x) { return x; });
+  const Plan plan = make_plan(direct, {sign});
+  ASSERT_TRUE(plan.slots.at(0).repointing.has_value());
+  EXPECT_EQ(direct.node(plan.slots[0].repointing->source).name, "bn");
+
+  MethodRule any = sign;
+  any.quantizer = input_rule("", {"conv"}, [](const SlotInfo& slot) {
+                    return std::make_unique<SignInput>(slot, InputRange::any, false);
+                  }).quantizer;
+  EXPECT_FALSE(make_plan(direct, {any}).slots.at(0).repointing.has_value());
+
+  const Graph pooled = behind([](GraphBuilder& g, Value x) { return g.average_pool("mean", x); });
+  const Complaint found = complaint({sign}, pooled);
+  EXPECT_EQ(found.rule, 0);
+  EXPECT_EQ(found.key, "name");
+  EXPECT_THAT(found.text, ::testing::StartsWith("`xnornet` quantizes signed inputs: "));
+  for (const char* name : {"conv", "mean", "relu"}) {
+    EXPECT_THAT(found.text, ::testing::HasSubstr(name));
+  }
+}
+
+TEST(Plan, FoldsOnlyABatchNormThatAloneReadsTheConvolution) {
+  const Graph graph = network({4, 6, 6}, 4, [](GraphBuilder& g, Value x) {
+    const Value alone = g.conv2d("alone", x, {.out_channels = 4, .kernel = 1});
+    const Value shared =
+        g.conv2d("shared", g.batch_norm("bn1", alone), {.out_channels = 4, .kernel = 1});
+    return g.global_average_pool("pool", g.add("sum", g.batch_norm("bn2", shared), shared));
+  });
+  const Plan plan = make_plan(graph, {weight_rule<IdentityWeight>("m", {.fold_batch_norm = true})});
+  EXPECT_EQ(plan.slots.at(0).folded_batch_norm, graph.find("bn1")->id);
+  EXPECT_EQ(plan.slots.at(1).folded_batch_norm, -1);
+}
+
+TEST(Plan, TakesTheMostMembersAndAnyCalibration) {
+  const Plan plan = make_plan(
+      blocks(), {weight_rule<IdentityWeight>("one", {.members = 2}),
+                 input_rule("two", {"fc"},
+                            [](const SlotInfo&) { return std::make_unique<UniformInput>(1.0F, 0); },
+                            {.needs_calibration = true, .members = 5})});
+  EXPECT_EQ(plan.members, 5);
+  EXPECT_TRUE(plan.needs_calibration);
+}
+
+}  // namespace
+}  // namespace qhost::test

@@ -1,0 +1,179 @@
+/// The tensors that a model owns: first values, loading, and the search for a bad one.
+#include <cmath>
+#include <limits>
+
+#include "model/initialise.h"
+#include "support.h"
+
+namespace qhost::test {
+namespace {
+
+Graph small(std::int64_t width = 6) {
+  return network({4, 6, 6}, 3, [&](GraphBuilder& g, Value x) {
+    Value y = g.conv2d("conv", x,
+                       {.out_channels = width,
+                        .groups = 2,
+                        .bias = true,
+                        .init = Initialisation::framework_default});
+    y = g.relu("relu", g.batch_norm("bn", y));
+    return g.linear("fc", g.global_average_pool("pool", y), {.out_features = 3});
+  });
+}
+
+TEST(State, NamesEveryTensorInGraphOrder) {
+  const auto model = make_model(small(), {});
+  std::vector<std::string> names, buffers, decayed;
+  for (const NamedTensor& entry : model->state()) {
+    names.push_back(entry.name);
+    if (!entry.trainable) buffers.push_back(entry.name);
+    if (entry.decayed) decayed.push_back(entry.name);
+    EXPECT_EQ(entry.tensor.requires_grad(), entry.trainable);
+    EXPECT_TRUE(entry.tensor.is_leaf());
+  }
+  EXPECT_THAT(names,
+              ::testing::ElementsAre("conv.weight", "conv.bias", "bn.weight", "bn.bias",
+                                     "bn.running_mean", "bn.running_var", "fc.weight", "fc.bias"));
+  EXPECT_THAT(buffers, ::testing::ElementsAre("bn.running_mean", "bn.running_var"));
+  EXPECT_THAT(decayed, ::testing::ElementsAre("conv.weight", "fc.weight"));
+}
+
+TEST(Initialise, DependsOnSeedAndNameButNotOnLayoutOrNeighbours) {
+  const auto model = make_model(small(), {});
+  const auto contiguous = make_model(small(), {}, {.channels_last = false});
+  EXPECT_NE(tensor_of(*model, "conv.weight").strides(),
+            tensor_of(*contiguous, "conv.weight").strides());
+  for (const NamedTensor& entry : model->state()) {
+    EXPECT_TRUE(same_bits(entry.tensor.detach(), tensor_of(*contiguous, entry.name).detach()))
+        << entry.name;
+  }
+  const auto wider = make_model(small(8), {});
+  EXPECT_TRUE(same_bits(tensor_of(*wider, "fc.bias")
+                            .detach()
+                            .mul(std::sqrt(8.0F))
+                            .sub(tensor_of(*model, "fc.bias").detach().mul(std::sqrt(6.0F)))
+                            .abs()
+                            .gt(1e-6)
+                            .any(),
+                        at::scalar_tensor(false, at::kBool)));
+  const at::Tensor before = tensor_of(*model, "conv.weight").detach().clone();
+  model->initialise({.seed = 3});
+  EXPECT_TRUE(same_bits(tensor_of(*model, "conv.weight").detach(), before));
+  model->initialise({.seed = 4});
+  EXPECT_FALSE(at::equal(tensor_of(*model, "conv.weight").detach(), before));
+}
+
+TEST(Initialise, DrawsFromThePrescribedDistributions) {
+  using I = Initialisation;
+  const std::vector<std::int64_t> shape = {64, 32, 3, 3};  // with 2 groups
+  const double in = 32 * 9, out = 32 * 9;
+  const double per_output = 64.0 / 2 * 9;
+  EXPECT_EQ(out, per_output);
+  const auto drawn = [&](I init, const std::vector<std::int64_t>& weight, std::int64_t groups) {
+    at::Tensor tensor = at::empty(weight);
+    draw(tensor, init, weight, groups, Random(5));
+    return tensor;
+  };
+  const auto check = [&](I init, double deviation, double bound) {
+    SCOPED_TRACE(to_string(init));
+    const at::Tensor values = drawn(init, shape, 2);
+    const auto n = static_cast<double>(values.numel());
+    EXPECT_NEAR(values.mean().item<double>(), 0, 5 * deviation / std::sqrt(n));
+    EXPECT_NEAR(values.std().item<double>() / deviation, 1, 5 / std::sqrt(n));
+    if (bound > 0) {
+      EXPECT_LE(values.abs().max().item<double>(), bound);
+      EXPECT_GT(values.abs().max().item<double>(), 0.99 * bound);
+    }
+  };
+  check(I::kaiming_normal_fan_in, std::sqrt(2 / in), 0);
+  check(I::kaiming_normal_fan_out, std::sqrt(2 / out), 0);
+  check(I::kaiming_uniform_fan_in, std::sqrt(2 / in), std::sqrt(6 / in));
+  check(I::framework_default, std::sqrt(1 / in / 3), std::sqrt(1 / in));
+  check(I::glorot_uniform, std::sqrt(2 / (in + out)), std::sqrt(6 / (in + out)));
+  // fan_in and fan_out differ.
+  EXPECT_NEAR(drawn(I::kaiming_normal_fan_out, {50, 20, 5, 5}, 1).std().item<double>(),
+              std::sqrt(2.0 / (50 * 25)), 1e-3);
+  EXPECT_NEAR(drawn(I::kaiming_normal_fan_in, {50, 20, 5, 5}, 1).std().item<double>(),
+              std::sqrt(2.0 / (20 * 25)), 1e-3);
+  EXPECT_EQ(drawn(I::ones, {3}, 1).sum().item<float>(), 3);
+  EXPECT_EQ(drawn(I::zeros, {3}, 1).abs().sum().item<float>(), 0);
+  // A bias has its weight's fans.
+  const auto model = make_model(small(), {});
+  EXPECT_LE(tensor_of(*model, "conv.bias").abs().max().item<double>(), 1 / std::sqrt(2.0 * 9));
+  EXPECT_GT(tensor_of(*model, "conv.bias").abs().max().item<double>(), 0);
+}
+
+TEST(Load, CopiesWhateverTheLayoutAndKeepsItsOwn) {
+  const auto model = make_model(small(), {});
+  const auto strides = tensor_of(*model, "conv.weight").strides().vec();
+  const void* memory = tensor_of(*model, "conv.weight").const_data_ptr();
+  auto tensors = copy_of_state(*model);
+  tensors["conv.weight"] = normal({6, 2, 3, 3}, 30);
+  model->load(tensors);
+  const at::Tensor now = tensor_of(*model, "conv.weight");
+  EXPECT_TRUE(same_bits(now.detach(), normal({6, 2, 3, 3}, 30)));
+  EXPECT_EQ(now.strides().vec(), strides);
+  EXPECT_EQ(now.const_data_ptr(), memory);
+  EXPECT_TRUE(now.requires_grad());
+}
+
+TEST(Load, NamesAllThatDoesNotFitAndChangesNothing) {
+  const auto model = make_model(small(), {});
+  const auto before = copy_of_state(*model);
+  auto tensors = copy_of_state(*make_model(small(), {}));
+  tensors["conv.weight"] = at::ones({8, 2, 3, 3});
+  tensors["fc.bias"] = at::ones({});
+  tensors.erase("bn.bias");
+  tensors.erase("bn.running_var");
+  tensors["conv2.weight"] = at::ones({1, 2});
+  EXPECT_EQ(error_of(ErrorKind::data, [&] { model->load(tensors); }),
+            "the weights are those of another network:\n"
+            "  other shape: conv.weight is [8,2,3,3] in the file and [6,2,3,3] in the network\n"
+            "  other shape: fc.bias is [] in the file and [3] in the network\n"
+            "  missing: bn.bias [6]\n"
+            "  missing: bn.running_var [6]\n"
+            "  unexpected: conv2.weight [1,2]");
+  for (const auto& [name, tensor] : before) {
+    EXPECT_TRUE(same_bits(tensor_of(*model, name).detach(), tensor)) << name;
+  }
+}
+
+TEST(FirstNonFinite, NamesTheNodeAndChangesNothing) {
+  const Graph graph = network({4, 6, 6}, 3, [](GraphBuilder& g, Value x) {
+    Value y = g.conv2d("conv1", x, {.out_channels = 4, .kernel = 1, .bias = true});
+    y = g.relu("relu", g.batch_norm("bn", y));
+    y = g.conv2d("conv2", y, {.out_channels = 4, .kernel = 1});
+    return g.linear("fc", g.global_average_pool("pool", y), {.out_features = 3});
+  });
+  const auto model = make_model(graph, {});
+  const at::Tensor x = in_layout(normal({2, 4, 6, 6}, 1), true);
+  const auto unchanged = [&](const std::map<std::string, at::Tensor>& before) {
+    for (const auto& [name, tensor] : before) {
+      EXPECT_TRUE(at::equal(tensor_of(*model, name).detach(), tensor)) << name;
+      EXPECT_FALSE(tensor_of(*model, name).grad().defined());
+    }
+  };
+  const auto sound = copy_of_state(*model);
+  EXPECT_EQ(model->first_non_finite(x, {}), "");
+  unchanged(sound);
+
+  // 1e38 * 4 channels is more than a float holds.
+  auto overflowing = sound;
+  overflowing["conv2.weight"] = at::full({4, 4, 1, 1}, 3e38F);
+  model->load(overflowing);
+  EXPECT_EQ(model->first_non_finite(x, {}), "conv2");
+  unchanged(overflowing);
+
+  const at::Tensor bad = x.clone();
+  bad[1][2][3][4] = std::numeric_limits<float>::quiet_NaN();
+  model->load(sound);
+  EXPECT_EQ(model->first_non_finite(bad, {}), "input");
+  unchanged(sound);
+
+  auto poisoned = sound;
+  poisoned["fc.bias"] = at::full({3}, std::numeric_limits<float>::infinity());
+  model->load(poisoned);
+  EXPECT_EQ(model->first_non_finite(x, {}), "fc.bias");
+}
+
+}  // namespace
+}  // namespace qhost::test
