@@ -124,7 +124,7 @@ Error unknown(Registry& registry, const std::string& name) {
   for (const std::string& match : near_matches(name, names)) {
     near += (near.empty() ? "did you mean `" : "` or `") + match;
   }
-  if (!near.empty()) text += "\nhelp: " + near + "`?";
+  text += "help: " + (near.empty() ? "`qhost list` shows all components" : near + "`?");
   return Error(ErrorKind::configuration, text);
 }
 

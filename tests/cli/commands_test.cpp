@@ -1,0 +1,376 @@
+// What each command prints, where, and with which exit code.
+#include <gmock/gmock.h>
+
+#include "cli/process.h"
+
+namespace qhost::tests {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+using Words = Workshop::Words;
+
+class Commands : public ::testing::Test {
+ protected:
+  void SetUp() override { workshop_.write("e.toml", small_experiment()); }
+
+  ProcessResult ok(const Words& words) {
+    const ProcessResult result = workshop_.run(words);
+    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
+    return result;
+  }
+  /// stdout of a command that gives one JSON document, and nothing on stderr.
+  json facts(const Words& words) {
+    const ProcessResult result = ok(words);
+    EXPECT_EQ(result.err, "");
+    return json::parse(result.out);
+  }
+  static void expect_keys(const json& object, const Words& keys) {
+    for (const std::string& key : keys) {
+      EXPECT_TRUE(object.contains(key)) << key << " is missing in " << object.dump();
+    }
+  }
+
+  Workshop workshop_;
+};
+
+TEST_F(Commands, RunEndsWithItsResultAsOneLine) {
+  const ProcessResult result = ok({"run", "e.toml", "--json"});
+  const json line = last_json_line(result.out);
+  expect_keys(line, {"status", "run_dir", "test_accuracy", "test_loss", "epochs",
+                     "quantized_layers", "weight_bytes", "verified"});
+  EXPECT_EQ(line.at("status"), "finished");
+  EXPECT_EQ(line.at("epochs"), 2);
+  EXPECT_EQ(line.at("quantized_layers"), 6);
+  EXPECT_TRUE(line.at("verified").is_null());
+  EXPECT_GT(line.at("test_accuracy").get<double>(), 0.15);  // chance is 0.1
+  EXPECT_LE(line.at("test_accuracy").get<double>(), 1.0);
+  // stdout holds that line alone; people read stderr.
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1);
+  EXPECT_THAT(result.err, HasSubstr("run directory: runs/e/"));
+  EXPECT_THAT(result.err, ContainsRegex("epoch 1/2  train loss [0-9.]+ accuracy [0-9.]+ %  test "
+                                        "loss [0-9.]+ accuracy [0-9.]+ %"));
+  EXPECT_THAT(result.err, HasSubstr("\nepoch 2/2"));
+  EXPECT_THAT(result.err, Not(HasSubstr("\033")));
+
+  const fs::path run = workshop_ / line.at("run_dir").get<std::string>();
+  EXPECT_EQ(result_of(run), line);
+  EXPECT_EQ(fs::canonical(workshop_ / "runs/e/latest"), fs::canonical(run));
+  for (const char* name : {"resolved.toml", "environment.json", "metrics.jsonl", "result.json"}) {
+    EXPECT_TRUE(fs::is_regular_file(run / name)) << name;
+  }
+  // What was computed with: enough to explain a different last bit.
+  const json environment = json::parse(slurp(run / "environment.json"));
+  expect_keys(environment, {"qhost", "libtorch", "cpu", "aten_cpu_capability", "threads", "device",
+                            "plugins", "command_line"});
+  EXPECT_EQ(environment.at("threads"), 1);
+  EXPECT_EQ(environment.at("device"), "cpu");
+  ASSERT_EQ(environment.at("plugins").size(), 2U);
+  for (const json& plugin : environment.at("plugins")) {
+    EXPECT_EQ(plugin.at("sha256").get<std::string>().size(), 64U);
+  }
+  EXPECT_EQ(environment.at("command_line"), json({"qhost", "run", "e.toml", "--json"}));
+}
+
+TEST_F(Commands, RunWithoutJsonEndsWithATable) {
+  const ProcessResult result = ok({"run", "e.toml", "train.epochs=1", "--runs-dir", "elsewhere"});
+  EXPECT_THAT(result.out, StartsWith("run  status"));
+  EXPECT_THAT(result.out,
+              ContainsRegex("\ne    finished +[0-9.]+ % +1\\.33 +13,248  elsewhere/e/"));
+}
+
+// resolved.toml alone gives the same run again.
+TEST_F(Commands, TheResolvedFileRepeatsTheRun) {
+  ok({"run", "e.toml", "--run-dir", "first"});
+  fs::create_directories(workshop_ / "moved");
+  fs::copy_file(workshop_ / "first/resolved.toml", workshop_ / "moved/again.toml");
+  ok({"run", "moved/again.toml", "--run-dir", "second"});
+  EXPECT_TRUE(checkpoint_files(workshop_ / "first") == checkpoint_files(workshop_ / "second"));
+  EXPECT_EQ(slurp(workshop_ / "first/resolved.toml"), slurp(workshop_ / "second/resolved.toml"));
+}
+
+TEST_F(Commands, ASweepRunsItsPointsAndEndsWithATable) {
+  workshop_.write("s.toml", small_experiment() +
+                                "[sweep]\npoints = [{label = \"plain\", quantizer.name = "
+                                "\"none\"}, {label = \"binary\", quantizer.name = "
+                                "\"binaryconnect\"}]\n");
+  const ProcessResult shown = ok({"run", "s.toml", "train.epochs=1"});
+  EXPECT_THAT(shown.out, ContainsRegex("\nplain +finished +[0-9.]+ % +32\\.00 +298,048  runs/s/"));
+  EXPECT_THAT(shown.out, ContainsRegex("\nbinary +finished +[0-9.]+ % +1\\.00 +9,314  runs/s/"));
+  EXPECT_LT(shown.out.find("plain"), shown.out.find("binary"));
+  EXPECT_THAT(shown.err, HasSubstr("plain"));
+
+  const ProcessResult asked = ok({"run", "s.toml", "train.epochs=1", "--json"});
+  const json last = last_json_line(asked.out);
+  EXPECT_EQ(last.at("status"), "finished");
+  ASSERT_EQ(last.at("points").size(), 2U);
+  EXPECT_EQ(last.at("points")[0].at("label"), "plain");
+  EXPECT_EQ(last.at("points")[1].at("label"), "binary");
+  EXPECT_EQ(last.at("points")[0].at("quantized_layers"), 0);
+  EXPECT_EQ(last.at("points")[1].at("quantized_layers"), 8);
+}
+
+TEST_F(Commands, ASweepGoesOnAfterAPointThatDiverges) {
+  workshop_.write("s.toml", small_experiment() +
+                                "[sweep]\npoints = [{label = \"wild\", optimizer.learning_rate = "
+                                "1e30}, {label = \"tame\"}]\n");
+  const ProcessResult result = workshop_.run({"run", "s.toml", "train.epochs=1"});
+  EXPECT_EQ(result.code, 5);
+  EXPECT_THAT(result.out, ContainsRegex("\nwild +diverged +-"));
+  EXPECT_THAT(result.out, ContainsRegex("\ntame +finished +[0-9.]+ %"));
+}
+
+TEST_F(Commands, AMistakeInTheLastPointOfASweepShowsBeforeTheFirstTrains) {
+  workshop_.write("s.toml", small_experiment() +
+                                "[sweep]\npoints = [{label = \"good\"}, {model.depth = 21}]\n");
+  const ProcessResult result = workshop_.run({"run", "s.toml"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("depth 21 is not 6n+2"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs"));
+}
+
+TEST_F(Commands, DryRunChecksAndStops) {
+  const ProcessResult result = ok({"run", "e.toml", "--dry-run"});
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "e.toml: 1 run, nothing to complain about\n");
+  EXPECT_FALSE(fs::exists(workshop_ / "runs"));
+}
+
+TEST_F(Commands, ListNamesEveryComponent) {
+  const json list = facts({"list", "--json"});
+  ASSERT_TRUE(list.is_array());
+  Words found;
+  for (const json& entry : list) {
+    expect_keys(entry, {"kind", "name", "plugin", "version", "summary"});
+    EXPECT_NE(entry.at("summary"), "");
+    found.push_back(entry.at("kind").get<std::string>() + " " +
+                    entry.at("name").get<std::string>());
+  }
+  for (const char* wanted :
+       {"architecture resnet", "architecture wideresnet", "quantizer binaryconnect",
+        "quantizer bwn", "data digits", "data cifar10", "data cifar100", "data minicifar",
+        "optimizer sgd", "optimizer adamw", "schedule cosine", "schedule one_cycle"}) {
+    EXPECT_THAT(found, Contains(wanted));
+  }
+  EXPECT_THAT(ok({"list"}).out, ContainsRegex("\nquantizer +bwn +bwn +1\\.0\\.0 +binary weights"));
+}
+
+TEST_F(Commands, ABadPluginDoesNotStopTheList) {
+  workshop_.write("plugins/broken.so", "this is no library\n");
+  const ProcessResult result = ok({"list", "--json", "--plugin-path", "plugins"});
+  EXPECT_GE(json::parse(result.out).size(), 10U);
+  EXPECT_THAT(result.err, HasSubstr("refused: " + (workshop_ / "plugins/broken.so").string() +
+                                    "\n  it is not a shared library (no ELF header)"));
+  // Before the command, and with an equals sign, the option means the same.
+  EXPECT_EQ(ok({"--plugin-path", "plugins", "list", "--json"}).err, result.err);
+  EXPECT_EQ(ok({"--plugin-path=plugins", "list", "--json"}).err, result.err);
+  // A run that needs other plugins does not mind it.
+  ok({"run", "e.toml", "--dry-run", "--plugin-path", "plugins"});
+}
+
+TEST_F(Commands, DescribeShowsOptionsAsDeclared) {
+  const json bwn = facts({"describe", "bwn", "--json"});
+  ASSERT_EQ(bwn.size(), 1U);
+  EXPECT_EQ(bwn[0].at("kind"), "quantizer");
+  ASSERT_EQ(bwn[0].at("options").size(), 1U);
+  const json& option = bwn[0].at("options")[0];
+  expect_keys(option, {"name", "type", "default", "range", "help", "paper"});
+  EXPECT_EQ(option.at("name"), "gradient");
+  EXPECT_EQ(option.at("default"), "\"algorithm1\"");
+
+  EXPECT_THAT(ok({"describe", "resnet"}).out,
+              AllOf(StartsWith("architecture resnet: "), HasSubstr("\n[model]\n"),
+                    ContainsRegex("\ndepth +integer +20 ")));
+  EXPECT_THAT(ok({"describe", "train"}).out, ContainsRegex("\nbatch_size +integer +128 +"));
+  EXPECT_THAT(ok({"describe", "cosine"}).out, StartsWith("schedule cosine: "));
+  EXPECT_THAT(ok({"describe", "digits"}).out,
+              AllOf(StartsWith("data digits: "), HasSubstr("licence: ")));
+}
+
+TEST_F(Commands, DescribeOfAnUnknownNameFindsTheNearestOfAnyKind) {
+  for (const auto& [typed, meant] : std::map<std::string, std::string>{
+           {"resnt", "resnet"}, {"bwm", "bwn"}, {"optimiser", "optimizer"}, {"cosin", "cosine"}}) {
+    const ProcessResult result = workshop_.run({"describe", typed});
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, StartsWith("error: no component is called `" + typed + "`\n"));
+    EXPECT_THAT(result.err, HasSubstr("\nhelp: did you mean `" + meant + "`"));
+  }
+  const ProcessResult far = workshop_.run({"describe", "zzzzzz"});
+  EXPECT_EQ(far.code, 2);
+  EXPECT_THAT(far.err, HasSubstr("  searched:\n"));
+  EXPECT_THAT(far.err, HasSubstr("\nhelp: `qhost list` shows all components\n"));
+}
+
+TEST_F(Commands, SummaryCountsWithoutAnyData) {
+  const json summary = facts({"summary", "e.toml", "--json"});
+  expect_keys(summary, {"parameters", "macs", "weight_bytes", "layers"});
+  EXPECT_EQ(summary.at("parameters"), 75002);
+  EXPECT_EQ(summary.at("macs"), 747136);
+  std::int64_t parameters = 0, macs = 0;
+  std::map<std::string, json> layers;
+  for (const json& layer : summary.at("layers")) {
+    expect_keys(layer, {"name", "op", "output_shape", "parameters", "macs", "weight_encoding",
+                        "weight_bits", "input_encoding", "bytes"});
+    parameters += layer.at("parameters").get<std::int64_t>();
+    macs += layer.at("macs").get<std::int64_t>();
+    layers[layer.at("name")] = layer;
+  }
+  EXPECT_EQ(parameters, 75002);
+  EXPECT_EQ(macs, 747136);
+  EXPECT_EQ(layers.at("conv1").at("weight_bits"), 32);
+  EXPECT_EQ(layers.at("stage1.block0.conv1").at("weight_bits"), 1);
+  // 16 filters of 144 weights, a bit each, and a float scale a filter.
+  EXPECT_EQ(layers.at("stage1.block0.conv1").at("bytes"), 2304 / 8 + 16 * 4);
+
+  // cifar10 is not on this machine, and need not be.
+  const json published = facts({"summary", "e.toml", "data.name=cifar10", "model.depth=20",
+                                "quantizer.name=none", "--json"});
+  EXPECT_EQ(published.at("parameters"), 269722);
+  EXPECT_THAT(ok({"summary", "e.toml"}).out, HasSubstr("\nquantized     weights of 6 layers, "));
+}
+
+TEST_F(Commands, EvalGivesTheRunsOwnFigures) {
+  const json line = last_json_line(ok({"run", "e.toml", "--json"}).out);
+  const json again = facts({"eval", "runs/e/latest", "--json"});
+  expect_keys(again, {"test_accuracy", "test_loss", "samples"});
+  EXPECT_EQ(again.at("test_accuracy"), line.at("test_accuracy"));
+  EXPECT_EQ(again.at("test_loss"), line.at("test_loss"));
+  EXPECT_EQ(again.at("per_class"), line.at("test_per_class"));
+  EXPECT_EQ(again.at("samples"), 450);
+
+  // An earlier checkpoint gives the figures of its own epoch.
+  const json first = facts({"eval", "runs/e/latest", "--checkpoint", "5", "--json"});
+  EXPECT_EQ(first.at("test_loss"), metrics_of(workshop_ / "runs/e/latest").at(1).at("loss"));
+  EXPECT_EQ(facts({"eval", "runs/e/latest", "--split", "train", "--json"}).at("samples"), 135);
+  EXPECT_THAT(ok({"eval", "runs/e/latest"}).out,
+              ContainsRegex("^test accuracy [0-9.]+ %, top-5 [0-9.]+ %, loss [0-9.]+, 450 images"));
+
+  const auto refused = [&](const Words& more, const std::string& text) {
+    Words words = {"eval", "runs/e/latest"};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProcessResult result = workshop_.run(words);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr(text));
+  };
+  refused({"--checkpoint", "7"},
+          "has no checkpoint `7`\nhelp: --checkpoint is selected, last, "
+          "best or one of the steps 10, 5");
+  refused({"--checkpoint", "best"}, "has no best checkpoint\nhelp: ");
+  refused({"--split", "validation"}, "digits has no images in split `validation`");
+  const ProcessResult nowhere = workshop_.run({"eval", "runs/e/nothing"});
+  EXPECT_EQ(nowhere.code, 2);
+  EXPECT_THAT(nowhere.err, StartsWith("error: there is no run at runs/e/nothing: "));
+}
+
+TEST_F(Commands, DataListSaysWhatIsThereAndHowToGetTheRest) {
+  const json list = facts({"data", "list", "--json"});
+  std::map<std::string, json> sets;
+  for (const json& set : list) sets[set.at("name")] = set;
+  EXPECT_EQ(sets.at("digits").at("state"), "embedded");
+  EXPECT_EQ(sets.at("cifar10").at("state"), "missing");
+  EXPECT_THAT(sets.at("cifar10").at("how_to_get").get<std::string>(),
+              AllOf(HasSubstr("cifar-10-binary.tar.gz"), HasSubstr("MD5 "), HasSubstr("tar -xzf")));
+  const ProcessResult shown = ok({"data", "list"});
+  EXPECT_THAT(shown.out, ContainsRegex("\ndigits +embedded"));
+  EXPECT_THAT(shown.out, HasSubstr("\ncifar10: download "));
+
+  // A folder with a file of another size is there, and damaged.
+  workshop_.write("sets/cifar-10-batches-bin/data_batch_1.bin", "short");
+  for (const json& set : facts({"data", "list", "--root", "sets", "--json"})) {
+    if (set.at("name") != "cifar10") continue;
+    EXPECT_EQ(set.at("state"), "damaged");
+    EXPECT_THAT(set.at("problem").get<std::string>(),
+                HasSubstr("data_batch_1.bin has 5 bytes, not 30730000"));
+  }
+}
+
+TEST_F(Commands, DoctorSaysWhatThisInstallationIs) {
+  workshop_.write("plugins/broken.so", "this is no library\n");
+  const json facts_here = facts({"doctor", "--json"});
+  expect_keys(facts_here, {"qhost", "libtorch", "torch_folder", "cpu", "cuda", "threads",
+                           "plugin_directories", "plugins", "data", "healthy"});
+  EXPECT_TRUE(facts_here.at("healthy").get<bool>());
+  EXPECT_EQ(facts_here.at("cuda").at("usable").get<bool>(),
+            facts_here.at("cuda").at("why_not") == "");
+  const json with_broken = facts({"doctor", "--json", "--plugin-path", "plugins"});
+  EXPECT_FALSE(with_broken.at("healthy").get<bool>());
+  EXPECT_THAT(ok({"doctor", "--plugin-path", "plugins"}).out,
+              AllOf(StartsWith("qhost        "), HasSubstr("\nLibTorch     "), HasSubstr("REFUSED"),
+                    HasSubstr("it is not a shared library"), HasSubstr("digits: embedded")));
+}
+
+TEST_F(Commands, HelpAndVersion) {
+  const ProcessResult usage = ok({"--help"});
+  for (const char* command :
+       {"run", "list", "describe", "summary", "eval", "data list", "doctor"}) {
+    EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
+  }
+  EXPECT_EQ(ok({"help"}).out, usage.out);
+  EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
+  EXPECT_THAT(ok({"run", "--help"}).out,
+              AllOf(StartsWith("usage: qhost run [OPTIONS] EXPERIMENT [KEY=VALUE]..."),
+                    HasSubstr("--resume VALUE")));
+  EXPECT_EQ(ok({"help", "run"}).out.substr(0, 15), "usage: qhost ru");
+  EXPECT_THAT(ok({"help", "data", "list"}).out, StartsWith("usage: qhost data list"));
+  // Without a command the same page is an answer to a mistake.
+  const ProcessResult bare = workshop_.run({});
+  EXPECT_EQ(bare.code, 2);
+  EXPECT_EQ(bare.out, "");
+  EXPECT_EQ(bare.err, usage.out);
+}
+
+// A reader that went away: what could not be written is an error, not silence.
+TEST_F(Commands, AFullStandardOutputIsAnError) {
+  const ProcessResult result =
+      workshop_.run({"list"}, {.before = [] { ::dup2(::open("/dev/full", O_WRONLY), 1); }});
+  EXPECT_EQ(result.code, 6);
+}
+
+struct Typo {
+  Words words;
+  std::string message, help;
+};
+
+TEST_F(Commands, MistakesOnTheCommandLineNameTheNearest) {
+  const std::vector<Typo> typos = {
+      {{"rnu", "e.toml"}, "qhost: unknown command `rnu`", "did you mean `run`?"},
+      {{"data", "lst"}, "qhost: unknown command `data lst`", "did you mean `data list`?"},
+      {{"help", "sumary"}, "qhost: unknown command `sumary`", "did you mean `summary`?"},
+      {{"zzzzzz"}, "qhost: unknown command `zzzzzz`", "the commands are run, list, "},
+      {{"--jsn", "list"}, "qhost: unknown option `--jsn` before the command", "`qhost --help`"},
+      {{"run", "e.toml", "--resum", "auto"},
+       "qhost run: unknown option `--resum`",
+       "did you mean `--resume`?"},
+      {{"run", "e.toml", "--res", "auto"}, "qhost run: unknown option `--res`", ""},
+      {{"run", "e.toml", "--resume", "--json"},
+       "qhost run: option `--resume` needs a value, found `--json`",
+       "write `--resume VALUE`"},
+      {{"run", "e.toml", "--resume"},
+       "qhost run: option `--resume` needs a value",
+       "write `--resume VALUE`"},
+      {{"list", "--json=yes"}, "qhost list: ", ""},
+      {{"list", "bwn"}, "qhost list: unexpected argument `bwn`", "`qhost list --help`"},
+      {{"run"}, "qhost run: no experiment file was given", "`qhost run --help`"},
+      {{"describe", "bwn", "resnet"}, "qhost describe: unexpected argument `resnet`", ""},
+  };
+  for (const Typo& typo : typos) {
+    SCOPED_TRACE(::testing::PrintToString(typo.words));
+    const ProcessResult result = workshop_.run(typo.words);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, StartsWith("error: " + typo.message));
+    EXPECT_THAT(result.err, HasSubstr("\nhelp: " + typo.help));
+  }
+  EXPECT_FALSE(fs::exists(workshop_ / "runs"));
+}
+
+}  // namespace
+}  // namespace qhost::tests
