@@ -371,7 +371,7 @@ MetricsResult Trainer::test() {
   if (state_.best_epoch >= 0) {
     if (const auto best = storage::load_best(run_.checkpoints())) {
       model_.load(read_tensors(best->tensors, "model/"));
-      // Where those weights were chosen, so that a method that draws in evaluation draws the same.
+      // Where those weights were chosen: what a later evaluation of them tells the methods, too.
       at.epoch = state_.best_epoch;
       at.step = LoopState::from_json(best->state.at("loop")).step;
     }

@@ -199,13 +199,21 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
   EXPECT_NE(result.json.at("test_loss"), evaluated("last").loss);
 }
 
-// Methods that draw in evaluation draw what belongs to the chosen weights.
+// Draws in evaluation repeat, whenever the chosen weights are evaluated.
 TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
-  const RunResult result =
-      run("r", {"data.validation=300", "train.epochs=4", "optimizer.learning_rate=0.4",
-                "quantizer.name=binaryconnect", "quantizer.mode=stochastic",
-                "quantizer.test_weights=ensemble", "quantizer.samples=2"});
-  const MetricsResult again = evaluate_run({.run = folder_ / "r"}, registry_).metrics;
+  RunResult result;
+  int seed = 0;
+  std::string directory;
+  do {
+    ++seed;
+    ASSERT_LE(seed, 8) << "in none of the runs was an epoch before the last the best";
+    directory = "r" + std::to_string(seed);
+    result = run(directory, {"data.validation=300", "train.epochs=4", "optimizer.learning_rate=0.4",
+                             "quantizer.name=binaryconnect", "quantizer.mode=stochastic",
+                             "quantizer.test_weights=ensemble", "quantizer.samples=2",
+                             "train.seed=" + std::to_string(seed)});
+  } while (result.json.at("best_epoch") == 4);
+  const MetricsResult again = evaluate_run({.run = folder_ / directory}, registry_).metrics;
   EXPECT_EQ(result.json.at("test_loss"), again.loss);
   EXPECT_EQ(result.json.at("test_accuracy"), again.top1);
 }
