@@ -304,11 +304,16 @@ void Model::freeze(const RunPosition& position) {
       bias = norm.parameters.at(1) - mean * factor;
     }
     auto& members = frozen_->weights[slot.node];
+    Encoded encoded;
+    at::Tensor all_levels;
     for (int member = 0; member < plan_.members; ++member) {
-      const Encoded encoded =
-          slot.weight->encode(context(slot, Mode::evaluate, position, member), latent);
+      // A method that keeps all members in one Encoded is asked once.
+      if (member == 0 || encoded.encoding.members == 1) {
+        encoded = slot.weight->encode(context(slot, Mode::evaluate, position, member), latent);
+        all_levels = levels(encoded);
+      }
       if (member == 0) record(slot_prefix(slot.info), encoded);
-      at::Tensor level = levels(encoded);
+      at::Tensor level = all_levels;
       at::Tensor scale = encoded.scale;
       if (encoded.encoding.members > 1) level = level[member % encoded.encoding.members];
       if (scale.defined()) scale = over_channels(scale, step.node->op);
@@ -379,10 +384,14 @@ at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& pos
           break;
         }
         const std::size_t statistics = options.affine ? 2 : 0;
+        // Without running statistics batch_norm takes the batch's and moves nothing.
+        const bool batch_only = mode == Mode::calibrate && calibrates_on_batch_statistics_;
         y = at::batch_norm(x, options.affine ? step.parameters[0] : at::Tensor(),
                            options.affine ? step.parameters[1] : at::Tensor(),
-                           step.parameters[statistics], step.parameters[statistics + 1], training,
-                           options.momentum, options.epsilon, /*cudnn_enabled=*/true);
+                           batch_only ? at::Tensor() : step.parameters[statistics],
+                           batch_only ? at::Tensor() : step.parameters[statistics + 1],
+                           training || batch_only, options.momentum, options.epsilon,
+                           /*cudnn_enabled=*/true);
         break;
       }
       case Op::activation: {
@@ -473,8 +482,9 @@ at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
   return plan_.members > 1 ? sum / plan_.members : sum;
 }
 
-void Model::calibrate(const at::Tensor& x, const RunPosition& position) {
+void Model::calibrate(const at::Tensor& x, const RunPosition& position, bool batch_statistics) {
   const at::NoGradGuard no_grad;
+  calibrates_on_batch_statistics_ = batch_statistics;
   if (position.step == 0) {
     for (const PlannedSlot& slot : plan_.slots) {
       if (!slot.weight) continue;

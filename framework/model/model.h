@@ -77,7 +77,9 @@ class Model {
   /// Logits of the quantized network, under NoGrad and in float32; averaged over the members.
   at::Tensor evaluate(const at::Tensor& x, const RunPosition& position);
   /// Runs the float network in evaluation mode and shows each slot what it would quantize.
-  void calibrate(const at::Tensor& x, const RunPosition& position);
+  /// An untrained network's running statistics say nothing of its activations: `batch_statistics`
+  /// takes those of `x` in every batch norm, and leaves the running ones alone.
+  void calibrate(const at::Tensor& x, const RunPosition& position, bool batch_statistics = false);
   /// After the optimizer's step.
   void after_step(const RunPosition& position);
 
@@ -116,6 +118,7 @@ class Model {
   std::unique_ptr<Frozen> frozen_;
   std::vector<CodeUse> code_use_;
   bool record_codes_ = false;
+  bool calibrates_on_batch_statistics_ = false;
 };
 
 }  // namespace qhost

@@ -163,6 +163,16 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
     }
   }
 
+  for (const PlannedSlot& slot : plan.slots) {
+    if (!slot.repointing) continue;
+    for (const int between : slot.repointing->through) {
+      if (plan.find(between, Role::input) == nullptr) continue;
+      plan.warnings.push_back(slot.info.node + " reads in front of the ReLU, past " +
+                              graph.node(between).name +
+                              ", whose own quantized input it does not see");
+    }
+  }
+
   for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
     if (slots_of[static_cast<std::size_t>(r)] != 0) continue;
     if (!rules[static_cast<std::size_t>(r)].quantizer) continue;

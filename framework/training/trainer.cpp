@@ -142,7 +142,7 @@ void Trainer::calibrate() {
   RunPosition at = position();
   for (std::int64_t step = 0; step < batches; ++step) {
     at.step = step;
-    model_.calibrate(buffer.fill(images, 0, step).images, at);
+    model_.calibrate(buffer.fill(images, 0, step).images, at, /*batch_statistics=*/true);
   }
 }
 

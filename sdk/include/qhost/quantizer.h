@@ -16,6 +16,12 @@
 /// evaluation, storage and scores with encode(): the host convolves the levels of the codes and
 /// multiplies by the scales afterwards, as an integer engine does. decode(encode(w)) must equal
 /// forward(w) in evaluation mode, as floats.
+///
+/// With Traits::fold_batch_norm, forward(), observe() and encode() see the folded weight,
+/// initialise() and after_step() the latent one. forward() in training may move the slot's state;
+/// encode() must not. A scale and a factor per position together: the scale is multiplied into
+/// output_scale, and the encoding says ScaleKind::position. An undefined at::Tensor must not be
+/// handed to an autograd Function's apply(): use std::optional.
 #pragma once
 
 #include <ATen/core/Tensor.h>
