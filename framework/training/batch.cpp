@@ -13,9 +13,8 @@ BatchBuffer::BatchBuffer(const Shape& image, std::int64_t batch_size, const Mode
 
 Batch BatchBuffer::fill(const data::Batcher& batches, std::int64_t epoch, std::int64_t step) {
   const data::Layout layout = options_.channels_last ? data::Layout::nhwc : data::Layout::nchw;
-  const std::int64_t count =
-      batches.fill(epoch, step, images_.mutable_data_ptr<float>(),
-                   labels_.mutable_data_ptr<std::int64_t>(), layout);
+  const std::int64_t count = batches.fill(epoch, step, images_.mutable_data_ptr<float>(),
+                                          labels_.mutable_data_ptr<std::int64_t>(), layout);
   const bool whole = count == images_.size(0);
   Batch batch{whole ? images_ : images_.narrow(0, 0, count),
               whole ? labels_ : labels_.narrow(0, 0, count)};
