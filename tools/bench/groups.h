@@ -1,0 +1,38 @@
+/// bench/groups.h: what is measured, in groups that can be chosen by name.
+#pragma once
+
+#include <functional>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "registry/registry.h"
+#include "rounds.h"
+
+namespace qhost::bench {
+
+struct Settings {
+  int rounds = 40;
+  std::int64_t batch_size = 128;
+  std::regex filter = std::regex(".*");
+  std::string qhost;  ///< the executable whose start is timed
+  std::function<void(const Row&)> report;
+
+  bool wants(const std::string& row) const { return std::regex_search(row, filter); }
+};
+
+/// "step/...": the whole training step against the hand-written one, for both precisions, under
+/// LibTorch's allocator and under the caching one. The process uses the latter from then on.
+void steps(const Settings& settings, Registry& registry);
+/// "bwn/...", "nothing/...", "calls/...": what quantizer slots add to a step.
+void slots(const Settings& settings, Registry& registry);
+/// "augment": an image's crop, flip and normalisation.
+void augment(const Settings& settings);
+/// "start": the whole process of a run of one step.
+void start(const Settings& settings);
+
+/// Reads numbers from stdin, one a line; for each does as many steps and prints their seconds: one
+/// side of tools/peer/compare_steps.py.
+int serve(Registry& registry, bool bf16, std::int64_t batch_size);
+
+}  // namespace qhost::bench

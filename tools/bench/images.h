@@ -1,0 +1,17 @@
+/// bench/images.h: images of CIFAR-10's shape, made up.
+#pragma once
+
+#include "data/augment.h"
+#include "data/dataset.h"
+
+namespace qhost::bench {
+
+constexpr std::int64_t classes = 10;
+
+Shape image_shape();
+/// `count` images of random bytes with random labels.
+data::Split random_images(std::int64_t count);
+/// Crop of 4 pixels of padding, horizontal flip, normalisation.
+data::AugmentOptions augmentation();
+
+}  // namespace qhost::bench

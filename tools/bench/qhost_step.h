@@ -1,0 +1,47 @@
+/// bench/qhost_step.h: one training step of ResNet-20, done as the trainer does it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "data/batcher.h"
+#include "model/model.h"
+#include "registry/registry.h"
+#include "training/batch.h"
+#include "training/loss.h"
+#include "training/optimizer.h"
+#include "training/schedule.h"
+
+namespace qhost::bench {
+
+Graph resnet20(Registry& registry);
+/// The plugin `bwn` with its defaults.
+MethodRule bwn(Registry& registry);
+/// A method whose weights are the latent ones, on every layer.
+MethodRule nothing();
+
+/// Everything that a run holds; step() is one training step, batch and figures included.
+class QhostStep {
+ public:
+  QhostStep(const Graph& graph, const std::vector<MethodRule>& rules, Precision precision,
+            const data::Split& images, std::int64_t batch_size);
+  void step();
+  Model& model() { return model_; }
+  double loss() const { return loss_value_; }
+
+ private:
+  Model model_;
+  data::Batcher batches_;
+  training::BatchBuffer buffer_;
+  std::unique_ptr<training::Optimizer> optimizer_;
+  training::Schedule schedule_;
+  training::LossFunction loss_;
+  std::int64_t step_ = 0, correct_ = 0;
+  double loss_value_ = 0;
+};
+
+/// Seconds that the calls of all weight slots take in one step, without the network: the context is
+/// made, the slot's forward() and after_step() run.
+double slot_call_seconds(Model& model);
+
+}  // namespace qhost::bench
