@@ -66,26 +66,6 @@ struct Printer {
   }
 };
 
-const char* article_name(OptionType type) {
-  switch (type) {
-    case OptionType::boolean:
-      return "a boolean (true or false)";
-    case OptionType::integer:
-      return "an integer";
-    case OptionType::real:
-      return "a number";
-    case OptionType::string:
-      return "a string";
-    case OptionType::integer_list:
-      return "a list of integers";
-    case OptionType::real_list:
-      return "a list of numbers";
-    case OptionType::string_list:
-      return "a list of strings";
-  }
-  return "a value";
-}
-
 /// Integers stand for numbers, in lists too; everything else keeps its type.
 OptionValue converted(const OptionValue& value, OptionType type) {
   if (type == OptionType::real) {
@@ -119,6 +99,26 @@ const char* to_string(OptionType type) {
       return "list of strings";
   }
   return "?";
+}
+
+const char* with_article(OptionType type) {
+  switch (type) {
+    case OptionType::boolean:
+      return "a boolean (true or false)";
+    case OptionType::integer:
+      return "an integer";
+    case OptionType::real:
+      return "a number";
+    case OptionType::string:
+      return "a string";
+    case OptionType::integer_list:
+      return "a list of integers";
+    case OptionType::real_list:
+      return "a list of numbers";
+    case OptionType::string_list:
+      return "a list of strings";
+  }
+  return "a value";
 }
 
 std::string to_string(const OptionValue& value) {
@@ -217,7 +217,7 @@ std::string Option::why_invalid(const OptionValue& given) const {
                             (std::holds_alternative<std::vector<double>>(value) &&
                              std::get<std::vector<double>>(value).empty());
     if (empty_list && type_ >= OptionType::integer_list) return "";
-    return std::string("expected ") + article_name(type_) + ", found " +
+    return std::string("expected ") + with_article(type_) + ", found " +
            to_string(static_cast<OptionType>(given.index())) + " " + to_string(given);
   }
   const auto check_number = [&](double number, const std::string& text) -> std::string {

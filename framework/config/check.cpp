@@ -10,26 +10,6 @@
 namespace qhost::config {
 namespace {
 
-const char* expected_text(OptionType type) {
-  switch (type) {
-    case OptionType::boolean:
-      return "a boolean (true or false)";
-    case OptionType::integer:
-      return "an integer";
-    case OptionType::real:
-      return "a number";
-    case OptionType::string:
-      return "a string";
-    case OptionType::integer_list:
-      return "a list of integers";
-    case OptionType::real_list:
-      return "a list of numbers";
-    case OptionType::string_list:
-      return "a list of strings";
-  }
-  return "a value";
-}
-
 OptionType element_type(OptionType list) {
   switch (list) {
     case OptionType::integer_list:
@@ -158,7 +138,7 @@ class TableChecker {
       const auto converted = scalar(element, element_type(option.type()));
       if (!converted) {
         Diagnostic diagnostic =
-            wrong_type(path_of(option.name()), expected_text(option.type()), element);
+            wrong_type(path_of(option.name()), with_article(option.type()), element);
         diagnostic.message += " in it";
         finish_type(std::move(diagnostic), value, option);
         good = false;
@@ -176,7 +156,7 @@ class TableChecker {
   }
 
   void report_type(const Value& value, const Option& option) {
-    finish_type(wrong_type(path_of(option.name()), expected_text(option.type()), value), value,
+    finish_type(wrong_type(path_of(option.name()), with_article(option.type()), value), value,
                 option);
   }
 

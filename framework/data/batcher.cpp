@@ -59,7 +59,7 @@ Batcher::Batcher(const Split& split, const Shape& image, AugmentOptions options,
          " images of " + std::to_string(image.elements()) +
          " bytes\nhelp: the split and the image shape belong to different sets");
   }
-  steps_ = drop_last ? count / batch_size : (count + batch_size - 1) / batch_size;
+  steps_ = data::steps_per_epoch(count, batch_size, drop_last);
   if (steps_ == 0) {
     throw OptionError("drop_last", "drops the only batch: " + std::to_string(count) +
                                        " images are fewer than batch_size " +

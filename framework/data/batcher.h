@@ -16,6 +16,12 @@ namespace qhost::data {
 std::vector<std::uint32_t> epoch_permutation(std::uint64_t seed, std::int64_t epoch,
                                              std::int64_t count);
 
+/// Batches that an epoch of `images` makes.
+constexpr std::int64_t steps_per_epoch(std::int64_t images, std::int64_t batch_size,
+                                       bool drop_last) {
+  return drop_last ? images / batch_size : (images + batch_size - 1) / batch_size;
+}
+
 /// Cuts a split into batches. Nothing depends on the calls before, so a resumed run asks for the
 /// next step and gets what the uninterrupted one got. All members may be called from any thread.
 class Batcher {

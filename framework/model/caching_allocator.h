@@ -1,9 +1,9 @@
 /// model/caching_allocator.h: tensor memory that is freed is kept for the next tensor of its size.
 ///
 /// A training step frees and allocates the same large buffers over and over. glibc maps and unmaps
-/// them each time, and the kernel clears every page anew: some 15 % of a ResNet-20 step on the CPU.
-/// (Its mallopt switches do not help: memalign of glibc 2.36 does not find its own freed blocks
-/// again.) This is what LibTorch itself does for GPU memory.
+/// them each time, and the kernel clears every page anew: 3 to 7 % of a ResNet-20 step on the CPU
+/// (docs/performance.md). Its mallopt switches do not help: memalign of glibc 2.36 does not find
+/// its own freed blocks again. This is what LibTorch itself does for GPU memory.
 #pragma once
 
 #include <cstdint>

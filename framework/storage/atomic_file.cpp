@@ -216,16 +216,8 @@ int sweep_temporaries(const fs::path& folder) {
 }
 
 std::string read_file(const fs::path& path, std::uint64_t limit) {
-  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) fail_io("read", path, errno);
-  struct stat facts {};
-  if (::fstat(fd.get(), &facts) != 0) fail_io("read", path, errno);
-  if (S_ISDIR(facts.st_mode)) fail_io("read", path, EISDIR);
-  if (!S_ISREG(facts.st_mode)) {
-    throw Error(ErrorKind::storage, "cannot read " + path.string() +
-                                        ": it is not a regular file\nhelp: name a file on disk");
-  }
-  const auto size = static_cast<std::uint64_t>(facts.st_size);
+  const RegularFile file = open_regular_file(path);
+  const std::uint64_t size = file.bytes;
   if (size > limit) {
     throw Error(ErrorKind::storage, "cannot read " + path.string() + ": it has " +
                                         format_bytes(size) + ", at most " + format_bytes(limit) +
@@ -234,7 +226,8 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   std::string bytes(size, '\0');
   std::size_t position = 0;
   while (position < bytes.size()) {
-    const ssize_t n = ::read(fd.get(), bytes.data() + position, bytes.size() - position);
+    const ssize_t n =
+        ::read(file.descriptor.get(), bytes.data() + position, bytes.size() - position);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail_io("read", path, errno);
     if (n == 0) break;  // it shrank meanwhile: what is there counts

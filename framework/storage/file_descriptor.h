@@ -3,6 +3,10 @@
 
 #include <unistd.h>
 
+#include <cstdint>
+#include <filesystem>
+#include <utility>
+
 namespace qhost::storage {
 
 class FileDescriptor {
@@ -11,6 +15,7 @@ class FileDescriptor {
   ~FileDescriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   FileDescriptor(const FileDescriptor&) = delete;
   FileDescriptor& operator=(const FileDescriptor&) = delete;
   int get() const { return fd_; }
@@ -19,5 +24,14 @@ class FileDescriptor {
  private:
   int fd_;
 };
+
+struct RegularFile {
+  FileDescriptor descriptor;
+  std::uint64_t bytes;
+};
+
+/// Opens `path` for reading. Throws Error (storage) for what is not there, a folder, a device and a
+/// pipe (which does not make it wait).
+RegularFile open_regular_file(const std::filesystem::path& path);
 
 }  // namespace qhost::storage

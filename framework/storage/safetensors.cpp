@@ -84,17 +84,9 @@ File File::prepare(std::string_view header, std::uint64_t file_bytes, const std:
 }
 
 File File::read(const std::filesystem::path& path, const Limits& limits) {
-  // O_NONBLOCK: opening a pipe that nobody writes must not hang.
-  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) fail_io("read", path, errno);
-  struct stat facts {};
-  if (::fstat(fd.get(), &facts) != 0) fail_io("read", path, errno);
-  if (S_ISDIR(facts.st_mode)) fail_io("read", path, EISDIR);
-  if (!S_ISREG(facts.st_mode)) {
-    throw Error(ErrorKind::storage, "cannot read " + path.string() +
-                                        ": it is not a regular file\nhelp: name a file on disk");
-  }
-  const auto size = static_cast<std::uint64_t>(facts.st_size);
+  const RegularFile opened = open_regular_file(path);
+  const FileDescriptor& fd = opened.descriptor;
+  const std::uint64_t size = opened.bytes;
   std::string first(static_cast<std::size_t>(std::min<std::uint64_t>(size, 8)), '\0');
   read_exactly(fd.get(), 0, reinterpret_cast<std::byte*>(first.data()), first.size(), path);
   std::string header(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/batcher.h"
 #include "qhost/error.h"
 #include "storage/checkpoint.h"
 #include "storage/run_directory.h"
@@ -75,8 +76,11 @@ EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& regist
   position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
   position.epochs = experiment.train.integer("epochs");
   position.step = LoopState::from_json(checkpoint.state.at("loop")).step;
-  const std::int64_t per_epoch = steps_per_epoch(experiment, data);
+  const std::int64_t per_epoch =
+      data::steps_per_epoch(data.train.count(), experiment.train.integer("batch_size"),
+                            experiment.train.boolean("drop_last"));
   position.epoch = position.step > 0 ? (position.step - 1) / per_epoch : 0;
+  position.steps = steps_of_run(experiment, per_epoch);
   result.metrics = evaluate(
       *model, *split, data.image, data.classes, data::evaluation_options(experiment.augment, data),
       experiment.train.integer("evaluation_batch_size"),

@@ -163,7 +163,7 @@ void require_finite_loss(double loss, std::int64_t epoch, std::int64_t step,
           << (std::isnan(loss) ? "nan"
               : loss > 0       ? "inf"
                                : "-inf")
-          << " in epoch " << epoch << ", step " << step << "; ";
+          << " in epoch " << epoch + 1 << ", step " << step + 1 << "; ";
   if (const auto bad = first_non_finite(parameters)) {
     message << "first in " << (bad->gradient ? "the gradient of " : "") << bad->name << ": "
             << bad->count << " of " << bad->elements << " values are not finite";

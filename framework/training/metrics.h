@@ -80,8 +80,8 @@ struct NonFinite {
 /// The first parameter with a non-finite value, else the first with a non-finite gradient.
 std::optional<NonFinite> first_non_finite(const std::vector<TrainableParameter>& parameters);
 
-/// Returns when `loss` is finite, else throws Error (diverged), which names epoch, step, the loss
-/// and the first bad tensor.
+/// Returns when `loss` is finite, else throws Error (diverged), which names epoch and step (given
+/// from 0, shown from 1), the loss and the first bad tensor.
 void require_finite_loss(double loss, std::int64_t epoch, std::int64_t step,
                          const std::vector<TrainableParameter>& parameters);
 

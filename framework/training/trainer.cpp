@@ -61,11 +61,10 @@ LoopState LoopState::from_json(const nlohmann::json& json) {
   return state;
 }
 
-std::int64_t steps_per_epoch(const config::Experiment& experiment, const data::Dataset& data) {
-  const std::int64_t images = data.train.count();
-  const std::int64_t batch = std::max<std::int64_t>(experiment.train.integer("batch_size"), 1);
-  const bool drop_last = experiment.train.boolean("drop_last");
-  return std::max<std::int64_t>(drop_last ? images / batch : (images + batch - 1) / batch, 1);
+std::int64_t steps_of_run(const config::Experiment& experiment, std::int64_t steps_per_epoch) {
+  const std::int64_t whole = experiment.train.integer("epochs") * steps_per_epoch;
+  const std::int64_t limit = experiment.train.integer("max_steps");
+  return limit > 0 ? std::min(whole, limit) : whole;
 }
 
 Trainer::Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
@@ -87,9 +86,7 @@ Trainer::Trainer(const config::Experiment& experiment, Model& model, const data:
                               experiment.optimizer.options.real("learning_rate"),
                               train_.integer("epochs"))),
       loss_(make_loss(train_.string("loss"), train_.real("label_smoothing"))) {
-  total_steps_ = train_.integer("epochs") * batches_.steps_per_epoch();
-  const std::int64_t limit = train_.integer("max_steps");
-  if (limit > 0) total_steps_ = std::min(total_steps_, limit);
+  total_steps_ = steps_of_run(experiment, batches_.steps_per_epoch());
 }
 
 Trainer::~Trainer() = default;

@@ -55,8 +55,8 @@ struct LoopState {
 
 enum class Outcome { finished, interrupted };
 
-/// Optimizer steps of one epoch.
-std::int64_t steps_per_epoch(const config::Experiment& experiment, const data::Dataset& data);
+/// Optimizer steps of the whole run: its epochs, at most `train.max_steps`.
+std::int64_t steps_of_run(const config::Experiment& experiment, std::int64_t steps_per_epoch);
 
 class Trainer {
  public:

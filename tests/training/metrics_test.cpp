@@ -217,14 +217,14 @@ TEST_F(Finite, AFiniteLossPassesWhateverTheTensorsHold) {
 
 TEST_F(Finite, NamesTheFirstGradientThenTheFirstValue) {
   EXPECT_FALSE(first_non_finite(parameters_).has_value());
-  EXPECT_THAT(diverged(kInfinity), HasSubstr("the loss is inf in epoch 3, step 1234; all "
+  EXPECT_THAT(diverged(kInfinity), HasSubstr("the loss is inf in epoch 4, step 1235; all "
                                              "parameters and gradients are finite\n"));
   set(parameters_[0].tensor.grad(), kInfinity);
-  EXPECT_THAT(diverged(kNan), HasSubstr("the loss is nan in epoch 3, step 1234; first in the "
+  EXPECT_THAT(diverged(kNan), HasSubstr("the loss is nan in epoch 4, step 1235; first in the "
                                         "gradient of conv1.weight: 1 of 4 values are not finite"));
   set(parameters_[2].tensor, kNan);
   set(parameters_[1].tensor, -kInfinity);
-  EXPECT_THAT(diverged(-kInfinity), HasSubstr("the loss is -inf in epoch 3, step 1234; first in "
+  EXPECT_THAT(diverged(-kInfinity), HasSubstr("the loss is -inf in epoch 4, step 1235; first in "
                                               "conv2.weight: 1 of 4 values are not finite"));
   parameters_[0].tensor.mutable_grad().reset();
   const auto found = first_non_finite(parameters_);

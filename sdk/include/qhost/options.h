@@ -25,6 +25,8 @@ enum class OptionType { boolean, integer, real, string, integer_list, real_list,
 
 /// "boolean", "integer", "number", "string", "list of integers", ...: as shown to users.
 QHOST_API const char* to_string(OptionType type);
+/// The same with its article, for "expected ...": "an integer", "a boolean (true or false)".
+QHOST_API const char* with_article(OptionType type);
 /// The value as TOML text: `0.1`, `"sgd"`, `[1, 2]`; a double is printed to round-trip.
 QHOST_API std::string to_string(const OptionValue& value);
 

@@ -196,7 +196,9 @@ struct Traits {
   /// 1806.08342); in evaluation the batch norm becomes the bias beta - gamma * mean / sigma.
   bool fold_batch_norm = false;
   /// The run calibrates before its first step: `[calibration]` batches of training data, in
-  /// evaluation mode, without augmentation.
+  /// evaluation mode, without augmentation. A network that was never trained has running
+  /// statistics that say nothing of its activations: there every batch norm takes those of the
+  /// calibration batch, and leaves the running ones alone.
   bool needs_calibration = false;
   /// Evaluation runs this many networks (SlotContext::member) and averages their outputs.
   int members = 1;
