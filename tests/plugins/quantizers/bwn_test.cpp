@@ -9,6 +9,7 @@
 namespace qhost::bwn {
 namespace {
 
+using scaled_sign::filter_scale;
 using test::context_of;
 using test::conv_weight_slot;
 using test::latent_gradient;
