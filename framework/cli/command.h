@@ -32,6 +32,8 @@ Command list_command();
 Command describe_command();
 Command summary_command();
 Command eval_command();
+Command plugin_check_command();
+Command quantize_command();
 Command data_list_command();
 Command doctor_command();
 

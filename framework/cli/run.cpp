@@ -1,7 +1,9 @@
 /// qhost run: trains what an experiment file describes.
 #include "training/run.h"
 
+#include <cmath>
 #include <iostream>
+#include <map>
 
 #include "cli/command.h"
 #include "cli/progress_display.h"
@@ -9,6 +11,7 @@
 #include "config/load.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
+#include "report/statistics.h"
 #include "report/table.h"
 #include "training/assemble.h"
 #include "training/catalog.h"
@@ -26,6 +29,31 @@ void add_row(report::Table& table, const std::string& label, const nlohmann::jso
   table.add_row({label, result.value("status", "?"), percent(number("test_accuracy")), bits,
                  report::with_separators(result.value("weight_bytes", std::int64_t{0})),
                  result.value("run_dir", "")});
+}
+
+/// The mean over the runs that differ by their seed alone, and the deviation of one run from it
+/// (with n - 1).
+void add_means(report::Table& table, const std::vector<config::SweepPoint>& points,
+               const nlohmann::json& results) {
+  std::vector<std::string> groups;
+  std::map<std::string, std::vector<double>> accuracies;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const nlohmann::json& one = results[i];
+    if (!one.contains("seed_group") || !one.contains("test_accuracy")) continue;
+    const std::string& group = points[i].group;
+    if (accuracies.count(group) == 0) groups.push_back(group);
+    accuracies[group].push_back(one["test_accuracy"].get<double>());
+  }
+  for (const std::string& group : groups) {
+    const std::vector<double>& values = accuracies[group];
+    if (values.size() < 2) continue;
+    const report::MeanAndDeviation figures = report::mean_and_deviation(values);
+    char text[48];
+    std::snprintf(text, sizeof text, "%.2f +- %.2f %%", 100 * *figures.mean,
+                  100 * *figures.deviation);
+    table.add_row({(group.empty() ? "" : group + ": ") + "mean of " + std::to_string(values.size()),
+                   "", text, "", "", ""});
+  }
 }
 
 int execute(Context& context, const Arguments& arguments) {
@@ -93,6 +121,7 @@ int execute(Context& context, const Arguments& arguments) {
                     result.json.value("run_dir", ""));
     }
     if (loaded.sweep) result.json["label"] = point.label;
+    if (point.has_seed) result.json["seed_group"] = point.group;
     add_row(table, point.label.empty() ? point.experiment.name : point.label, result.json);
     if (json) std::cout << result.json.dump() << "\n" << std::flush;
     results.push_back(result.json);
@@ -108,7 +137,10 @@ int execute(Context& context, const Arguments& arguments) {
                      .dump()
               << "\n";
   }
-  if (!json) std::cout << table.to_string();
+  if (!json) {
+    add_means(table, loaded.points, results);
+    std::cout << table.to_string();
+  }
   return exit_code;
 }
 

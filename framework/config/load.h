@@ -26,6 +26,8 @@ class Catalog {
 /// A file without [sweep] is one point without label.
 struct SweepPoint {
   std::string label;
+  bool has_seed = false;  ///< one of `sweep.seeds`
+  std::string group;      ///< the label that points which differ by that seed alone share
   Experiment experiment;
 };
 

@@ -73,6 +73,7 @@ void Resolver::build_directory() {
   for (const auto& one : optimizers()) directory_.add("[optimizer]", one.options, one.name);
   for (const auto& one : schedules()) directory_.add("[schedule]", one.options, one.name);
   directory_.add_key("[sweep]", "points");
+  directory_.add_key("[sweep]", "seeds");
   directory_.add_key("a point of [sweep]", "label");
   // Components of plugins: only those that are chosen, so that no other plugin is opened.
   for (const char* kind : {"data", "model"}) {

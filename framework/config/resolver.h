@@ -43,6 +43,7 @@ class Resolver {
   const Table* table_of(const Entry* entry);
   void record(const std::string& path, const Table* given, const std::vector<Option>& declared);
   void resolve_paths();
+  void resolve_path(Options& options, const std::string& table, const std::string& key);
   void check_conflicts();
   void conflict(const std::string& key, const std::string& other, const std::string& message,
                 const std::string& help);

@@ -118,20 +118,26 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
 }
 
 void Resolver::resolve_paths() {
-  Options& options = experiment_.data.options;
-  const auto root = options.values().find("root");
-  if (root == options.values().end() || !std::holds_alternative<std::string>(root->second)) return;
-  const std::filesystem::path path = std::get<std::string>(root->second);
+  resolve_path(experiment_.data.options, "data", "root");
+  resolve_path(experiment_.train, "train", "init_from");
+}
+
+void Resolver::resolve_path(Options& options, const std::string& table, const std::string& key) {
+  const auto given = options.values().find(key);
+  if (given == options.values().end() || !std::holds_alternative<std::string>(given->second)) {
+    return;
+  }
+  const std::filesystem::path path = std::get<std::string>(given->second);
   if (path.empty()) return;
   // A path in a file is relative to that file, an argument's to the current directory.
-  const Origin origin = experiment_.origin("data.root");
+  const Origin origin = experiment_.origin(table + "." + key);
   std::filesystem::path folder;
   if (origin.kind == Origin::Kind::file) {
     folder = std::filesystem::path(origin.value.file).parent_path();
   }
   std::error_code error;
   const auto absolute = std::filesystem::absolute(folder / path, error);
-  if (!error) options.set("root", absolute.lexically_normal().string());
+  if (!error) options.set(key, absolute.lexically_normal().string());
 }
 
 void Resolver::conflict(const std::string& key, const std::string& other,

@@ -6,6 +6,9 @@ namespace {
 std::vector<Option> train_options() {
   return {
       Option::integer("epochs", 10, "passes over the training set").at_least(0),
+      Option::string("init_from", "",
+                     "start from the weights of a float network: a run directory or a "
+                     ".safetensors file; absent: draw them"),
       Option::integer("max_steps", 0, "stop after so many optimizer steps; 0: not before the end")
           .at_least(0),
       Option::integer("batch_size", 128, "images of one optimizer step").at_least(1),
@@ -157,7 +160,9 @@ const std::vector<TableDeclaration>& tables() {
       {"calibration", "the images by which observers choose ranges", false, "",
        calibration_options()},
       {"sweep",
-       "several runs from one file: points = [{TABLE.KEY = VALUE, label = ...}, ...]",
+       "several runs from one file: points = [{TABLE.KEY = VALUE, label = ...}, ...], each once "
+       "for "
+       "each of seeds = [1, 2, ...]",
        false,
        "",
        {}},

@@ -39,6 +39,7 @@ struct Value {
   Table* table() { return std::get_if<Table>(&data); }
   const Array* array() const { return std::get_if<Array>(&data); }
   Array* array() { return std::get_if<Array>(&data); }
+  const std::int64_t* integer() const { return std::get_if<std::int64_t>(&data); }
   const std::string* string() const { return std::get_if<std::string>(&data); }
 };
 

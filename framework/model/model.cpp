@@ -37,6 +37,35 @@ bool output_is_free(const Node& node) {
          node.op == Op::add;
 }
 
+/// What a quantizer keeps is named NODE/ROLE.NAME, and no node's name holds a slash.
+bool belongs_to_slot(const NamedTensor& entry) {
+  return entry.name.find('/') != std::string::npos;
+}
+
+void require_same_tensors(const std::vector<NamedTensor>& wanted,
+                          const std::map<std::string, at::Tensor>& tensors) {
+  std::string missing, mis_shaped, unexpected;
+  std::set<std::string> known;
+  for (const NamedTensor& entry : wanted) {
+    known.insert(entry.name);
+    const auto found = tensors.find(entry.name);
+    if (found == tensors.end()) {
+      missing += "\n  missing: " + entry.name + " " + text(entry.tensor.sizes());
+    } else if (found->second.sizes() != entry.tensor.sizes()) {
+      mis_shaped += "\n  other shape: " + entry.name + " is " + text(found->second.sizes()) +
+                    " in the file and " + text(entry.tensor.sizes()) + " in the network";
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (known.count(name) == 0)
+      unexpected += "\n  unexpected: " + name + " " + text(tensor.sizes());
+  }
+  if (!missing.empty() || !mis_shaped.empty() || !unexpected.empty()) {
+    throw Error(ErrorKind::data,
+                "the weights are those of another network:" + mis_shaped + missing + unexpected);
+  }
+}
+
 }  // namespace
 
 Model::Model(Graph graph, Plan plan, const ModelOptions& options)
@@ -148,21 +177,20 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
 
 Model::~Model() = default;
 
-void Model::initialise(const RunPosition& position) {
+void Model::initialise(const RunPosition& position,
+                       const std::map<std::string, at::Tensor>* weights) {
   const at::NoGradGuard no_grad;
-  for (Step& step : steps_) {
-    const Node& node = *step.node;
-    const std::int64_t groups = node.op == Op::conv2d ? node.as<Conv2dOptions>().groups : 1;
-    for (std::size_t i = 0; i < step.parameters.size(); ++i) {
-      const ParameterSpec& spec = node.parameters[i];
-      // A bias takes its fans from its node's weight.
-      const auto& weight = spec.shape.size() > 1 ? spec.shape : node.parameters.front().shape;
-      draw(step.parameters[i], spec.init, weight, groups,
-           Random::keyed(position.seed, node.name + "." + spec.name, "initialise"));
+  if (weights != nullptr) {
+    require_weights(*weights);
+    for (NamedTensor& entry : state_) {
+      if (!belongs_to_slot(entry)) entry.tensor.copy_(weights->at(entry.name));
     }
+  } else {
+    draw_parameters(position.seed);
   }
   for (const PlannedSlot& slot : plan_.slots) {
-    const SlotContext at_start = context(slot, Mode::train, position, 0);
+    SlotContext at_start = context(slot, Mode::train, position, 0);
+    at_start.pretrained = weights != nullptr;
     if (slot.weight) {
       slot.weight->initialise(at_start,
                               steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
@@ -173,27 +201,30 @@ void Model::initialise(const RunPosition& position) {
   frozen_.reset();
 }
 
-void Model::load(const std::map<std::string, at::Tensor>& tensors) {
-  std::string missing, mis_shaped, unexpected;
-  std::set<std::string> known;
-  for (const NamedTensor& entry : state_) {
-    known.insert(entry.name);
-    const auto found = tensors.find(entry.name);
-    if (found == tensors.end()) {
-      missing += "\n  missing: " + entry.name + " " + text(entry.tensor.sizes());
-    } else if (found->second.sizes() != entry.tensor.sizes()) {
-      mis_shaped += "\n  other shape: " + entry.name + " is " + text(found->second.sizes()) +
-                    " in the file and " + text(entry.tensor.sizes()) + " in the network";
+void Model::draw_parameters(std::uint64_t seed) {
+  for (Step& step : steps_) {
+    const Node& node = *step.node;
+    const std::int64_t groups = node.op == Op::conv2d ? node.as<Conv2dOptions>().groups : 1;
+    for (std::size_t i = 0; i < step.parameters.size(); ++i) {
+      const ParameterSpec& spec = node.parameters[i];
+      // A bias takes its fans from its node's weight.
+      const auto& weight = spec.shape.size() > 1 ? spec.shape : node.parameters.front().shape;
+      draw(step.parameters[i], spec.init, weight, groups,
+           Random::keyed(seed, node.name + "." + spec.name, "initialise"));
     }
   }
-  for (const auto& [name, tensor] : tensors) {
-    if (known.count(name) == 0)
-      unexpected += "\n  unexpected: " + name + " " + text(tensor.sizes());
+}
+
+void Model::require_weights(const std::map<std::string, at::Tensor>& weights) const {
+  std::vector<NamedTensor> own;
+  for (const NamedTensor& entry : state_) {
+    if (!belongs_to_slot(entry)) own.push_back(entry);
   }
-  if (!missing.empty() || !mis_shaped.empty() || !unexpected.empty()) {
-    throw Error(ErrorKind::data,
-                "the weights are those of another network:" + mis_shaped + missing + unexpected);
-  }
+  require_same_tensors(own, weights);
+}
+
+void Model::load(const std::map<std::string, at::Tensor>& tensors) {
+  require_same_tensors(state_, tensors);
   const at::NoGradGuard no_grad;
   // copy_ keeps the destination's strides: a latent weight has one layout for life.
   for (NamedTensor& entry : state_) entry.tensor.copy_(tensors.at(entry.name));

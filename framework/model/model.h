@@ -63,8 +63,14 @@ class Model {
   const Plan& plan() const { return plan_; }
   const ModelOptions& options() const { return options_; }
 
-  /// Draws every parameter, keyed by (seed, name), then lets each slot initialise its own.
-  void initialise(const RunPosition& position);
+  /// Draws every parameter, keyed by (seed, name), then lets each slot initialise its own. With
+  /// `weights`, the network's parameters and buffers are those (they must pass require_weights),
+  /// and the slots start from them.
+  void initialise(const RunPosition& position,
+                  const std::map<std::string, at::Tensor>* weights = nullptr);
+  /// Throws as load() unless `weights` are exactly the network's parameters and buffers, without
+  /// what belongs to quantizers.
+  void require_weights(const std::map<std::string, at::Tensor>& weights) const;
 
   /// Everything that a checkpoint holds, in graph order. The tensors are the model's own.
   const std::vector<NamedTensor>& state() const { return state_; }
@@ -100,6 +106,7 @@ class Model {
   at::Tensor run(const at::Tensor& x, Mode mode, const RunPosition& position, int member,
                  std::string* non_finite);
   void freeze(const RunPosition& position);
+  void draw_parameters(std::uint64_t seed);
   SlotContext context(const PlannedSlot& slot, Mode mode, const RunPosition& position,
                       int member) const;
   at::Tensor edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,

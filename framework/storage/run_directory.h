@@ -75,6 +75,8 @@ class RunDirectory {
   std::filesystem::path resolved() const { return path_ / "resolved.toml"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }
   std::filesystem::path result() const { return path_ / "result.json"; }
+  /// Where the first weights came from, of a run with `train.init_from`.
+  std::filesystem::path init_from() const { return path_ / "init_from.json"; }
 
  private:
   RunDirectory() = default;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <optional>
 
 #include "config/load.h"
 #include "qhost/error.h"
@@ -14,6 +15,7 @@
 #include "storage/run_directory.h"
 #include "training/assemble.h"
 #include "training/catalog.h"
+#include "training/initial_weights.h"
 #include "training/trainer.h"
 
 namespace qhost::training {
@@ -196,6 +198,21 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     }
   }();
 
+  // The source may be gone when a run that has its weights by now is continued.
+  const bool continues = !storage::checkpoint_steps(run.checkpoints()).empty();
+  const auto weights = [&]() -> std::optional<InitialWeights> {
+    const std::string source = experiment.train.string("init_from");
+    if (source.empty() || continues) return {};
+    try {
+      InitialWeights read = read_initial_weights(source);
+      require_weights(*model, read);
+      return read;
+    } catch (...) {
+      if (!opened.existed) run.discard();
+      throw;
+    }
+  }();
+
   const nlohmann::json surroundings = environment(experiment, request, registry, model->options());
   if (!opened.existed) {
     // In this order: a directory with resolved.toml is a run that can be continued.
@@ -215,6 +232,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
   nlohmann::json result = base_result(experiment, *model, data, run);
   result["dataset_provenance"] = data.provenance;
+  result.update(request.facts);
   Trainer trainer(experiment, *model, data, run, progress);
   if (opened.existed && trainer.restore()) {
     progress.note("resuming " + run.path().string() + " at step " +
@@ -222,7 +240,12 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
                   std::to_string(trainer.total_steps()));
   } else {
     storage::cut_json_lines(run.metrics(), 0);
-    trainer.start();
+    if (weights) write_json(run.init_from(), record(*weights, *model));
+    trainer.start(weights ? &*weights : nullptr);
+  }
+  if (fs::exists(run.init_from())) {
+    const nlohmann::json source = read_json(run.init_from());
+    result["init_from"] = {{"file", source.at("file")}, {"sha256", source.at("sha256")}};
   }
 
   const auto stop_with = [&](const char* status) {

@@ -21,6 +21,8 @@ struct RunRequest {
   /// Exactly this directory: made if it does not exist, else as resume.
   std::string run_dir;
   std::vector<std::string> command_line;
+  /// Goes into result.json besides what the run finds out.
+  nlohmann::json facts = nlohmann::json::object();
 };
 
 struct RunResult {

@@ -115,15 +115,15 @@ std::vector<std::pair<std::string, at::Tensor>> Trainer::latent_weights() const 
   return layers;
 }
 
-void Trainer::start() {
+void Trainer::start(const InitialWeights* weights) {
   state_ = {};
-  model_.initialise(position());
-  calibrate();
+  model_.initialise(position(), weights == nullptr ? nullptr : &weights->tensors);
+  calibrate(/*pretrained=*/weights != nullptr);
   sign_flips_.update(latent_weights());
   metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
 }
 
-void Trainer::calibrate() {
+void Trainer::calibrate(bool pretrained) {
   if (!model_.plan().needs_calibration) return;
   const std::int64_t wanted = experiment_.calibration.integer("batches");
   const data::Batcher images(
@@ -139,7 +139,8 @@ void Trainer::calibrate() {
   RunPosition at = position();
   for (std::int64_t step = 0; step < batches; ++step) {
     at.step = step;
-    model_.calibrate(buffer.fill(images, 0, step).images, at, /*batch_statistics=*/true);
+    model_.calibrate(buffer.fill(images, 0, step).images, at,
+                     /*batch_statistics=*/!pretrained);
   }
 }
 

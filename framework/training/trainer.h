@@ -30,6 +30,7 @@
 #include "storage/json_lines.h"
 #include "storage/run_directory.h"
 #include "training/batch.h"
+#include "training/initial_weights.h"
 #include "training/loss.h"
 #include "training/metrics.h"
 #include "training/optimizer.h"
@@ -65,8 +66,8 @@ class Trainer {
           const storage::RunDirectory& run, Progress& progress);
   ~Trainer();
 
-  /// Draws the parameters, calibrates where a method wants it. For a new run.
-  void start();
+  /// Draws the parameters, or takes `weights`; calibrates where a method wants it. For a new run.
+  void start(const InitialWeights* weights = nullptr);
   /// Continues from the newest sound checkpoint and cuts metrics.jsonl back to it; false when there
   /// is none yet. Damaged ones are named through Progress::note.
   bool restore();
@@ -89,7 +90,7 @@ class Trainer {
  private:
   void train_step();
   void end_of_epoch();
-  void calibrate();
+  void calibrate(bool pretrained);
   void checkpoint();
   void save_best(const MetricsResult& validation);
   bool is_due(std::int64_t every) const;

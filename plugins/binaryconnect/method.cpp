@@ -90,7 +90,9 @@ std::vector<Option> options() {
           .from_paper("section 2.5"),
       Option::string("init", "auto",
                      "start of the latent weights; paper: Uniform(-1, 1); architecture: as the "
-                     "network drew them; auto: paper if lr_scale is set, else architecture")
+                     "network drew them; auto: paper if lr_scale is set, else architecture; a "
+                     "pretrained network "
+                     "(train.init_from) keeps its weights")
           .one_of({"auto", "paper", "architecture"}),
   };
 }
@@ -114,6 +116,7 @@ Settings Settings::from(const Options& options) {
 
   const std::string& init = options.string("init");
   // Latent weights spread over [-1, 1] need the enlarged steps to cross zero at all.
+  s.init_is_given = init != "auto";
   if (init == "paper" || (init == "auto" && s.lr_scale != LrScale::none)) s.init = Init::paper;
   return s;
 }
@@ -143,7 +146,14 @@ LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
 }
 
 void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
-  if (settings_.init == Init::architecture) return;
+  if (context.pretrained && settings_.init == Init::paper && settings_.init_is_given) {
+    throw Error(ErrorKind::configuration,
+                "binaryconnect: init = \"paper\" draws the latent weights of " +
+                    context.slot->node +
+                    " anew, train.init_from loads them\n"
+                    "help: take one of the two out");
+  }
+  if (settings_.init == Init::architecture || context.pretrained) return;
   const at::NoGradGuard no_grad;
   latent.copy_(uniform_like(context.random("initialise"), latent).mul_(2).sub_(1));
 }

@@ -45,6 +45,7 @@ struct Settings {
   int samples = 1;  ///< members of the ensemble; 1 for the other kinds of test weights
   LrScale lr_scale = LrScale::none;
   Init init = Init::architecture;
+  bool init_is_given = false;  ///< not "auto"
 
   /// Resolves "auto": test_weights are binary for the deterministic and real for the stochastic
   /// mode; the start is the paper's if the learning rate is scaled, else the architecture's.

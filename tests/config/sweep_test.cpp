@@ -100,5 +100,38 @@ TEST_F(Sweep, ResolvedTomlOfAPointLoadsAlone) {
   EXPECT_EQ(again.points.at(0).experiment.all_keys(), points.at(0).experiment.all_keys());
 }
 
+TEST_F(Sweep, RunsEachPointOnceForEachSeed) {
+  const auto points =
+      good(base_ +
+           "[sweep]\nseeds = [1, 2]\npoints = [{label = \"a\", train.epochs = 3}, {label = "
+           "\"b\"}]\n");
+  EXPECT_THAT(labels(points), ElementsAre("a seed=1", "a seed=2", "b seed=1", "b seed=2"));
+  EXPECT_EQ(points[1].group, "a");
+  EXPECT_TRUE(points[1].has_seed);
+  EXPECT_EQ(points[1].experiment.train.integer("seed"), 2);
+  EXPECT_EQ(points[1].experiment.train.integer("epochs"), 3);
+  EXPECT_EQ(points[2].experiment.train.integer("seed"), 1);
+}
+
+TEST_F(Sweep, SeedsAloneRepeatTheFile) {
+  const auto points = good(base_, {"sweep.seeds=[4, 7]"});
+  EXPECT_THAT(labels(points), ElementsAre("seed=4", "seed=7"));
+  EXPECT_EQ(points[0].group, "");
+  EXPECT_EQ(points[1].experiment.train.integer("seed"), 7);
+}
+
+TEST_F(Sweep, SeedsThatAreNoneOrTwiceOrInAPointAreErrors) {
+  const auto errors = [&](const std::string& sweep) {
+    return concise(load(base_ + "[sweep]\n" + sweep).diagnostics, folder_.path());
+  };
+  EXPECT_THAT(errors("seeds = []\n"), HasSubstr("12:9: error: `sweep.seeds` is empty"));
+  EXPECT_THAT(errors("seeds = 3\n"), HasSubstr("`sweep.seeds`: expected a list of integers"));
+  EXPECT_THAT(errors("seeds = [1, \"2\"]\n"), HasSubstr("`sweep.seeds`: expected an integer"));
+  EXPECT_THAT(errors("seeds = [1, 2, 1]\n"), HasSubstr("the seed 1 stands in `sweep.seeds` twice"));
+  EXPECT_THAT(errors("seeds = [1]\npoints = [{train.seed = 2}]\n"),
+              HasSubstr("a point's `train.seed` and `sweep.seeds` contradict"));
+  EXPECT_THAT(errors("seeds = [-1]\n"), HasSubstr("-1 is below the minimum 0"));
+}
+
 }  // namespace
 }  // namespace qhost::config

@@ -137,6 +137,59 @@ TEST(Load, NamesAllThatDoesNotFitAndChangesNothing) {
   }
 }
 
+/// Notes what initialise() sees.
+class Noting : public WeightQuantizer {
+ public:
+  explicit Noting(std::vector<std::pair<bool, at::Tensor>>& seen) : seen_(seen) {}
+  Encoding encoding(const SlotInfo&) const override { return Encoding::float32(); }
+  void initialise(const SlotContext& context, at::Tensor& latent) override {
+    seen_.emplace_back(context.pretrained, latent.detach().clone());
+  }
+  at::Tensor forward(const SlotContext&, const at::Tensor& latent) override { return latent; }
+  Encoded encode(const SlotContext&, const at::Tensor& latent) override {
+    Encoded encoded;
+    encoded.codes = latent.detach().clone();
+    return encoded;
+  }
+
+ private:
+  std::vector<std::pair<bool, at::Tensor>>& seen_;
+};
+
+class NotingMethod : public Quantizer {
+ public:
+  std::unique_ptr<WeightQuantizer> weight(const SlotInfo&) override {
+    return std::make_unique<Noting>(seen);
+  }
+  std::vector<std::pair<bool, at::Tensor>> seen;
+};
+
+TEST(Initialise, ShowsTheSlotsTheWeightsThatWereGiven) {
+  const auto method = std::make_shared<NotingMethod>();
+  MethodRule rule;
+  rule.method = "noting";
+  rule.quantizer = method;
+  rule.offers = {Role::weight};
+  rule.keep_float = std::vector<std::string>{"fc"};
+  const auto source = make_model(small(), {});
+  const auto model = make_model(small(), {rule});
+  method->seen.clear();
+  auto weights = copy_of_state(*source);
+  weights["conv.weight"] = normal({6, 2, 3, 3}, 30);
+  weights["bn.running_mean"] = normal({6}, 31);
+  model->initialise({.seed = 9}, &weights);
+  ASSERT_EQ(method->seen.size(), 1U);
+  EXPECT_TRUE(method->seen[0].first);
+  EXPECT_TRUE(same_bits(method->seen[0].second, normal({6, 2, 3, 3}, 30)));
+  EXPECT_TRUE(same_bits(tensor_of(*model, "bn.running_mean"), normal({6}, 31)));
+  model->initialise({.seed = 9});
+  EXPECT_FALSE(method->seen[1].first);
+
+  weights.erase("fc.bias");
+  EXPECT_THAT(error_of(ErrorKind::data, [&] { model->initialise({}, &weights); }),
+              ::testing::HasSubstr("missing: fc.bias [3]"));
+}
+
 TEST(FirstNonFinite, NamesTheNodeAndChangesNothing) {
   const Graph graph = network({4, 6, 6}, 3, [](GraphBuilder& g, Value x) {
     Value y = g.conv2d("conv1", x, {.out_channels = 4, .kernel = 1, .bias = true});

@@ -56,19 +56,21 @@ TEST_F(OpenPlugin, OneThatIsStripped) {
 
 TEST_F(OpenPlugin, ForAnotherQhost) {
   const std::string own = host_guard_name();
-  ASSERT_THAT(own, StartsWith("qhost_abi_1__torch_"));
+  ASSERT_THAT(own, StartsWith("qhost_abi_" QHOST_TEXT(QHOST_ABI_VERSION) "__torch_"));
   std::string other = own;
   other[std::string("qhost_abi_").size()] = '7';
   const std::string torch = std::to_string(QHOST_TORCH_MAJOR) + "." +
                             std::to_string(QHOST_TORCH_MINOR) + "." +
                             std::to_string(QHOST_TORCH_PATCH);
   const fs::path file = patched("good", own, other);
-  EXPECT_EQ(refusal(file), text(file,
-                                "it was built for another qhost: plugin ABI 7, LibTorch " + torch +
-                                    ", _GLIBCXX_USE_CXX11_ABI 1; this qhost is plugin ABI 1, "
-                                    "LibTorch " +
-                                    torch + ", _GLIBCXX_USE_CXX11_ABI 1",
-                                rebuild_help()));
+  EXPECT_EQ(refusal(file),
+            text(file,
+                 "it was built for another qhost: plugin ABI 7, LibTorch " + torch +
+                     ", _GLIBCXX_USE_CXX11_ABI 1; this qhost is plugin ABI " QHOST_TEXT(
+                         QHOST_ABI_VERSION) ", "
+                                            "LibTorch " +
+                     torch + ", _GLIBCXX_USE_CXX11_ABI 1",
+                 rebuild_help()));
 }
 
 TEST_F(OpenPlugin, WithAMissingSymbol) {

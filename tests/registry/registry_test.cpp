@@ -175,11 +175,13 @@ TEST_F(RegistryTest, TheWholeSearchPathIsNamed) {
 }
 
 TEST_F(RegistryTest, AllMismatchesComeInOneMessage) {
-  const fs::path first = patched("good", "\nabi=1\ncompiler=gcc ", "\nabi=2\ncompiler=icc ");
+  const fs::path first = patched("good", "\nabi=" QHOST_TEXT(QHOST_ABI_VERSION) "\ncompiler=gcc ",
+                                 "\nabi=9\ncompiler=icc ");
   Registry plugins = registry();
   expect_error(plugins, "one_layer", ErrorKind::plugin,
                cannot("one_layer", first,
-                      "plugin ABI number: 2 in the plugin, 1 in this qhost\n    compiler: icc " +
+                      "plugin ABI number: 9 in the plugin, " QHOST_TEXT(
+                          QHOST_ABI_VERSION) " in this qhost\n    compiler: icc " +
                           host_stamp().compiler.substr(4) + " in the plugin, " +
                           host_stamp().compiler + " in this qhost",
                       rebuild_help()));

@@ -78,6 +78,8 @@ struct QHOST_API SlotContext {
   std::int64_t steps = 0;   ///< of the run
   int member = 0;           ///< evaluation of an ensemble: which of Traits::members networks
   std::uint64_t seed = 0;   ///< of the run
+  /// In initialise(): the latent weight comes from a trained network (train.init_from).
+  bool pretrained = false;
 
   /// A generator keyed by (seed, node, role, edge, purpose, step); in evaluation by the member
   /// instead of the step, so that an evaluation repeats to the bit.
@@ -135,7 +137,8 @@ class QHOST_API WeightQuantizer {
   virtual std::vector<SlotParameter> parameters();
   virtual LatentTraits latent_traits(const SlotInfo& slot) const;
   /// Once before the optimizer exists, not on resume: may overwrite the latent weight in place
-  /// (BinaryConnect draws it anew) and gives learned tensors their first values.
+  /// (BinaryConnect draws it anew, unless it is pretrained) and gives learned tensors their first
+  /// values.
   virtual void initialise(const SlotContext& context, at::Tensor& latent);
   /// Calibration: sees the latent weight once per calibration (folded, if the method folds).
   virtual void observe(const SlotContext& context, const at::Tensor& latent);

@@ -1,0 +1,73 @@
+/// qhost quantize: a quantizer applied to a trained network, without training.
+#include "training/quantize_run.h"
+
+#include <cmath>
+#include <iostream>
+
+#include "cli/command.h"
+#include "cli/progress_display.h"
+#include "cli/terminal.h"
+#include "model/caching_allocator.h"
+#include "qhost/error.h"
+#include "report/table.h"
+
+namespace qhost::cli {
+namespace {
+
+int execute(Context& context, const Arguments& arguments) {
+  use_caching_allocator();
+  const auto& words = arguments.positional();
+  training::QuantizeRequest request;
+  request.source = words.at(0);
+  request.quantizer = words.at(1);
+  request.overrides.assign(words.begin() + 2, words.end());
+  request.run.runs_dir = arguments.value("runs-dir");
+  request.run.run_dir = arguments.value("run-dir");
+  request.run.command_line = context.command_line;
+
+  ProgressDisplay progress(0);
+  const training::RunResult result = training::quantize_run(request, context.registry, progress);
+  if (arguments.flag("json")) {
+    std::cout << result.json.dump() << "\n";
+    return result.exit_code;
+  }
+  const auto number = [&](const char* key) { return result.json.value(key, std::nan("")); };
+  const auto bytes = [&](const char* key) {
+    return report::with_separators(result.json.value(key, std::int64_t{0}));
+  };
+  report::Table table({{"network", report::Align::left},
+                       {"test accuracy", report::Align::right},
+                       {"bits/weight", report::Align::right},
+                       {"weight bytes", report::Align::right},
+                       {"run directory", report::Align::left}});
+  char bits[32];
+  std::snprintf(bits, sizeof bits, "%.2f", number("bits_per_weight"));
+  table.add_row({"float", percent(number("float_test_accuracy")), "32.00",
+                 bytes("float_weight_bytes"), request.source.string()});
+  table.add_row({request.quantizer, percent(number("test_accuracy")), bits, bytes("weight_bytes"),
+                 result.json.value("run_dir", "")});
+  std::cout << table.to_string();
+  return result.exit_code;
+}
+
+}  // namespace
+
+Command quantize_command() {
+  return {.name = "quantize",
+          .summary = "apply a quantizer to a trained network, without training",
+          .arguments = "RUN|EXPERIMENT QUANTIZER [KEY=VALUE]...",
+          .details =
+              "RUN is the directory of a float run, as runs/NAME/latest; an EXPERIMENT names its "
+              "weights in\ntrain.init_from. KEY=VALUE is an option of the quantizer, as in bits=4, "
+              "or with a table\nin front a key of the experiment, as in calibration.batches=8.",
+          .declare =
+              [](ArgumentSpec& spec) {
+                spec.value("runs-dir", "the folder that holds all runs (default ./runs)")
+                    .value("run-dir", "exactly this run directory")
+                    .flag("json", "print result.json as the last line of stdout")
+                    .positional("run or experiment, quantizer", 2, 1000);
+              },
+          .execute = execute};
+}
+
+}  // namespace qhost::cli

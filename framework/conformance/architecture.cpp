@@ -1,0 +1,91 @@
+/// Architectures.
+#include <ATen/ATen.h>
+
+#include "conformance/variants.h"
+#include "model/model.h"
+#include "qhost/error.h"
+
+namespace qhost::conformance {
+namespace {
+
+struct Images {
+  Shape shape;
+  std::int64_t classes;
+};
+
+Graph build(const Architecture& architecture, const Options& options, const Images& images) {
+  GraphBuilder g;
+  const Value x = g.input(images.shape);
+  const Value y =
+      architecture.build(g, x, {.input = images.shape, .classes = images.classes}, options);
+  return g.finish(y, images.classes);
+}
+
+std::string check_same_twice(const Graph& a, const Graph& b) {
+  if (a.nodes().size() != b.nodes().size()) return "the number of nodes differs";
+  for (std::size_t i = 0; i < a.nodes().size(); ++i) {
+    const Node &one = a.nodes()[i], &other = b.nodes()[i];
+    if (one.name != other.name || one.inputs != other.inputs || one.shape != other.shape ||
+        one.parameters.size() != other.parameters.size()) {
+      return "node " + std::to_string(i) + " is " + one.name + ", then " + other.name;
+    }
+  }
+  return "";
+}
+
+std::string check_runs(Graph graph, const Images& images) {
+  Model model(std::move(graph), {}, {});
+  const RunPosition position = {.seed = 5};
+  model.initialise(position);
+  std::vector<std::int64_t> shape = images.shape.dims;
+  shape.insert(shape.begin(), 2);
+  const at::Tensor x = uniform_like(Random(6), at::empty(shape, at::kFloat))
+                           .mul_(2)
+                           .sub_(1)
+                           .contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor logits = model.train(x, position);
+  if (logits.sizes() != at::IntArrayRef({2, images.classes})) return "the logits' shape is wrong";
+  if (!at::isfinite(logits).all().item<bool>()) return "training gives no finite logits";
+  logits.square().sum().backward();
+  for (const NamedTensor& entry : model.state()) {
+    if (!entry.trainable) continue;
+    if (!entry.tensor.grad().defined()) return entry.name + " gets no gradient";
+    if (!at::isfinite(entry.tensor.grad()).all().item<bool>()) {
+      return "the gradient of " + entry.name + " is not finite";
+    }
+  }
+  return at::isfinite(model.evaluate(x, position)).all().item<bool>()
+             ? ""
+             : "evaluation gives no finite logits";
+}
+
+}  // namespace
+
+std::vector<Finding> check_architecture(const Architecture& architecture) {
+  std::vector<Finding> findings;
+  check_options(architecture.options, findings);
+  const std::vector<Images> sizes = {{{{3, 32, 32}}, 10}, {{{1, 28, 28}}, 7}};
+  for (const Variant& variant : variants(architecture.options)) {
+    for (const Images& images : sizes) {
+      const std::string where = variant.name + ", " + to_string(images.shape);
+      try {
+        const Graph graph = build(architecture, variant.options, images);
+        findings.push_back({"builds", where, ""});
+        findings.push_back({"same twice", where,
+                            check_same_twice(graph, build(architecture, variant.options, images))});
+        Finding runs{"runs", where, ""};
+        const std::string thrown = failure_of([&] { runs.failure = check_runs(graph, images); });
+        if (!thrown.empty()) runs.failure = thrown;
+        findings.push_back(std::move(runs));
+      } catch (const OptionError& error) {
+        // A choice may need another option changed with it; the defaults must do.
+        if (variant.name == "defaults") findings.push_back({"builds", where, error.what()});
+      } catch (const std::exception& error) {
+        findings.push_back({"builds", where, error.what()});
+      }
+    }
+  }
+  return findings;
+}
+
+}  // namespace qhost::conformance

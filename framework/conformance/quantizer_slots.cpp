@@ -1,0 +1,423 @@
+/// Quantizers, slot by slot.
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "conformance/variants.h"
+#include "qhost/error.h"
+
+namespace qhost::conformance {
+namespace {
+
+struct Slot {
+  std::string name;
+  SlotInfo info;
+};
+
+Slot weight_slot(Op op, std::vector<std::int64_t> shape) {
+  Slot slot;
+  slot.name = std::string(to_string(op)) + " weight";
+  slot.info.node = "layer";
+  slot.info.op = op;
+  slot.info.role = Role::weight;
+  slot.info.shape = std::move(shape);
+  const bool conv = op == Op::conv2d;
+  const std::int64_t window = conv ? 9 : 1;
+  if (conv) {
+    slot.info.kernel = 3;
+    slot.info.padding = 1;
+  }
+  slot.info.fan_in = slot.info.shape[1] * window;
+  slot.info.fan_out = slot.info.shape[0] * window;
+  return slot;
+}
+
+Slot input_slot(Op op, std::vector<std::int64_t> shape) {
+  Slot slot;
+  slot.name = std::string(to_string(op)) + " input";
+  slot.info.node = "layer";
+  slot.info.op = op;
+  slot.info.role = Role::input;
+  slot.info.shape = std::move(shape);
+  if (op == Op::conv2d) {
+    slot.info.kernel = 3;
+    slot.info.padding = 1;
+  } else if (op == Op::max_pool || op == Op::average_pool) {
+    slot.info.kernel = 2;
+    slot.info.stride = 2;
+  }
+  return slot;
+}
+
+const std::vector<Slot>& all_slots() {
+  static const std::vector<Slot> slots = {weight_slot(Op::conv2d, {8, 6, 3, 3}),
+                                          weight_slot(Op::linear, {5, 40}),
+                                          input_slot(Op::conv2d, {6, 8, 8}),
+                                          input_slot(Op::linear, {40}),
+                                          input_slot(Op::add, {6, 8, 8}),
+                                          input_slot(Op::concat, {6, 8, 8}),
+                                          input_slot(Op::max_pool, {6, 8, 8}),
+                                          input_slot(Op::average_pool, {6, 8, 8}),
+                                          input_slot(Op::global_average_pool, {6, 8, 8})};
+  return slots;
+}
+
+SlotContext context_of(const SlotInfo& slot, Mode mode, std::int64_t step = 0) {
+  SlotContext context;
+  context.slot = &slot;
+  context.mode = mode;
+  context.step = step;
+  context.steps = 100;
+  context.epochs = 2;
+  context.seed = 12;
+  return context;
+}
+
+at::Tensor uniform(const std::vector<std::int64_t>& shape, double bound, std::uint64_t key) {
+  return uniform_like(Random(key), at::empty(shape, at::kFloat)).mul_(2).sub_(1).mul_(bound);
+}
+
+/// The sum of a few uniform numbers: most near 0, some far out.
+at::Tensor bell(const std::vector<std::int64_t>& shape, double deviation, std::uint64_t key) {
+  at::Tensor sum = uniform(shape, 1, key);
+  for (std::uint64_t i = 1; i < 4; ++i) sum = sum + uniform(shape, 1, key + i);
+  return sum.mul_(deviation / std::sqrt(4.0 / 3.0));
+}
+
+bool same_bits(const at::Tensor& a, const at::Tensor& b) {
+  return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() &&
+         at::equal(a.detach().contiguous().view(at::kInt), b.detach().contiguous().view(at::kInt));
+}
+
+std::string difference(const at::Tensor& a, const at::Tensor& b) {
+  if (a.sizes() != b.sizes()) return "shapes differ";
+  const auto count = at::ne(a, b).sum().item<std::int64_t>();
+  return std::to_string(count) + " of " + std::to_string(a.numel()) +
+         " values differ, by at most " + std::to_string((a - b).abs().max().item<double>());
+}
+
+/// Weights and inputs seen as one: a tensor that is quantized.
+class Subject {
+ public:
+  Subject(const QuantizerMethod& method, const Options& options, const Slot& slot) : slot_(slot) {
+    quantizer_ = method.create(options);
+    if (is_weight()) {
+      weight_ = quantizer_->weight(slot.info);
+    } else {
+      input_ = quantizer_->input(slot.info);
+    }
+  }
+  bool taken() const { return weight_ != nullptr || input_ != nullptr; }
+  bool is_weight() const { return slot_.info.role == Role::weight; }
+  const SlotInfo& info() const { return slot_.info; }
+
+  /// A tensor as the slot would see one. Inputs have 8 samples.
+  at::Tensor sample(double deviation, std::uint64_t key) const {
+    if (is_weight()) return bell(slot_.info.shape, deviation, key);
+    std::vector<std::int64_t> shape = slot_.info.shape;
+    shape.insert(shape.begin(), 8);
+    at::Tensor x = bell(shape, deviation, key);
+    return input_ != nullptr && input_->range() == InputRange::non_negative ? x.abs() : x;
+  }
+
+  std::vector<SlotParameter> parameters() {
+    return is_weight() ? weight_->parameters() : input_->parameters();
+  }
+  Encoding encoding() const {
+    return is_weight() ? weight_->encoding(slot_.info) : input_->encoding(slot_.info);
+  }
+  /// As the host starts a slot: initialise, then calibration where the method wants it.
+  void start(at::Tensor latent) {
+    const at::NoGradGuard no_grad;
+    const SlotContext begin = context_of(slot_.info, Mode::train);
+    const SlotContext watch = context_of(slot_.info, Mode::calibrate);
+    const bool calibrates = quantizer_->traits().needs_calibration;
+    if (is_weight()) {
+      weight_->initialise(begin, latent);
+      if (calibrates) weight_->observe(watch, latent);
+      return;
+    }
+    input_->initialise(begin);
+    if (calibrates) input_->observe(watch, latent);
+    // Methods that take their first range from the first batch see it here.
+    input_->forward(begin, latent);
+  }
+  at::Tensor forward(const at::Tensor& x, Mode mode, std::int64_t step = 0) {
+    const SlotContext context = context_of(slot_.info, mode, step);
+    return is_weight() ? weight_->forward(context, x) : input_->forward(context, x).value;
+  }
+  Encoded encode(const at::Tensor& x) {
+    const at::NoGradGuard no_grad;
+    const SlotContext context = context_of(slot_.info, Mode::evaluate);
+    return is_weight() ? weight_->encode(context, x) : input_->encode(context, x).codes;
+  }
+  at::Tensor decoded(const Encoded& encoded) const { return decode(encoded, is_weight() ? 0 : 1); }
+  void after_step(at::Tensor& latent) {
+    const at::NoGradGuard no_grad;
+    const SlotContext context = context_of(slot_.info, Mode::train);
+    if (is_weight()) {
+      weight_->after_step(context, latent);
+    } else {
+      input_->after_step(context);
+    }
+  }
+
+ private:
+  const Slot& slot_;
+  std::unique_ptr<Quantizer> quantizer_;
+  std::unique_ptr<WeightQuantizer> weight_;
+  std::unique_ptr<InputQuantizer> input_;
+};
+
+std::string check_shape(Subject& subject) {
+  const at::Tensor x = subject.sample(0.5, 3);
+  const at::Tensor y = subject.forward(x, Mode::train);
+  if (y.sizes() != x.sizes()) return "forward() gives another shape";
+  if (y.scalar_type() != at::kFloat) return "forward() gives no float32";
+  if (!at::isfinite(y).all().item<bool>()) return "forward() gives values that are not finite";
+  return "";
+}
+
+std::string check_gradient(Subject& subject) {
+  const at::Tensor x = subject.sample(0.5, 4).requires_grad_();
+  const at::Tensor g = uniform(x.sizes().vec(), 1, 5);
+  const at::Tensor y = subject.forward(x, Mode::train);
+  if (!y.requires_grad()) return "forward() passes no gradient";
+  (y * g).sum().backward();
+  if (!x.grad().defined()) return "no gradient reaches the tensor";
+  if (!at::isfinite(x.grad()).all().item<bool>()) return "it is not finite";
+  if (x.grad().abs().max().item<double>() == 0) return "it is 0 everywhere";
+  return "";
+}
+
+std::string check_tensors(const Encoded& e, std::int64_t channels) {
+  const auto has = [](const at::Tensor& t, std::int64_t count) {
+    return t.defined() && t.numel() == count;
+  };
+  switch (e.encoding.scale) {
+    case ScaleKind::none:
+    case ScaleKind::position:
+      if (e.scale.defined()) return "a scale is there that the encoding does not have";
+      break;
+    case ScaleKind::tensor:
+      if (!has(e.scale, 1)) return "the scale is no single number";
+      break;
+    case ScaleKind::channel:
+      if (!has(e.scale, channels)) return "there is not one scale for each channel";
+      break;
+  }
+  if (e.scale.defined() && !at::isfinite(e.scale).all().item<bool>()) {
+    return "a scale is not finite";
+  }
+  if (e.encoding.zero_point == ZeroPointKind::none && e.zero_point.defined()) {
+    return "a zero point is there that the encoding does not have";
+  }
+  if (e.encoding.zero_point == ZeroPointKind::tensor && !has(e.zero_point, 1)) {
+    return "the zero point is no single number";
+  }
+  if (e.encoding.zero_point == ZeroPointKind::channel && !has(e.zero_point, channels)) {
+    return "there is not one zero point for each channel";
+  }
+  if (e.encoding.kind == CodeKind::codebook) {
+    const std::int64_t entries = std::int64_t{1} << e.encoding.bits;
+    if (!has(e.table, e.encoding.codebook_per_channel ? entries * channels : entries)) {
+      return "the codebook has not 2^bits entries";
+    }
+  }
+  return "";
+}
+
+std::string check_encoding(Subject& subject) {
+  const Encoding announced = subject.encoding();
+  const std::string why = why_invalid(announced);
+  if (!why.empty()) return "encoding() is inconsistent: " + why;
+  const at::Tensor x = subject.sample(0.5, 6);
+  const Encoded encoded = subject.encode(x);
+  if (encoded.encoding != announced) {
+    return "encode() gives " + to_string(encoded.encoding) + ", announced is " +
+           to_string(announced);
+  }
+  const bool is_float = announced.is_float();
+  if (encoded.codes.scalar_type() != (is_float ? at::kFloat : at::kByte)) {
+    return is_float ? "the codes are no float32" : "the codes are no uint8";
+  }
+  std::vector<std::int64_t> shape = x.sizes().vec();
+  if (announced.members > 1) shape.insert(shape.begin(), announced.members);
+  if (encoded.codes.sizes() != at::IntArrayRef(shape)) return "the codes have another shape";
+  return check_tensors(encoded, subject.is_weight() ? x.size(0) : x.size(1));
+}
+
+std::string check_decoding(Subject& subject) {
+  if (subject.encoding().members > 1) return "";  // an ensemble's forward draws one member
+  const at::Tensor x = subject.sample(0.5, 7);
+  const at::NoGradGuard no_grad;
+  const at::Tensor forward = subject.forward(x, Mode::evaluate);
+  const at::Tensor decoded = subject.decoded(subject.encode(x));
+  return at::equal(forward, decoded) ? "" : difference(forward, decoded);
+}
+
+/// Each code that may occur, and those that did on tensors from far too narrow to far too wide.
+std::string check_levels(Subject& subject) {
+  const Encoding encoding = subject.encoding();
+  if (encoding.is_float()) return "";
+  const int codes = encoding.kind == CodeKind::ternary ? 3 : 1 << encoding.bits;
+  std::set<int> seen;
+  for (const double width : {0.02, 0.1, 0.3, 0.5, 1.0, 2.0, 8.0, 32.0}) {
+    for (const bool ramp : {false, true}) {
+      at::Tensor x = subject.sample(width, 8);
+      if (ramp) {
+        const at::Tensor line = at::linspace(-width, width, x.numel(), at::kFloat);
+        // Scattered, so that each channel sees all of it.
+        const at::Tensor order = at::argsort(uniform({x.numel()}, 1, 9));
+        x = line.index_select(0, order).reshape(x.sizes());
+        if (subject.sample(1, 1).min().item<double>() >= 0) x = x.abs();
+      }
+      const at::Tensor flat = subject.encode(x).codes.reshape(-1).to(at::kLong);
+      const at::Tensor counts = at::bincount(flat, {}, 256);
+      for (int code = 0; code < 256; ++code) {
+        if (counts[code].item<std::int64_t>() > 0) seen.insert(code);
+      }
+    }
+  }
+  if (*seen.rbegin() >= codes) {
+    return "the code " + std::to_string(*seen.rbegin()) + " occurs, the encoding has " +
+           std::to_string(codes);
+  }
+  if (codes <= 16 && static_cast<int>(seen.size()) < codes) {
+    return "only " + std::to_string(seen.size()) + " of " + std::to_string(codes) + " codes occur";
+  }
+  return "";
+}
+
+std::string check_sign_of_zero(Subject& subject) {
+  const Encoding encoding = subject.encoding();
+  if (encoding.kind != CodeKind::binary || encoding.members > 1) return "";
+  at::Tensor x = subject.sample(0.5, 10);
+  x.view(-1)[0] = 0.0F;
+  x.view(-1)[1] = -0.0F;
+  const at::Tensor level = levels(subject.encode(x), subject.is_weight() ? 0 : 1).reshape(-1);
+  const at::Tensor forward = subject.forward(x, Mode::evaluate).reshape(-1);
+  for (const int i : {0, 1}) {
+    if (level[i].item<double>() == encoding.sign_of_zero &&
+        std::signbit(forward[i].item<double>()) == (encoding.sign_of_zero < 0)) {
+      continue;
+    }
+    return std::string("sign(") + (i == 0 ? "+0" : "-0") + ") is " +
+           std::to_string(level[i].item<int>()) + ", the encoding says " +
+           std::to_string(encoding.sign_of_zero);
+  }
+  return "";
+}
+
+std::string check_untouched(Subject& subject) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = subject.sample(1.5, 11), before = x.clone();
+  subject.encode(x);
+  if (!same_bits(x, before)) return "encode() changes it: " + difference(x, before);
+  subject.forward(x, Mode::evaluate);
+  if (!same_bits(x, before)) return "forward() changes it: " + difference(x, before);
+  return "";
+}
+
+std::string check_after_step(Subject& subject) {
+  if (!subject.is_weight()) return "";
+  at::Tensor x = subject.sample(1.5, 12);
+  subject.after_step(x);
+  const at::Tensor once = x.clone();
+  subject.after_step(x);
+  // Centring twice may move the last bit.
+  return at::allclose(x, once, 1e-6, 1e-6) ? "" : difference(x, once);
+}
+
+std::string check_state(const QuantizerMethod& method, const Variant& variant, const Slot& slot,
+                        Subject& subject) {
+  Subject other(method, variant.options, slot);
+  const at::NoGradGuard no_grad;
+  const auto from = subject.parameters(), to = other.parameters();
+  if (from.size() != to.size()) return "two objects of one slot have different parameters";
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i].name != to[i].name || from[i].tensor.sizes() != to[i].tensor.sizes()) {
+      return "two objects of one slot have different parameters: " + from[i].name + ", " +
+             to[i].name;
+    }
+    to[i].tensor.copy_(from[i].tensor);
+  }
+  const at::Tensor x = subject.sample(0.7, 13);
+  const Encoded a = subject.encode(x), b = other.encode(x);
+  if (!at::equal(a.codes, b.codes)) return "its codes differ: " + difference(a.codes, b.codes);
+  if (a.scale.defined() && !same_bits(a.scale, b.scale)) return "its scale differs";
+  return "";
+}
+
+std::string check_determinism(const QuantizerMethod& method, const Variant& variant,
+                              const Slot& slot) {
+  at::Tensor first[2], second[2];
+  for (int i = 0; i < 2; ++i) {
+    Subject subject(method, variant.options, slot);
+    at::Tensor start = subject.sample(0.5, 1);
+    subject.start(start);
+    const at::NoGradGuard no_grad;
+    first[i] = subject.forward(subject.sample(0.5, 14), Mode::train, 3).clone();
+    second[i] = subject.encode(subject.sample(0.5, 14)).codes.clone();
+  }
+  if (!at::equal(first[0], first[1])) return "training: " + difference(first[0], first[1]);
+  if (!at::equal(second[0], second[1])) return "evaluation: " + difference(second[0], second[1]);
+  return "";
+}
+
+}  // namespace
+
+std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
+  std::vector<Finding> findings;
+  check_options(method.options, findings);
+  std::set<Role> taken;
+  for (const Variant& variant : variants(method.options)) {
+    for (const Slot& slot : all_slots()) {
+      const std::string where = variant.name + ", " + slot.name;
+      if (std::find(method.roles.begin(), method.roles.end(), slot.info.role) ==
+          method.roles.end()) {
+        continue;
+      }
+      std::unique_ptr<Subject> subject;
+      try {
+        subject = std::make_unique<Subject>(method, variant.options, slot);
+      } catch (const OptionError&) {
+        continue;  // options that do not go together
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::configuration) continue;  // nor with this slot
+        findings.push_back({"slots", where, error.what()});
+        continue;
+      }
+      if (!subject->taken()) continue;
+      taken.insert(slot.info.role);
+      const std::string start = failure_of([&] { subject->start(subject->sample(0.5, 1)); });
+      findings.push_back({"starts", where, start});
+      if (!start.empty()) continue;
+      const auto add = [&](const char* check, auto work) {
+        Finding finding{check, where, ""};
+        const std::string thrown = failure_of([&] { finding.failure = work(); });
+        if (!thrown.empty()) finding.failure = thrown;
+        findings.push_back(std::move(finding));
+      };
+      add("shape", [&] { return check_shape(*subject); });
+      add("determinism", [&] { return check_determinism(method, variant, slot); });
+      add("gradient", [&] { return check_gradient(*subject); });
+      add("encoding", [&] { return check_encoding(*subject); });
+      add("decoding", [&] { return check_decoding(*subject); });
+      add("levels", [&] { return check_levels(*subject); });
+      add("sign of zero", [&] { return check_sign_of_zero(*subject); });
+      add("untouched", [&] { return check_untouched(*subject); });
+      add("after_step", [&] { return check_after_step(*subject); });
+      add("state", [&] { return check_state(method, variant, slot, *subject); });
+    }
+  }
+  for (const Role role : method.roles) {
+    findings.push_back({"slots", std::string("role ") + to_string(role),
+                        taken.count(role) != 0 ? "" : "is offered and no slot takes it"});
+  }
+  return findings;
+}
+
+}  // namespace qhost::conformance

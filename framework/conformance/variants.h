@@ -1,0 +1,36 @@
+/// conformance/variants.h: the configurations in which a component is checked.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "conformance/conformance.h"
+#include "qhost/options.h"
+
+namespace qhost::conformance {
+
+struct Variant {
+  std::string name;  ///< "defaults", "gradient = \"text\""
+  Options options;
+};
+
+/// The defaults, then each choice of each option that has a closed list, and both values of each
+/// boolean: one option changed at a time.
+std::vector<Variant> variants(const std::vector<Option>& declared);
+
+/// Checks of the declarations themselves, which architectures and quantizers share.
+void check_options(const std::vector<Option>& declared, std::vector<Finding>& findings);
+
+/// The message of what `work` throws, "" when it throws nothing.
+template <class Work>
+std::string failure_of(Work work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    return std::string("threw: ") + error.what();
+  }
+  return "";
+}
+
+}  // namespace qhost::conformance

@@ -1,0 +1,18 @@
+/// report/statistics.h: figures of several runs in one.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+namespace qhost::report {
+
+/// Mean of `count` numbers and their sample standard deviation, sqrt(sum (x - mean)^2 / (count -
+/// 1)), which one number does not have.
+struct MeanAndDeviation {
+  std::size_t count = 0;
+  std::optional<double> mean, deviation;
+};
+MeanAndDeviation mean_and_deviation(const std::vector<double>& numbers);
+
+}  // namespace qhost::report

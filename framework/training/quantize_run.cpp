@@ -1,0 +1,109 @@
+#include "training/quantize_run.h"
+
+#include "config/load.h"
+#include "qhost/error.h"
+#include "training/assemble.h"
+#include "training/catalog.h"
+#include "training/evaluate.h"
+#include "training/initial_weights.h"
+
+namespace qhost::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// As a TOML string, for an override.
+std::string quoted(const std::string& text) {
+  return to_string(OptionValue(text));
+}
+
+bool is_run(const fs::path& source) {
+  return fs::is_directory(source);
+}
+
+/// "bits=4" is the quantizer's, "data.root=x" is what it says.
+std::string with_table(const std::string& override) {
+  const std::size_t equals = override.find('='), dot = override.find('.');
+  const bool has_table = dot != std::string::npos && dot < equals;
+  return has_table ? override : "quantizer." + override;
+}
+
+void require_float(const config::Experiment& experiment, const fs::path& source) {
+  if (experiment.quantizers.empty()) return;
+  throw Error(ErrorKind::configuration,
+              source.string() + " is quantized already, by `" +
+                  experiment.quantizers.front().method.name +
+                  "`\nhelp: name a float run; to train with another quantizer from these weights, "
+                  "set train.init_from in an experiment file");
+}
+
+/// The experiment whose network is quantized, still in float.
+config::Experiment source_experiment(const QuantizeRequest& request, ComponentCatalog& catalog,
+                                     const fs::path& file,
+                                     const std::vector<std::string>& overrides) {
+  std::vector<std::string> as_float = {"quantizer.name=none"};
+  for (const std::string& override : overrides) {
+    if (!override.starts_with("quantizer.")) as_float.push_back(override);
+  }
+  if (is_run(request.source)) {
+    require_float(config::load_experiment_or_throw(file, {}, catalog).at(0).experiment,
+                  request.source);
+  }
+  return config::load_experiment_or_throw(file, as_float, catalog).at(0).experiment;
+}
+
+MetricsResult evaluate_float(const config::Experiment& experiment, Registry& registry) {
+  const InitialWeights weights = read_initial_weights(experiment.train.string("init_from"));
+  const std::unique_ptr<Model> model = build_model(experiment, registry);
+  require_weights(*model, weights);
+  model->initialise({}, &weights.tensors);
+  const data::Dataset data = load_data(experiment);
+  return evaluate(
+      *model, data.test, data.image, data.classes,
+      data::evaluation_options(experiment.augment, data),
+      experiment.train.integer("evaluation_batch_size"),
+      make_loss(experiment.train.string("loss"), experiment.train.real("label_smoothing")), {});
+}
+
+}  // namespace
+
+RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progress& progress) {
+  const fs::path file = is_run(request.source) ? request.source / "resolved.toml" : request.source;
+  if (is_run(request.source) && !fs::exists(file)) {
+    experiment_of_run(request.source, registry);  // says what a run directory is
+  }
+  ComponentCatalog catalog(registry);
+  std::vector<std::string> overrides = {"quantizer.name=" + quoted(request.quantizer),
+                                        "train.epochs=0", "train.max_steps=0"};
+  if (is_run(request.source)) {
+    overrides.push_back("train.init_from=" + quoted(fs::absolute(request.source).string()));
+  }
+  for (const std::string& override : request.overrides) overrides.push_back(with_table(override));
+
+  const config::Experiment as_float = source_experiment(request, catalog, file, overrides);
+  if (as_float.train.string("init_from").empty()) {
+    throw Error(ErrorKind::configuration,
+                file.string() +
+                    " names no trained network\nhelp: set train.init_from in it, or give a run "
+                    "directory, as runs/NAME/latest");
+  }
+  overrides.push_back("name=" + quoted(as_float.name + "_" + request.quantizer));
+  const config::Experiment experiment =
+      config::load_experiment_or_throw(file, overrides, catalog).at(0).experiment;
+  if (experiment.quantizers.empty()) {
+    throw Error(ErrorKind::configuration,
+                "`none` quantizes nothing\nhelp: `qhost list` shows the "
+                "quantizers");
+  }
+  // What is wrong with the quantizer shows before anything is computed.
+  build_plan(experiment, registry, build_graph(experiment, registry));
+
+  at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
+  const MetricsResult before = evaluate_float(as_float, registry);
+  RunRequest run = request.run;
+  run.facts["float_test_accuracy"] = before.top1;
+  run.facts["float_test_loss"] = before.loss;
+  return run_experiment(experiment, run, registry, progress);
+}
+
+}  // namespace qhost::training

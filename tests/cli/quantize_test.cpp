@@ -1,0 +1,139 @@
+// Starting from a trained network: `train.init_from` and `qhost quantize`.
+#include <gmock/gmock.h>
+
+#include "cli/process.h"
+
+namespace qhost::tests {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using Words = Workshop::Words;
+
+class Pretrained : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    workshop_.write("e.toml", small_experiment());
+    source_ = finished({"run", "e.toml", "quantizer.name=none", "name=float", "--json"});
+  }
+  ProcessResult ok(const Words& words) {
+    const ProcessResult result = workshop_.run(words);
+    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
+    return result;
+  }
+  json finished(const Words& words) {
+    const json result = last_json_line(ok(words).out);
+    EXPECT_EQ(result.at("status"), "finished");
+    return result;
+  }
+  std::string refused(const Words& words, int code) {
+    const ProcessResult result = workshop_.run(words);
+    EXPECT_EQ(result.code, code) << ::testing::PrintToString(result);
+    return result.err;
+  }
+
+  Workshop workshop_;
+  json source_;
+};
+
+TEST_F(Pretrained, ARunWithoutAnEpochHasTheAccuracyOfItsSource) {
+  const json copy = finished({"run", "e.toml", "quantizer.name=none", "train.epochs=0",
+                              "train.init_from=runs/float/latest", "name=copy", "--json"});
+  EXPECT_EQ(copy.at("test_accuracy"), source_.at("test_accuracy"));
+  EXPECT_EQ(copy.at("test_loss"), source_.at("test_loss"));
+  const json record = json::parse(slurp(workshop_ / "runs/copy/latest/init_from.json"));
+  EXPECT_THAT(record.at("file").get<std::string>(), HasSubstr("runs/float/latest/checkpoints/"));
+  EXPECT_EQ(record.at("sha256").get<std::string>().size(), 64U);
+  EXPECT_EQ(record.at("sha256"), copy.at("init_from").at("sha256"));
+  EXPECT_EQ(record.at("tensors").at("conv1.weight"), "loaded");
+  for (const auto& [name, how] : record.at("tensors").items()) EXPECT_EQ(how, "loaded") << name;
+}
+
+TEST_F(Pretrained, ACheckpointsFileServesAsWell) {
+  const std::string file = json::parse(slurp([&] {
+                             finished({"run", "e.toml", "quantizer.name=none", "train.epochs=0",
+                                       "train.init_from=runs/float/latest", "name=copy", "--json"});
+                             return workshop_ / "runs/copy/latest/init_from.json";
+                           }()))
+                               .at("file");
+  const json copy = finished({"run", "e.toml", "quantizer.name=none", "train.epochs=0",
+                              "train.init_from=" + file, "name=again", "--json"});
+  EXPECT_EQ(copy.at("test_loss"), source_.at("test_loss"));
+}
+
+TEST_F(Pretrained, TrainingGoesOnFromTheWeightsAndResumesWithoutTheSource) {
+  const json once = finished({"run", "e.toml", "train.init_from=runs/float/latest",
+                              "name=fine_tuned", "train.max_steps=3", "--json"});
+  EXPECT_GT(once.at("test_accuracy").get<double>(), 0.15);
+  fs::remove_all(workshop_ / "runs/float");
+  const ProcessResult again =
+      ok({"run", "e.toml", "train.init_from=runs/float/latest", "name=fine_tuned",
+          "train.max_steps=3", "--resume", "auto", "--json"});
+  EXPECT_THAT(again.err, HasSubstr("nothing to do"));
+}
+
+TEST_F(Pretrained, WeightsOfAnotherNetworkAreNamedAndNothingIsWritten) {
+  const std::string error = refused(
+      {"run", "e.toml", "model.depth=14", "train.init_from=runs/float/latest", "name=deeper"}, 4);
+  EXPECT_THAT(error, HasSubstr("train.init_from = "));
+  EXPECT_THAT(error, HasSubstr("the weights are those of another network:"));
+  EXPECT_THAT(error, HasSubstr("\n  missing: stage1.block1.conv1.weight [16,16,3,3]"));
+  EXPECT_THAT(error, HasSubstr("\nhelp: give [model] the architecture and options of the network"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/deeper"));
+}
+
+TEST_F(Pretrained, ASourceThatIsNotThereIsAnError) {
+  const std::string error =
+      refused({"run", "e.toml", "train.init_from=runs/flaot/latest", "name=none"}, 6);
+  EXPECT_THAT(error, HasSubstr("cannot read "));
+  EXPECT_THAT(error, HasSubstr("runs/flaot/latest"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/none"));
+}
+
+TEST_F(Pretrained, QuantizeGivesBothAccuracies) {
+  const json result = finished({"quantize", "runs/float/latest", "bwn", "--json"});
+  EXPECT_EQ(result.at("name"), "float_bwn");
+  EXPECT_EQ(result.at("float_test_accuracy"), source_.at("test_accuracy"));
+  EXPECT_EQ(result.at("epochs"), 0);
+  EXPECT_GT(result.at("quantized_layers").get<int>(), 0);
+  EXPECT_LT(result.at("weight_bytes").get<int>(), result.at("float_weight_bytes").get<int>());
+  const ProcessResult table = ok({"quantize", "runs/float/latest", "bwn", "gradient=text"});
+  EXPECT_THAT(table.out, HasSubstr("float"));
+  EXPECT_THAT(table.out, HasSubstr("bwn"));
+  EXPECT_THAT(table.out, HasSubstr("32.00"));
+}
+
+TEST_F(Pretrained, BinaryConnectBinarizesTheTrainedWeights) {
+  const json result =
+      finished({"quantize", "runs/float/latest", "binaryconnect", "lr_scale=glorot", "--json"});
+  const json other =
+      finished({"quantize", "runs/float/latest", "binaryconnect", "lr_scale=none", "--json"});
+  // With drawn weights in the place of the loaded ones they would differ.
+  EXPECT_EQ(result.at("test_loss"), other.at("test_loss"));
+  EXPECT_THAT(refused({"quantize", "runs/float/latest", "binaryconnect", "init=paper"}, 2),
+              HasSubstr("init = \"paper\" draws the latent weights of conv1 anew"));
+}
+
+TEST_F(Pretrained, QuantizeRefusesWhatItCannotDo) {
+  finished({"run", "e.toml", "--json"});
+  EXPECT_THAT(refused({"quantize", "runs/e/latest", "bwn"}, 2),
+              HasSubstr("runs/e/latest is quantized already, by `bwn`"));
+  EXPECT_THAT(refused({"quantize", "e.toml", "bwn"}, 2), HasSubstr("names no trained network"));
+  EXPECT_THAT(refused({"quantize", "runs/float/latest", "bnw"}, 2),
+              HasSubstr("did you mean `bwn`?"));
+  EXPECT_THAT(refused({"quantize", "runs/float/latest", "bwn", "gradeint=text"}, 2),
+              HasSubstr("did you mean `gradient`?"));
+  EXPECT_THAT(refused({"quantize", "runs/float/latest", "none"}, 2),
+              HasSubstr("`none` quantizes nothing"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/float_bwn"));
+}
+
+TEST_F(Pretrained, SeedsGiveAMeanAndADeviation) {
+  const ProcessResult result = ok({"run", "e.toml", "sweep.seeds=[1, 2, 3]"});
+  EXPECT_THAT(result.out, HasSubstr("seed=1"));
+  EXPECT_THAT(result.out, HasSubstr("seed=3"));
+  EXPECT_THAT(result.out, ::testing::ContainsRegex("mean of 3 .* [0-9.]+ \\+- [0-9.]+ %"));
+}
+
+}  // namespace
+}  // namespace qhost::tests
