@@ -63,18 +63,30 @@ Shortcut shortcut_of(const std::string& option, const Family& family) {
   return option == "A" ? Shortcut::a : Shortcut::b;
 }
 
+BlockKind block_of(const Options& options, const Family& family) {
+  BlockKind kind = {.shortcut = shortcut_of(options.string("shortcut"), family),
+                    .activation = options.string("activation") == "relu" ? Activation::relu
+                                                                         : Activation::hardtanh,
+                    .init = family.conv_init};
+  if (options.string("block") == "bireal") {
+    kind.units = {1, 1};
+    kind.order = Order::a_c_b;
+    kind.real_shortcut = true;
+  }
+  if (options.boolean("preactivation")) kind.order = Order::b_a_c;
+  return kind;
+}
+
 Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
             const Options& options) {
   const std::int64_t depth = options.integer("depth");
   const Family family = options.string("family") == "cifar" ? cifar(depth) : imagenet(depth);
   require_image(context.input, family);
-  const BlockKind kind = {.units = {2},
-                          .preactivation = options.boolean("preactivation"),
-                          .shortcut = shortcut_of(options.string("shortcut"), family),
-                          .init = family.conv_init};
+  const BlockKind kind = block_of(options, family);
 
   Value x = conv3x3(g, "conv1", input, family.base_width, 1, family.conv_init);
-  if (!kind.preactivation) x = g.relu("relu1", g.batch_norm("bn1", x));
+  if (kind.order != Order::b_a_c) x = g.batch_norm("bn1", x);
+  if (kind.order == Order::c_b_a) x = activate(g, x, kind.activation, "1");
   for (std::size_t i = 0; i < family.blocks.size(); ++i) {
     auto stage = g.scope("stage" + std::to_string(i + 1));
     for (std::int64_t j = 0; j < family.blocks[i]; ++j) {
@@ -82,7 +94,9 @@ Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
       x = block(g, x, kind, family.base_width << i, i > 0 && j == 0 ? 2 : 1);
     }
   }
-  if (kind.preactivation && family.final_norm) x = g.relu("relu", g.batch_norm("bn", x));
+  if (kind.order == Order::b_a_c && family.final_norm) {
+    x = activate(g, g.batch_norm("bn", x), kind.activation, "");
+  }
   x = g.global_average_pool("pool", x);
   return g.linear("fc", x, {.out_features = context.classes, .init = family.linear_init});
 }
@@ -95,7 +109,8 @@ Architecture architecture() {
       .summary = "residual networks for small images",
       .paper =
           "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, arXiv 1512.03385; "
-          "Identity Mappings in Deep Residual Networks, arXiv 1603.05027",
+          "Identity Mappings in Deep Residual Networks, arXiv 1603.05027; block bireal: Liu, Wu, "
+          "Luo, Yang, Liu, Cheng: Bi-Real Net, arXiv 1808.00278",
       .options =
           {Option::string("family", "cifar",
                           "cifar: 3 stages of 16, 32, 64 channels; imagenet: 4 stages of 64 to 512")
@@ -109,8 +124,19 @@ Architecture architecture() {
                "cifar, B for imagenet")
                .one_of({"auto", "A", "B"})
                .from_paper("arXiv 1512.03385, section 3.3"),
-           Option::boolean("preactivation", false, "batch norm and ReLU before each convolution")
-               .from_paper("arXiv 1603.05027, figure 4e")},
+           Option::string("block", "basic",
+                          "basic: a shortcut around two convolutions; bireal: a real-valued one "
+                          "around each, for binary networks")
+               .one_of({"basic", "bireal"})
+               .from_paper("arXiv 1808.00278"),
+           Option::boolean("preactivation", false,
+                           "batch norm and activation before each convolution (the order B-A-C of "
+                           "XNOR-Net), not behind it")
+               .from_paper("arXiv 1603.05027, figure 4e; arXiv 1603.05279, section 3.2"),
+           Option::string("activation", "relu",
+                          "hardtanh, clip(x, -1, 1), is that of IR-Net, and of Bi-Real Net's float "
+                          "pretraining; a quantizer of signed inputs reads in front of a relu")
+               .one_of({"relu", "hardtanh"})},
       .build = build};
 }
 

@@ -91,8 +91,8 @@ TEST_F(BadInput, UnknownComponentsWithTheNearestAndWhereTheyWereSought) {
       error(2, {changed("\"resnet\"", "\"resnit\"")}),
       AllOf(StartsWith("bad.toml:6:8: error: unknown architecture `resnit` "
                        "[config.unknown-component]\n"),
-            HasSubstr("  note: known: resnet, wideresnet\n"), HasSubstr("searched:\n"),
-            HasSubstr("/lib/qhost/plugins  (installation)\n"),
+            HasSubstr("  note: known: densenet, resnet, vgg, wideresnet\n"),
+            HasSubstr("searched:\n"), HasSubstr("/lib/qhost/plugins  (installation)\n"),
             HasSubstr("/home/.local/share/qhost/plugins  (user folder; there is no such folder)"),
             HasSubstr("\n  help: did you mean `resnet`?\n")));
   EXPECT_THAT(error(2, {changed("\"bwn\"", "\"bwm\"")}),

@@ -153,9 +153,10 @@ TEST_F(Commands, ListNamesEveryComponent) {
                     entry.at("name").get<std::string>());
   }
   for (const char* wanted :
-       {"architecture resnet", "architecture wideresnet", "quantizer binaryconnect",
-        "quantizer bwn", "data digits", "data cifar10", "data cifar100", "data minicifar",
-        "optimizer sgd", "optimizer adamw", "schedule cosine", "schedule one_cycle"}) {
+       {"architecture densenet", "architecture resnet", "architecture vgg",
+        "architecture wideresnet", "quantizer binaryconnect", "quantizer bwn", "data digits",
+        "data cifar10", "data cifar100", "data minicifar", "optimizer sgd", "optimizer adamw",
+        "schedule cosine", "schedule one_cycle"}) {
     EXPECT_THAT(found, Contains(wanted));
   }
   EXPECT_THAT(ok({"list"}).out, ContainsRegex("\nquantizer +bwn +bwn +1\\.0\\.0 +binary weights"));

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/forward/*.json: the logits of whole networks in evaluation mode.
+
+The networks are written out here once more, from the papers, with torch.nn.functional alone and in
+float64. No weight is stored: every number is a function of its tensor's name and its index.
+
+    key   = FNV-1a of the name, 64 bits
+    h     = the output function of SplitMix64 on key + (index + 1) * 0x9E3779B97F4A7C15
+    s     = (2 * (h >> 48) + 1 - 65536) / 65536               an odd multiple of 2^-16 in (-1, 1)
+
+    weight of two or more dimensions   s * 2^-k, k the least with 6 * 4^k >= fan_in
+    weight of one dimension (gamma)    1 + s/4
+    bias                               s/4
+    running_mean                       s/2
+    running_var                        1 + s/2
+    input                              2 * s, named "input"
+
+The index counts in the order of the shape, [out, in, height, width] or [sample, channel, height,
+width]. All of this is exact in float32.
+
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy
+    /tmp/golden/bin/python tools/golden/forward.py
+"""
+import json
+import math
+import pathlib
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "forward"
+MASK64 = (1 << 64) - 1
+INPUT = (4, 3, 32, 32)
+CLASSES = 10
+
+
+def numbers(name, shape):
+    key = 0xCBF29CE484222325
+    for byte in name.encode():
+        key = ((key ^ byte) * 0x100000001B3) & MASK64
+    h = numpy.arange(1, math.prod(shape) + 1, dtype=numpy.uint64)
+    h = h * numpy.uint64(0x9E3779B97F4A7C15) + numpy.uint64(key)  # modulo 2^64, as all that follows
+    h = (h ^ (h >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
+    h = h ^ (h >> numpy.uint64(31))
+    s = (2.0 * (h >> numpy.uint64(48)).astype(numpy.float64) - 65535) / 65536
+    return torch.from_numpy(s.reshape(shape))
+
+
+class Tensors:
+    """The layers' parameters by name, counted."""
+
+    def __init__(self):
+        self.elements = {}
+
+    def draw(self, name, shape):
+        assert name not in self.elements, name
+        self.elements[name] = math.prod(shape)
+        s = numbers(name, shape)
+        kind = name.rsplit(".", 1)[1]
+        if kind == "weight" and len(shape) > 1:
+            k = 0
+            while 6 * 4**k < math.prod(shape[1:]):
+                k += 1
+            return s * 2.0**-k
+        return {"weight": 1 + s / 4, "bias": s / 4,
+                "running_mean": s / 2, "running_var": 1 + s / 2}[kind]
+
+    def conv(self, name, x, out, size, stride=1):
+        weight = self.draw(name + ".weight", (out, x.shape[1], size, size))
+        return F.conv2d(x, weight, stride=stride, padding=size // 2)
+
+    def norm(self, name, x, epsilon=1e-5):
+        gamma, beta, mean, variance = (
+            self.draw(f"{name}.{kind}", (x.shape[1],))
+            for kind in ("weight", "bias", "running_mean", "running_var"))
+        return F.batch_norm(x, mean, variance, gamma, beta, training=False, eps=epsilon)
+
+    def linear(self, name, x, out):
+        weight = self.draw(name + ".weight", (out, x.shape[1]))
+        return F.linear(x, weight, self.draw(name + ".bias", (out,)))
+
+    def norm_relu(self, norm, x):
+        return torch.relu(self.norm(norm, x))
+
+
+def widened(x, width, stride):
+    """Option A: every stride-th pixel, zero channels on both sides."""
+    missing = width - x.shape[1]
+    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, missing // 2, missing - missing // 2))
+
+
+def blocks(per_stage):
+    """Name, width factor and stride of each residual block of three stages."""
+    for stage in range(3):
+        for block in range(per_stage):
+            yield f"stage{stage + 1}.block{block}.", 2**stage, 2 if stage > 0 and block == 0 else 1
+
+
+def resnet20(t, x):
+    x = t.norm_relu("bn1", t.conv("conv1", x, 16, 3))
+    for name, factor, stride in blocks(3):
+        y = t.norm_relu(name + "bn1", t.conv(name + "conv1", x, 16 * factor, 3, stride))
+        y = t.norm(name + "bn2", t.conv(name + "conv2", y, 16 * factor, 3))
+        x = torch.relu(y + widened(x, 16 * factor, stride))
+    return t.linear("fc", x.mean((2, 3)), CLASSES)
+
+
+def resnet20_bireal(t, x):
+    """A shortcut of real values around each convolution, a ReLU in the place of the sign."""
+    x = t.norm("bn1", t.conv("conv1", x, 16, 3))
+    for name, factor, stride in blocks(3):
+        for i, step in ((1, stride), (2, 1)):
+            y = t.conv(f"{name}conv{i}", torch.relu(x), 16 * factor, 3, step)
+            x = t.norm(f"{name}bn{i}", y) + widened(x, 16 * factor, step)
+    return t.linear("fc", x.mean((2, 3)), CLASSES)
+
+
+def wrn_16_2(t, x):
+    x = t.conv("conv1", x, 16, 3)
+    for name, factor, stride in blocks(2):
+        width = 32 * factor
+        y = t.norm_relu(name + "bn1", x)
+        around = t.conv(name + "shortcut", y, width, 1, stride) if x.shape[1] != width else x
+        y = t.norm_relu(name + "bn2", t.conv(name + "conv1", y, width, 3, stride))
+        x = t.conv(name + "conv2", y, width, 3) + around
+    return t.linear("fc", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
+
+
+def densenet_bc_100_12(t, x):
+    growth = 12
+    x = t.conv("conv1", x, 2 * growth, 3)
+    for block in (1, 2, 3):
+        for layer in range(16):
+            name = f"block{block}.layer{layer}."
+            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), 4 * growth, 1)
+            y = t.conv(name + "conv2", t.norm_relu(name + "bn2", y), growth, 3)
+            x = torch.cat([x, y], 1)
+        if block < 3:
+            name = f"transition{block}."
+            y = t.conv(name + "conv", t.norm_relu(name + "bn", x), x.shape[1] // 2, 1)
+            x = F.avg_pool2d(y, 2)
+    return t.linear("fc", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
+
+
+def vgg_small(t, x):
+    for stage, width in ((1, 128), (2, 256), (3, 512)):
+        x = t.norm_relu(f"stage{stage}.bn1", t.conv(f"stage{stage}.conv1", x, width, 3))
+        x = F.max_pool2d(t.conv(f"stage{stage}.conv2", x, width, 3), 2)
+        x = t.norm_relu(f"stage{stage}.bn2", x)
+    return t.linear("fc", x.flatten(1), CLASSES)
+
+
+NETWORKS = [
+    (resnet20, "resnet", {"depth": 20}),
+    (resnet20_bireal, "resnet", {"depth": 20, "block": "bireal"}),
+    (wrn_16_2, "wideresnet", {"depth": 16, "widen_factor": 2}),
+    (densenet_bc_100_12, "densenet", {"depth": 100, "growth_rate": 12}),
+    (vgg_small, "vgg", {"family": "small"}),
+]
+
+
+def main():
+    OUT.mkdir(parents=True, exist_ok=True)
+    for network, architecture, options in NETWORKS:
+        tensors = Tensors()
+        with torch.no_grad():
+            logits = network(tensors, 2 * numbers("input", INPUT))
+        golden = {
+            "made_by": "PyTorch-" + torch.__version__.split("+")[0],
+            "architecture": architecture,
+            "options": options,
+            "classes": CLASSES,
+            "input_shape": INPUT,
+            "tensors": len(tensors.elements),
+            "elements": sum(tensors.elements.values()),
+            # fewer digits than float64 has: another order of its sums must write the same file
+            "logits": [[float(f"{value:.9g}") for value in row] for row in logits.tolist()],
+        }
+        text = json.dumps(golden, indent=1)
+        (OUT / (network.__name__ + ".json")).write_text(text + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
