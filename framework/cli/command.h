@@ -34,6 +34,7 @@ Command summary_command();
 Command eval_command();
 Command plugin_check_command();
 Command quantize_command();
+Command compare_command();
 Command data_list_command();
 Command doctor_command();
 

@@ -36,7 +36,7 @@ struct Finding {
 ///                     that are made to cover them
 ///     sign of zero    of binary codes, as the encoding says, for +0 and -0
 ///     untouched       encode() and forward() leave the latent weight alone
-///     after_step      a second call changes nothing
+///     after_step      without optimizer steps between, its calls settle: nothing drifts
 ///     state           an object that gets another's parameters encodes to the same bits
 std::vector<Finding> check_quantizer(const QuantizerMethod& method);
 

@@ -6,6 +6,7 @@
 #include "data/cifar.h"
 #include "data/common_options.h"
 #include "data/digits.h"
+#include "data/fashion_mnist.h"
 #include "data/minicifar.h"
 
 namespace qhost::data {
@@ -25,7 +26,8 @@ Split take(const Split& split, const std::vector<std::uint32_t>& indices) {
 }
 
 const std::vector<DatasetInfo>& datasets() {
-  static const std::vector<DatasetInfo> all = {cifar10(), cifar100(), digits(), minicifar()};
+  static const std::vector<DatasetInfo> all = {cifar10(), cifar100(), digits(), fashion_mnist(),
+                                               minicifar()};
   return all;
 }
 

@@ -23,12 +23,13 @@ fs::path user_data_folder() {
   return home.empty() ? fs::path() : fs::path(home) / ".local" / "share" / "qhost" / "data";
 }
 
-std::vector<fs::path> bases(const std::string& root) {
+std::vector<fs::path> bases(const PublishedSet& set, const std::string& root) {
   if (!root.empty()) return {root};
   std::vector<fs::path> out;
   if (const std::string given = variable("QHOST_DATA"); !given.empty()) out.emplace_back(given);
   out.emplace_back("data");
   if (const fs::path own = user_data_folder(); !own.empty()) out.push_back(own);
+  if (!set.package_folder.empty()) out.push_back(set.package_folder);
   return out;
 }
 
@@ -41,15 +42,30 @@ bool holds(const fs::path& folder, const PublishedSet& set) {
     // decides.
     const auto size = fs::file_size(folder / file.name, ignored);
     if (!ignored && size == static_cast<std::uintmax_t>(file.bytes)) return true;
+    if (file.gzip && fs::is_regular_file(folder / (file.name + ".gz"), ignored)) return true;
   }
   return false;
+}
+
+std::string how_to_get_files(const PublishedSet& set, const std::string& root,
+                             const std::string& target) {
+  std::string text;
+  if (!set.package.empty()) {
+    text = "install Debian's package " + set.package + " (apt-get install " + set.package + ")" +
+           (root.empty() ? "" : " and leave data.root out") + ", or ";
+  }
+  text += "download these files of " + set.url + " into '" + target + "/" + set.folder + "':";
+  for (const PublishedFile& file : set.files) {
+    text += (&file == &set.files.front() ? " " : ", ") + file.name + ".gz (MD5 " + file.md5 + ")";
+  }
+  return text;
 }
 
 }  // namespace
 
 std::vector<fs::path> search_path(const PublishedSet& set, const std::string& root) {
   std::vector<fs::path> out;
-  for (const fs::path& base : bases(root)) {
+  for (const fs::path& base : bases(set, root)) {
     out.push_back(base / set.folder);
     out.push_back(base);
   }
@@ -66,6 +82,7 @@ std::optional<fs::path> find_folder(const PublishedSet& set, const std::string& 
 std::string how_to_get(const PublishedSet& set, const std::string& root) {
   const fs::path own = root.empty() ? user_data_folder() : fs::path(root);
   const std::string target = own.empty() ? "data" : own.string();
+  if (set.archive.empty()) return how_to_get_files(set, root, target);
   return "download " + set.url + " (MD5 " + set.md5 + ") and unpack it: mkdir -p '" + target +
          "' && tar -xzf " + set.archive + " -C '" + target + "'";
 }
@@ -74,7 +91,7 @@ fs::path require_folder(const std::string& name, const PublishedSet& set, const 
   if (const auto folder = find_folder(set, root)) return *folder;
   std::string message = name + ": the data set is not on this machine; its folder " + set.folder +
                         " was looked for in";
-  for (const fs::path& base : bases(root)) {
+  for (const fs::path& base : bases(set, root)) {
     message += "\n  " + base.string();
     std::error_code error;
     if (fs::is_directory(base, error)) continue;
@@ -85,16 +102,26 @@ fs::path require_folder(const std::string& name, const PublishedSet& set, const 
                                    "\nhelp: or name its place with data.root=FOLDER or QHOST_DATA");
 }
 
+fs::path file_path(const fs::path& folder, const PublishedFile& file) {
+  const fs::path plain = folder / file.name, packed = folder / (file.name + ".gz");
+  std::error_code ignored;
+  return file.gzip && !fs::exists(plain, ignored) && fs::exists(packed, ignored) ? packed : plain;
+}
+
 std::string file_problem(const fs::path& folder, const PublishedFile& file) {
-  const fs::path path = folder / file.name;
+  const fs::path path = file_path(folder, file);
+  const std::string name = path.filename().string();
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
-  if (status.type() == fs::file_type::not_found) return file.name + " is missing";
-  if (error) return file.name + " cannot be read: " + error.message();
+  if (status.type() == fs::file_type::not_found) {
+    return file.name + (file.gzip ? " is missing, also as .gz" : " is missing");
+  }
+  if (error) return name + " cannot be read: " + error.message();
   // A pipe would block the reader, a folder has no size.
-  if (!fs::is_regular_file(status)) return file.name + " is not a regular file";
+  if (!fs::is_regular_file(status)) return name + " is not a regular file";
   const auto size = fs::file_size(path, error);
-  if (error) return file.name + " cannot be read: " + error.message();
+  if (error) return name + " cannot be read: " + error.message();
+  if (name != file.name) return size > 0 ? "" : name + " is empty";
   if (size != static_cast<std::uintmax_t>(file.bytes)) {
     return file.name + " has " + std::to_string(size) + " bytes, not " + std::to_string(file.bytes);
   }

@@ -25,7 +25,7 @@ void inspect(const PublishedSet& set, const std::string& root, SetStatus& status
     if (!problem.empty()) {
       status.problem += (status.problem.empty() ? "" : "; ") + problem;
     }
-    const auto size = fs::file_size(*folder / file.name, error);
+    const auto size = fs::file_size(file_path(*folder, file), error);
     if (!error) status.bytes += static_cast<std::int64_t>(size);
   }
   status.state = status.problem.empty() ? SetState::present : SetState::damaged;

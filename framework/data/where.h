@@ -11,7 +11,7 @@ namespace qhost::data {
 
 enum class SetState {
   embedded,  ///< inside qhost
-  present,   ///< every file is there with its published size
+  present,   ///< every file is there, unpacked ones with their published size
   damaged,   ///< the folder is there, a file is missing or has another size
   missing
 };

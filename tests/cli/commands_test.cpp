@@ -155,8 +155,8 @@ TEST_F(Commands, ListNamesEveryComponent) {
   for (const char* wanted :
        {"architecture densenet", "architecture resnet", "architecture vgg",
         "architecture wideresnet", "quantizer binaryconnect", "quantizer bwn", "data digits",
-        "data cifar10", "data cifar100", "data minicifar", "optimizer sgd", "optimizer adamw",
-        "schedule cosine", "schedule one_cycle"}) {
+        "data cifar10", "data cifar100", "data fashion_mnist", "data minicifar", "optimizer sgd",
+        "optimizer adamw", "schedule cosine", "schedule one_cycle"}) {
     EXPECT_THAT(found, Contains(wanted));
   }
   EXPECT_THAT(ok({"list"}).out, ContainsRegex("\nquantizer +bwn +bwn +1\\.0\\.0 +binary weights"));
@@ -271,6 +271,48 @@ TEST_F(Commands, EvalGivesTheRunsOwnFigures) {
   EXPECT_THAT(nowhere.err, StartsWith("error: there is no run at runs/e/nothing: "));
 }
 
+TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
+  for (const char* seed : {"train.seed=1", "train.seed=2"}) {
+    ok({"run", "e.toml", seed, "train.epochs=1", "--run-dir", std::string("r/") + seed});
+  }
+  ok({"run", "e.toml", "quantizer.name=none", "train.epochs=1", "--run-dir", "r/float"});
+  const Words runs = {"r/train.seed=1", "r/train.seed=2", "r/float"};
+  const json compared = facts({"compare", runs[0], runs[1], runs[2], "--json"});
+  expect_keys(compared, {"runs", "configurations", "differences", "notes"});
+  ASSERT_EQ(compared.at("runs").size(), 3U);
+  double sum = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const json kept = result_of(workshop_ / runs[i]), &run = compared.at("runs").at(i);
+    for (const char* key : {"status", "test_accuracy", "bits_per_weight", "weight_bytes", "macs"}) {
+      EXPECT_EQ(run.at(key), kept.at(key)) << key;
+    }
+    EXPECT_EQ(run.at("label"), runs[i]);
+    EXPECT_EQ(run.at("configuration"), i < 2 ? 1 : 2);
+    if (i < 2) sum += kept.at("test_accuracy").get<double>();
+  }
+  const json& binary = compared.at("configurations").at(0);
+  EXPECT_EQ(binary.at("seeds"), json({"1", "2"}));
+  EXPECT_EQ(binary.at("test_accuracy").at("count"), 2);
+  EXPECT_NEAR(binary.at("test_accuracy").at("mean").get<double>(), sum / 2, 1e-12);
+  EXPECT_EQ(compared.at("configurations").at(1).at("bits_per_weight"), 32);
+  std::vector<std::string> differing;
+  for (const json& one : compared.at("differences")) differing.push_back(one.at("key"));
+  EXPECT_THAT(differing, Contains("quantizer.0.name"));
+  EXPECT_THAT(differing, Not(Contains("train.seed")));
+  EXPECT_THAT(differing, Not(Contains("name")));
+
+  EXPECT_THAT(ok({"compare", runs[0], runs[1], runs[2]}).out,
+              AllOf(StartsWith("run "), HasSubstr("\nr/float "),
+                    ContainsRegex("\nquantizer.0.name +\"bwn\" +\"none\"\n")));
+  const ProcessResult twice = workshop_.run({"compare", runs[0], runs[0]});
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_EQ(twice.out, "");
+  EXPECT_THAT(twice.err, HasSubstr("which is named twice\nhelp: "));
+  const ProcessResult nowhere = workshop_.run({"compare", "runs/e/nothing"});
+  EXPECT_EQ(nowhere.code, 2);
+  EXPECT_THAT(nowhere.err, StartsWith("error: there is no run at runs/e/nothing: "));
+}
+
 TEST_F(Commands, DataListSaysWhatIsThereAndHowToGetTheRest) {
   const json list = facts({"data", "list", "--json"});
   std::map<std::string, json> sets;
@@ -311,7 +353,7 @@ TEST_F(Commands, DoctorSaysWhatThisInstallationIs) {
 TEST_F(Commands, HelpAndVersion) {
   const ProcessResult usage = ok({"--help"});
   for (const char* command :
-       {"run", "list", "describe", "summary", "eval", "data list", "doctor"}) {
+       {"run", "list", "describe", "summary", "eval", "compare", "data list", "doctor"}) {
     EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
   }
   EXPECT_EQ(ok({"help"}).out, usage.out);
@@ -360,6 +402,7 @@ TEST_F(Commands, MistakesOnTheCommandLineNameTheNearest) {
       {{"list", "--json=yes"}, "qhost list: ", ""},
       {{"list", "bwn"}, "qhost list: unexpected argument `bwn`", "`qhost list --help`"},
       {{"run"}, "qhost run: no experiment file was given", "`qhost run --help`"},
+      {{"compare"}, "qhost compare: no run directory was given", "`qhost compare --help`"},
       {{"describe", "bwn", "resnet"}, "qhost describe: unexpected argument `resnet`", ""},
   };
   for (const Typo& typo : typos) {

@@ -19,7 +19,7 @@ TEST(Datasets, AreListedByName) {
     EXPECT_FALSE(info.source.empty());
     EXPECT_FALSE(info.licence.empty());
   }
-  EXPECT_THAT(names, ElementsAre("cifar10", "cifar100", "digits", "minicifar"));
+  EXPECT_THAT(names, ElementsAre("cifar10", "cifar100", "digits", "fashion_mnist", "minicifar"));
   EXPECT_EQ(find_dataset("cifar"), nullptr);
 }
 

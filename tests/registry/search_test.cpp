@@ -209,7 +209,7 @@ TEST_F(Search, AFolderThatCannotBeReadIsReported) {
 }
 
 TEST_F(Search, EveryReasonIsListed) {
-  const fs::path file = patched("good", "\nabi=1\n", "\nabi=2\n");
+  const fs::path file = patched("good", "\nabi=" QHOST_TEXT(QHOST_ABI_VERSION) "\n", "\nabi=9\n");
   fs::rename(file, folder / "other.so");
   fs::permissions(folder / "other.so", fs::perms(0777));
   const PluginStatus status = examine(folder / "other.so", false);
@@ -217,7 +217,8 @@ TEST_F(Search, EveryReasonIsListed) {
   EXPECT_EQ(status.name, "good");
   EXPECT_THAT(status.reasons,
               ElementsAre(HasSubstr("can be written by every user"), "its stamp names it \"good\"",
-                          "plugin ABI number: 2 in the plugin, 1 in this qhost"));
+                          "plugin ABI number: 9 in the plugin, " QHOST_TEXT(
+                              QHOST_ABI_VERSION) " in this qhost"));
   EXPECT_THAT(status.help,
               ElementsAre(HasSubstr("permissions"), "rename the file to good.so",
                           AllOf(HasSubstr("rebuild it against this qhost: cmake -S PLUGIN_SOURCE"),

@@ -1,0 +1,76 @@
+#include "report/compare.h"
+
+#include <cmath>
+
+namespace qhost::report {
+namespace {
+
+using nlohmann::json;
+
+json optional_json(const std::optional<double>& number) {
+  return number ? json(*number) : json(nullptr);
+}
+
+json common_json(FigureKind kind, const MeanAndDeviation& about) {
+  const std::optional<double> number = about.common();
+  return number && kind == FigureKind::count ? json(std::llround(*number)) : optional_json(number);
+}
+
+json run_json(const Comparison& comparison, std::size_t index) {
+  const ComparedRun& run = comparison.runs[index];
+  const auto seed = run.keys.find("train.seed");
+  json out = {{"label", run.label},
+              {"run_dir", run.directory},
+              {"status", run.status},
+              {"configuration", comparison.configuration_of[index] + 1},
+              {"seed", seed == run.keys.end() ? json(nullptr) : json(seed->second)}};
+  for (const Figure& figure : compared_figures()) {
+    const auto found = run.result.find(figure.key);
+    // As the run wrote it: a count stays an integer.
+    out[figure.key] = found != run.result.end() && found->is_number() ? *found : json(nullptr);
+  }
+  return out;
+}
+
+json configuration_json(const Comparison& comparison, std::size_t number) {
+  const Configuration& configuration = comparison.configurations[number];
+  json labels = json::array();
+  for (const std::size_t i : configuration.runs) labels.push_back(comparison.runs[i].label);
+  json out = {{"configuration", number + 1}, {"runs", labels}, {"seeds", configuration.seeds}};
+  for (const Figure& figure : compared_figures()) {
+    const MeanAndDeviation& about = configuration.figures.at(figure.key);
+    if (!figure.measured) {
+      out[figure.key] = common_json(figure.kind, about);
+      continue;
+    }
+    out[figure.key] = {{"count", about.count},
+                       {"mean", optional_json(about.mean)},
+                       {"deviation", optional_json(about.deviation)}};
+  }
+  return out;
+}
+
+}  // namespace
+
+json to_json(const Comparison& comparison) {
+  json out = {{"runs", json::array()},
+              {"configurations", json::array()},
+              {"differences", json::array()},
+              {"notes", comparison.notes}};
+  for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
+    out["runs"].push_back(run_json(comparison, i));
+  }
+  for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
+    out["configurations"].push_back(configuration_json(comparison, c));
+  }
+  for (const Difference& difference : comparison.differences) {
+    json values = json::array();
+    for (const auto& value : difference.values) {
+      values.push_back(value ? json(*value) : json(nullptr));
+    }
+    out["differences"].push_back({{"key", difference.key}, {"values", values}});
+  }
+  return out;
+}
+
+}  // namespace qhost::report

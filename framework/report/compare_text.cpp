@@ -1,0 +1,125 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "config/text.h"
+#include "report/compare.h"
+#include "report/table.h"
+
+namespace qhost::report {
+namespace {
+
+/// A list of layer names would make the table wider than any screen; --json has all of it.
+constexpr std::size_t widest_value = 40;
+
+std::string formatted(const char* format, double number) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, number);
+  return text;
+}
+
+std::string figure_text(FigureKind kind, std::optional<double> number) {
+  if (!number) return "-";
+  if (kind == FigureKind::fraction) return formatted("%.2f %%", *number * 100);
+  if (kind == FigureKind::count) return with_separators(std::llround(*number));
+  return formatted("%.3g", *number);
+}
+
+std::optional<double> number_of(const ComparedRun& run, const std::string& key) {
+  const auto found = run.result.find(key);
+  return found != run.result.end() && found->is_number() ? std::optional(found->get<double>())
+                                                         : std::nullopt;
+}
+
+std::string cut(const std::string& value) {
+  if (display_width(value) <= widest_value) return value;
+  std::string out = value;
+  while (display_width(out) > widest_value - 3) {
+    // Whole characters: a UTF-8 sequence is not cut in two.
+    while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xc0) == 0x80) out.pop_back();
+    if (!out.empty()) out.pop_back();
+  }
+  return out + "...";
+}
+
+std::string runs_table(const Comparison& comparison) {
+  std::vector<Column> columns = {
+      {"run"}, {"configuration", Align::right}, {"seed", Align::right}, {"status"}};
+  for (const Figure& figure : compared_figures()) columns.push_back({figure.title, Align::right});
+  Table table(columns);
+  for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
+    const ComparedRun& run = comparison.runs[i];
+    const auto seed = run.keys.find("train.seed");
+    std::vector<std::string> cells = {run.label, std::to_string(comparison.configuration_of[i] + 1),
+                                      seed == run.keys.end() ? "-" : seed->second, run.status};
+    for (const Figure& figure : compared_figures()) {
+      cells.push_back(figure_text(figure.kind, number_of(run, figure.key)));
+    }
+    table.add_row(cells);
+  }
+  return table.to_string();
+}
+
+std::string configurations_table(const Comparison& comparison) {
+  std::vector<Column> columns = {{"configuration", Align::right}, {"seeds"}};
+  for (const Figure& figure : compared_figures()) {
+    if (!figure.measured) {
+      columns.push_back({figure.title, Align::right});
+      continue;
+    }
+    columns.push_back({"runs", Align::right});
+    columns.push_back({"mean " + figure.title, Align::right});
+    columns.push_back({"deviation", Align::right});
+  }
+  Table table(columns);
+  for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
+    const Configuration& configuration = comparison.configurations[c];
+    std::string seeds;
+    for (const std::string& seed : configuration.seeds) seeds += (seeds.empty() ? "" : ", ") + seed;
+    std::vector<std::string> cells = {std::to_string(c + 1), cut(seeds)};
+    for (const Figure& figure : compared_figures()) {
+      const MeanAndDeviation& about = configuration.figures.at(figure.key);
+      if (!figure.measured) {
+        cells.push_back(figure_text(figure.kind, about.common()));
+        continue;
+      }
+      cells.push_back(std::to_string(about.count));
+      cells.push_back(figure_text(figure.kind, about.mean));
+      cells.push_back(figure_text(figure.kind, about.deviation));
+    }
+    table.add_row(cells);
+  }
+  return table.to_string() + "deviation: of the sample, with the divisor n - 1\n";
+}
+
+std::string differences_table(const Comparison& comparison) {
+  std::vector<Column> columns = {{"key"}};
+  for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
+    columns.push_back({"configuration " + std::to_string(c + 1)});
+  }
+  Table table(columns);
+  for (const Difference& difference : comparison.differences) {
+    std::vector<std::string> cells = {difference.key};
+    for (const auto& value : difference.values) cells.push_back(value ? cut(*value) : "-");
+    table.add_row(cells);
+  }
+  return table.to_string();
+}
+
+}  // namespace
+
+std::string to_text(const Comparison& comparison) {
+  std::string text = runs_table(comparison);
+  if (comparison.configurations.size() < comparison.runs.size()) {
+    text += "\n" + configurations_table(comparison);
+  }
+  if (!comparison.differences.empty()) text += "\n" + differences_table(comparison);
+  if (!comparison.notes.empty()) text += "\n";
+  // A remark comes from a file: it must not steer the terminal.
+  for (const std::string& note : comparison.notes) {
+    text += "note: " + config::escape_controls(note) + "\n";
+  }
+  return text;
+}
+
+}  // namespace qhost::report

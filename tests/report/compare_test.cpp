@@ -1,0 +1,227 @@
+#include "report/compare.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace qhost::report {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::Optional;
+
+std::map<std::string, std::string> keys(int seed, const std::string& quantizer = "\"none\"") {
+  return {{"data.name", "\"cifar10\""},
+          {"model.depth", "20"},
+          {"quantizer.0.name", quantizer},
+          {"train.seed", std::to_string(seed)}};
+}
+
+ComparedRun run(const std::string& label, double accuracy,
+                const std::map<std::string, std::string>& keys) {
+  const bool binary = keys.at("quantizer.0.name") == "\"bwn\"";
+  return {.label = label,
+          .directory = "/runs/" + label,
+          .status = "finished",
+          .result = {{"status", "finished"},
+                     {"test_accuracy", accuracy},
+                     {"bits_per_weight", binary ? 1.25 : 32},
+                     {"weight_bytes", binary ? 42000 : 1078888},
+                     {"macs", 40813184},
+                     {"data_remark", ""}},
+          .keys = keys};
+}
+
+ComparedRun unfinished(const std::string& label, const std::string& status, int seed) {
+  ComparedRun out = run(label, 0.5, keys(seed));
+  out.status = status;
+  out.result = json::object();
+  return out;
+}
+
+TEST(MeanAndDeviation, OfTheSample) {
+  const MeanAndDeviation none = mean_and_deviation({});
+  EXPECT_EQ(none.count, 0U);
+  EXPECT_FALSE(none.mean);
+  EXPECT_FALSE(none.deviation);
+  const MeanAndDeviation one = mean_and_deviation({0.75});
+  EXPECT_THAT(one.mean, Optional(0.75));
+  EXPECT_FALSE(one.deviation) << "one number has no deviation, not the deviation 0";
+  EXPECT_THAT(one.common(), Optional(0.75));
+  // 2, 4, 4, 4, 5, 5, 7, 9: squares about the mean 5 sum up to 32.
+  const MeanAndDeviation eight = mean_and_deviation({2, 4, 4, 4, 5, 5, 7, 9});
+  EXPECT_EQ(eight.count, 8U);
+  EXPECT_DOUBLE_EQ(eight.mean.value(), 5);
+  EXPECT_DOUBLE_EQ(eight.deviation.value(), std::sqrt(32.0 / 7));
+  EXPECT_FALSE(eight.common());
+  // A sum of ten times 0.1 is not 1.
+  const MeanAndDeviation equal = mean_and_deviation(std::vector<double>(10, 0.1));
+  EXPECT_THAT(equal.mean, Optional(0.1));
+  EXPECT_THAT(equal.deviation, Optional(0.0));
+  // Far from 0, where sum(x^2) - n mean^2 has no correct digit.
+  EXPECT_NEAR(mean_and_deviation({1e9, 1e9 + 1, 1e9 + 2}).deviation.value(), 1, 1e-12);
+}
+
+TEST(Compare, RunsThatDifferInTheirSeedAreOneConfiguration) {
+  const Comparison c = compare({run("a", 0.90, keys(1)), run("b", 0.80, keys(1, "\"bwn\"")),
+                                run("c", 0.92, keys(2)), run("d", 0.94, keys(3))});
+  EXPECT_THAT(c.configuration_of, ElementsAre(0, 1, 0, 0));
+  ASSERT_EQ(c.configurations.size(), 2U);
+  EXPECT_THAT(c.configurations[0].runs, ElementsAre(0, 2, 3));
+  EXPECT_THAT(c.configurations[0].seeds, ElementsAre("1", "2", "3"));
+  const MeanAndDeviation& accuracy = c.configurations[0].figures.at("test_accuracy");
+  EXPECT_EQ(accuracy.count, 3U);
+  EXPECT_NEAR(accuracy.mean.value(), 0.92, 1e-15);
+  EXPECT_NEAR(accuracy.deviation.value(), 0.02, 1e-15);
+  EXPECT_FALSE(c.configurations[1].figures.at("test_accuracy").deviation);
+  EXPECT_THAT(c.configurations[1].figures.at("bits_per_weight").common(), Optional(1.25));
+  EXPECT_THAT(c.notes, IsEmpty());
+}
+
+TEST(Compare, DifferencesAreKeysWithTheValueOfEachConfiguration) {
+  auto deeper = keys(1, "\"bwn\"");
+  deeper["model.depth"] = "32";
+  deeper["quantizer.0.gradient"] = "\"algorithm1\"";
+  const Comparison c = compare({run("a", 0.9, keys(1)), run("b", 0.9, keys(2)),
+                                run("c", 0.8, keys(1, "\"bwn\"")), run("d", 0.8, deeper)});
+  ASSERT_EQ(c.differences.size(), 3U);
+  EXPECT_EQ(c.differences[0].key, "model.depth");
+  EXPECT_THAT(c.differences[0].values, ElementsAre("20", "20", "32"));
+  EXPECT_EQ(c.differences[1].key, "quantizer.0.gradient");
+  EXPECT_THAT(c.differences[1].values, ElementsAre(std::nullopt, std::nullopt, "\"algorithm1\""));
+  EXPECT_EQ(c.differences[2].key, "quantizer.0.name");
+}
+
+TEST(Compare, OnlyFinishedRunsEnterTheMean) {
+  ComparedRun early = run("early", 0.1, keys(4));
+  early.status = "running";  // an accuracy that is not the last one
+  const Comparison c = compare({run("a", 0.9, keys(1)), unfinished("b", "diverged", 2),
+                                unfinished("c", "interrupted", 3), early});
+  ASSERT_EQ(c.configurations.size(), 1U);
+  EXPECT_EQ(c.configurations[0].figures.at("test_accuracy").count, 1U);
+  EXPECT_THAT(c.configurations[0].figures.at("test_accuracy").mean, Optional(0.9));
+  EXPECT_THAT(c.notes, ElementsAre("b is diverged: it has no test accuracy and is in no mean",
+                                   "c is interrupted: it has no test accuracy and is in no mean",
+                                   "early is running: it has no test accuracy and is in no mean"));
+  EXPECT_FALSE(
+      compare({unfinished("b", "diverged", 2)}).configurations[0].figures.at("test_accuracy").mean);
+}
+
+TEST(Compare, ARepeatedSeedIsNoted) {
+  const Comparison c = compare({run("a", 0.9, keys(1)), run("b", 0.9, keys(1)),
+                                run("c", 0.92, keys(2)), unfinished("d", "interrupted", 2)});
+  ASSERT_EQ(c.notes.size(), 2U) << "an interrupted run is in no mean: it repeats nothing";
+  EXPECT_EQ(c.notes[1],
+            "configuration 1: seed 1 stands there 2 times (a, b): repeats make the deviation too "
+            "small; give one of them");
+}
+
+TEST(Compare, WhatDoesNotCompareIsNoted) {
+  auto two = keys(1);
+  two["data.classes"] = "[3, 5]";
+  ComparedRun chosen = run("c", 0.9, keys(1));
+  chosen.result["validation_is_test_images"] = true;
+  chosen.result["data_remark"] = "the pixels differ";
+  const Comparison c = compare({run("a", 0.9, keys(2)), run("b", 0.99, two), chosen});
+  EXPECT_THAT(c.notes,
+              ElementsAre("accuracies on different test images do not compare: \"cifar10\" "
+                          "(configuration 1); \"cifar10\", classes [3, 5] (configuration 2)",
+                          "c: the pixels differ; the best epoch was chosen on images of the test "
+                          "set"));
+}
+
+TEST(Compare, ASizeThatDependsOnTheRunIsNoted) {
+  ComparedRun other = run("b", 0.9, keys(2));
+  other.result["weight_bytes"] = 1;
+  const Comparison c = compare({run("a", 0.9, keys(1)), other});
+  ASSERT_EQ(c.notes.size(), 1U);
+  EXPECT_THAT(c.notes[0], HasSubstr("configuration 1: weight_bytes differs between its runs"));
+  EXPECT_EQ(to_json(c).at("configurations").at(0).at("weight_bytes"), nullptr);
+}
+
+TEST(Compare, Text) {
+  const Comparison c =
+      compare({run("r/a", 0.90, keys(1)), run("r/b", 0.92, keys(2)),
+               run("r/c", 0.8, keys(1, "\"bwn\"")), unfinished("r/d", "diverged", 3)});
+  EXPECT_EQ(
+      to_text(c),
+      "run  configuration  seed  status    test accuracy  bits a weight  weight bytes        "
+      "MACs\n"
+      "---  -------------  ----  --------  -------------  -------------  ------------  "
+      "----------\n"
+      "r/a              1     1  finished        90.00 %             32     1,078,888  "
+      "40,813,184\n"
+      "r/b              1     2  finished        92.00 %             32     1,078,888  "
+      "40,813,184\n"
+      "r/c              2     1  finished        80.00 %           1.25        42,000  "
+      "40,813,184\n"
+      "r/d              1     3  diverged              -              -             -       "
+      "    -\n"
+      "\n"
+      "configuration  seeds    runs  mean test accuracy  deviation  bits a weight  weight "
+      "bytes        MACs\n"
+      "-------------  -------  ----  ------------------  ---------  -------------  "
+      "------------  ----------\n"
+      "            1  1, 2, 3     2             91.00 %     1.41 %             32     1,078,888 "
+      " 40,813,184\n"
+      "            2  1           1             80.00 %          -           1.25        42,000 "
+      " 40,813,184\n"
+      "deviation: of the sample, with the divisor n - 1\n"
+      "\n"
+      "key               configuration 1  configuration 2\n"
+      "----------------  ---------------  ---------------\n"
+      "quantizer.0.name  \"none\"           \"bwn\"\n"
+      "\n"
+      "note: r/d is diverged: it has no test accuracy and is in no mean\n");
+}
+
+TEST(Compare, TextOfOneRunIsOneTable) {
+  const std::string text = to_text(compare({run("a", 0.9, keys(1))}));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
+}
+
+TEST(Compare, TextCutsLongValuesAndSteersNoTerminal) {
+  auto named = keys(1);
+  named["quantizer.0.layers"] = "[" + std::string(60, 'x') + "]";
+  ComparedRun strange = run("a\033[2J", 0.9, named);
+  strange.result["data_remark"] = "\033[31mred";
+  const Comparison c = compare({strange, run("b", 0.9, keys(1))});
+  const std::string text = to_text(c);
+  EXPECT_THAT(text, HasSubstr("[" + std::string(36, 'x') + "...  "));
+  EXPECT_THAT(text, Not(HasSubstr("\033")));
+  EXPECT_EQ(to_json(c).at("differences").at(0).at("values").at(0).get<std::string>().size(), 62U);
+}
+
+TEST(Compare, Json) {
+  const json j =
+      to_json(compare({run("a", 0.90, keys(1)), run("b", 0.92, keys(2)),
+                       run("c", 0.8, keys(1, "\"bwn\"")), unfinished("d", "interrupted", 3)}));
+  ASSERT_EQ(j.at("runs").size(), 4U);
+  EXPECT_EQ(j.at("runs").at(2).at("label"), "c");
+  EXPECT_EQ(j.at("runs").at(2).at("run_dir"), "/runs/c");
+  EXPECT_EQ(j.at("runs").at(2).at("configuration"), 2);
+  EXPECT_EQ(j.at("runs").at(2).at("seed"), "1");
+  EXPECT_EQ(j.at("runs").at(2).at("weight_bytes"), 42000);
+  EXPECT_EQ(j.at("runs").at(3).at("status"), "interrupted");
+  EXPECT_EQ(j.at("runs").at(3).at("test_accuracy"), nullptr);
+  const json& first = j.at("configurations").at(0);
+  EXPECT_EQ(first.at("configuration"), 1);
+  EXPECT_EQ(first.at("runs"), json({"a", "b", "d"}));
+  EXPECT_EQ(first.at("seeds"), json({"1", "2", "3"}));
+  EXPECT_EQ(first.at("test_accuracy").at("count"), 2);
+  EXPECT_NEAR(first.at("test_accuracy").at("mean").get<double>(), 0.91, 1e-15);
+  EXPECT_TRUE(first.at("macs").is_number_integer());
+  EXPECT_EQ(first.at("macs"), 40813184);
+  EXPECT_EQ(j.at("configurations").at(1).at("test_accuracy").at("deviation"), nullptr);
+  EXPECT_EQ(j.at("differences"),
+            json::parse(R"([{"key": "quantizer.0.name", "values": ["\"none\"", "\"bwn\""]}])"));
+  EXPECT_EQ(j.at("notes").size(), 1U);
+}
+
+}  // namespace
+}  // namespace qhost::report
