@@ -32,6 +32,7 @@ Command list_command();
 Command describe_command();
 Command summary_command();
 Command eval_command();
+Command score_command();
 Command data_list_command();
 Command doctor_command();
 

@@ -142,9 +142,9 @@ int dispatch(const std::vector<std::string>& words) {
 }  // namespace
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> list = {run_command(),     list_command(), describe_command(),
-                                            summary_command(), eval_command(), data_list_command(),
-                                            doctor_command()};
+  static const std::vector<Command> list = {
+      run_command(),  list_command(),  describe_command(),  summary_command(),
+      eval_command(), score_command(), data_list_command(), doctor_command()};
   return list;
 }
 
