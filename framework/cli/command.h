@@ -35,6 +35,7 @@ Command eval_command();
 Command plugin_check_command();
 Command quantize_command();
 Command compare_command();
+Command score_command();
 Command data_list_command();
 Command doctor_command();
 

@@ -18,6 +18,7 @@ struct LayerPlan {
   std::optional<Encoding> weight, input;
   std::string weight_method, input_method;  ///< names of the quantizers, "" for float
   std::string note;                         ///< what was re-pointed
+  std::string bypassed_relu;  ///< the ReLU that the input was moved in front of, or ""
 };
 
 struct SummaryLayer {

@@ -100,6 +100,7 @@ std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const P
       if (slot.repointing) {
         if (!layer.note.empty()) layer.note += "; ";
         layer.note += to_string(graph, *slot.repointing);
+        layer.bypassed_relu = graph.node(slot.repointing->relu).name;
       }
     }
   }

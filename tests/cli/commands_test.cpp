@@ -313,6 +313,93 @@ TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
   EXPECT_THAT(nowhere.err, StartsWith("error: there is no run at runs/e/nothing: "));
 }
 
+TEST_F(Commands, ScoreOfAnExperimentNeedsNoData) {
+  // Published: ResNet-20 of 269,722 parameters and 40,551,040 multiply-accumulates.
+  const Words resnet20 = {"score",  "e.toml", "data.name=cifar10", "model.depth=20", "--rule",
+                          "course", "--json"};
+  const auto with = [&](const Words& more) {
+    Words words = resnet20;
+    words.insert(words.end(), more.begin(), more.end());
+    return facts(words);
+  };
+  const json all = with({"--uniform", "32,32"});
+  expect_keys(all, {"rule", "score", "storage", "operations", "threshold", "accuracy", "layers"});
+  EXPECT_EQ(all.at("rule"), "course");
+  EXPECT_DOUBLE_EQ(all.at("storage").get<double>(), 269722 / 5.6e6);
+  EXPECT_DOUBLE_EQ(all.at("operations").get<double>(), 40551040 / 2.8e8);
+  EXPECT_EQ(all.at("threshold"), 0.9);
+  EXPECT_TRUE(all.at("accuracy").is_null());
+  EXPECT_TRUE(all.at("qualifies").is_null());
+  // The quantizer's bits: what is binary weighs less, and reads floats as before.
+  const json binary = with({});
+  EXPECT_LT(binary.at("storage").get<double>(), all.at("storage").get<double>() / 5);
+  EXPECT_EQ(binary.at("operations"), all.at("operations"));
+  std::map<std::string, json> layers;
+  for (const json& layer : binary.at("layers")) layers[layer.at("name")] = layer;
+  EXPECT_EQ(layers.at("stage1.block0.conv1").at("weight_bits"), 1);
+  EXPECT_DOUBLE_EQ(layers.at("stage1.block0.conv1").at("storage").get<double>(), 2304 / 32.0);
+  EXPECT_EQ(layers.at("conv1").at("weight_bits"), 32);
+
+  EXPECT_THAT(ok({"score", "e.toml", "data.name=cifar10", "--rule", "micronet"}).out,
+              AllOf(HasSubstr("\nrule          micronet: "),
+                    HasSubstr("\nreference     WRN-28-10 at 32 bits\n"),
+                    HasSubstr("\nqualifies     no: the rule is for cifar100, the network for "
+                              "cifar10\n")));
+}
+
+TEST_F(Commands, ScoreOfARunHoldsItsAccuracyAgainstTheThreshold) {
+  const json line = last_json_line(ok({"run", "e.toml", "--json"}).out);
+  const json score = facts({"score", "runs/e/latest", "--rule", "course", "--json"});
+  EXPECT_EQ(score.at("accuracy"), line.at("test_accuracy"));
+  EXPECT_EQ(score.at("qualifies"), false);
+  EXPECT_EQ(score.at("why_not"), "the rule is for cifar10, the network for digits");
+  EXPECT_EQ(score.at("score"),
+            facts({"score", "e.toml", "--rule", "course", "--json"}).at("score"));
+
+  // A run on CIFAR-10 that ended below the threshold is scored, and told so.
+  workshop_.write("low/resolved.toml",
+                  "name = \"low\"\n[data]\nname = \"cifar10\"\n[model]\n"
+                  "name = \"resnet\"\n");
+  workshop_.write("low/result.json", R"({"status": "finished", "test_accuracy": 0.8999})");
+  EXPECT_THAT(ok({"score", "low", "--rule", "course"}).out,
+              AllOf(HasSubstr("\nscore         "),
+                    HasSubstr("\nqualifies     no: accuracy 89.99 % is below the threshold of "
+                              "90 %\n")));
+  workshop_.write("low/result.json", R"({"status": "diverged"})");
+  EXPECT_EQ(ok({"score", "low", "--rule", "course"}).err,
+            "note: low has no test accuracy: its status is diverged\n");
+  fs::remove(workshop_ / "low/result.json");
+  const ProcessResult unfinished = ok({"score", "low", "--rule", "course"});
+  EXPECT_EQ(unfinished.err, "note: low has no test accuracy: there is no result.json yet\n");
+  EXPECT_THAT(unfinished.out, HasSubstr("\naccuracy      unknown; the rule asks for 90 %"));
+  workshop_.write("low/result.json", "[");
+  const ProcessResult damaged = workshop_.run({"score", "low", "--rule", "course"});
+  EXPECT_EQ(damaged.code, 6);
+  EXPECT_THAT(damaged.err, HasSubstr("low/result.json is no JSON object\nhelp: "));
+}
+
+TEST_F(Commands, ScoreRefusesWhatItDoesNotKnow) {
+  const auto refused = [&](const Words& words, const std::string& text) {
+    const ProcessResult result = workshop_.run(words);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr(text));
+  };
+  refused({"score", "e.toml"},
+          "error: qhost score: no rule was given\nhelp: --rule is one of micronet, ");
+  refused({"score", "e.toml", "--rule", "corse"},
+          "error: there is no scoring rule `corse`\nhelp: did you mean `course`? the rules are ");
+  refused({"score", "e.toml", "--rule", "course", "--uniform", "8"},
+          "from 1 to 32 with a comma between them; found `8`\nhelp: --uniform 8,8");
+  workshop_.write("run/resolved.toml", small_experiment());
+  refused({"score", "run", "model.depth=14", "--rule", "course"},
+          "error: `model.depth=14` would change run, a run that was made with other values");
+  fs::create_directories(workshop_ / "empty");
+  refused({"score", "empty", "--rule", "course"},
+          "empty is no run directory: it has no resolved.toml");
+  EXPECT_THAT(ok({"score", "--help"}).out, HasSubstr("\n  course2021-readme\n"));
+}
+
 TEST_F(Commands, DataListSaysWhatIsThereAndHowToGetTheRest) {
   const json list = facts({"data", "list", "--json"});
   std::map<std::string, json> sets;
@@ -354,20 +441,23 @@ TEST_F(Commands, HelpAndVersion) {
   const ProcessResult usage = ok({"--help"});
   for (const char* command :
        {"run", "list", "describe", "summary", "eval", "compare", "data list", "doctor"}) {
-    EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
   }
-  EXPECT_EQ(ok({"help"}).out, usage.out);
-  EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
-  EXPECT_THAT(ok({"run", "--help"}).out,
-              AllOf(StartsWith("usage: qhost run [OPTIONS] EXPERIMENT [KEY=VALUE]..."),
-                    HasSubstr("--resume VALUE")));
-  EXPECT_EQ(ok({"help", "run"}).out.substr(0, 15), "usage: qhost ru");
-  EXPECT_THAT(ok({"help", "data", "list"}).out, StartsWith("usage: qhost data list"));
-  // Without a command the same page is an answer to a mistake.
-  const ProcessResult bare = workshop_.run({});
-  EXPECT_EQ(bare.code, 2);
-  EXPECT_EQ(bare.out, "");
-  EXPECT_EQ(bare.err, usage.out);
+
+       {"run", "list", "describe", "summary", "eval", "score", "data list", "doctor"}) {
+         EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
+       }
+       EXPECT_EQ(ok({"help"}).out, usage.out);
+       EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
+       EXPECT_THAT(ok({"run", "--help"}).out,
+                   AllOf(StartsWith("usage: qhost run [OPTIONS] EXPERIMENT [KEY=VALUE]..."),
+                         HasSubstr("--resume VALUE")));
+       EXPECT_EQ(ok({"help", "run"}).out.substr(0, 15), "usage: qhost ru");
+       EXPECT_THAT(ok({"help", "data", "list"}).out, StartsWith("usage: qhost data list"));
+       // Without a command the same page is an answer to a mistake.
+       const ProcessResult bare = workshop_.run({});
+       EXPECT_EQ(bare.code, 2);
+       EXPECT_EQ(bare.out, "");
+       EXPECT_EQ(bare.err, usage.out);
 }
 
 // A reader that went away: what could not be written is an error, not silence.

@@ -1,0 +1,133 @@
+/// qhost score: what an experiment's network, or a run's, scores under a rule.
+#include "report/score.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "cli/command.h"
+#include "config/load.h"
+#include "qhost/error.h"
+#include "training/assemble.h"
+#include "training/catalog.h"
+#include "training/run.h"
+
+namespace qhost::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The test accuracy that a run ended with; empty, and why on stderr, when it has none.
+std::optional<double> accuracy_of(const fs::path& run) {
+  const fs::path file = run / "result.json";
+  const auto none = [&](const std::string& why) {
+    std::cerr << "note: " << run.string() << " has no test accuracy: " << why << "\n";
+    return std::optional<double>();
+  };
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return none("there is no result.json yet");
+  const nlohmann::json result = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+  if (!result.is_object()) {
+    throw Error(ErrorKind::storage,
+                file.string() +
+                    " is no JSON object\nhelp: without this file the run is scored "
+                    "without an accuracy; `qhost eval " +
+                    run.string() + "` computes one");
+  }
+  const auto accuracy = result.find("test_accuracy");
+  if (accuracy != result.end() && accuracy->is_number()) return accuracy->get<double>();
+  const auto status = result.find("status");
+  return none(status != result.end() && status->is_string()
+                  ? "its status is " + status->get<std::string>()
+                  : "its result.json holds none");
+}
+
+std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& registry) {
+  const fs::path subject = arguments.positional().at(0);
+  const std::vector<std::string> overrides(arguments.positional().begin() + 1,
+                                           arguments.positional().end());
+  if (!fs::is_directory(subject)) {
+    training::ComponentCatalog catalog(registry);
+    return config::load_experiment_or_throw(subject, overrides, catalog);
+  }
+  if (!overrides.empty()) {
+    throw Error(ErrorKind::configuration,
+                "`" + overrides.front() + "` would change " + subject.string() +
+                    ", a run that was made with other values\nhelp: score an experiment file with "
+                    "KEY=VALUE, or the run without");
+  }
+  std::vector<config::SweepPoint> points;
+  points.push_back({"", training::experiment_of_run(subject, registry)});
+  return points;
+}
+
+report::ScoreRequest request_of(const Arguments& arguments) {
+  if (arguments.value("rule").empty()) {
+    throw Error(
+        ErrorKind::configuration,
+        "qhost score: no rule was given\nhelp: --rule is one of " + report::score_rule_names());
+  }
+  report::ScoreRequest request;
+  request.rule = report::parse_score_rule(arguments.value("rule"));
+  if (!arguments.values("uniform").empty()) {
+    request.uniform = report::parse_uniform(arguments.value("uniform"));
+  }
+  return request;
+}
+
+int execute(Context& context, const Arguments& arguments) {
+  report::ScoreRequest request = request_of(arguments);
+  const fs::path subject = arguments.positional().at(0);
+  const auto points = points_of(arguments, context.registry);
+  if (fs::is_directory(subject)) request.accuracy = accuracy_of(subject);
+  nlohmann::json all = nlohmann::json::array();
+  for (const config::SweepPoint& point : points) {
+    const Graph graph = training::build_graph(point.experiment, context.registry);
+    const Plan plan = training::build_plan(point.experiment, context.registry, graph);
+    for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
+    request.plans = training::layer_plans(graph, plan);
+    request.data_set = point.experiment.data.name;
+    const report::Score score = report::score(graph, request);
+    if (arguments.flag("json")) {
+      nlohmann::json json = report::to_json(score);
+      if (!point.label.empty()) json["label"] = point.label;
+      all.push_back(std::move(json));
+    } else {
+      if (!point.label.empty()) std::cout << "[" << point.label << "]\n";
+      std::cout << report::to_text(score);
+      if (points.size() > 1) std::cout << "\n";
+    }
+  }
+  if (arguments.flag("json")) std::cout << (points.size() == 1 ? all[0] : all).dump(2) << "\n";
+  return 0;
+}
+
+std::string details() {
+  std::string text =
+      "RUN is a run directory, as runs/NAME/latest: its accuracy is held against the rule's\n"
+      "threshold. FILE is an experiment; no data is needed. The rules:\n";
+  for (const report::ScoreRuleInfo& rule : report::score_rules()) {
+    text += "\n  " + rule.name + "\n      " + rule.summary;
+  }
+  return text;
+}
+
+}  // namespace
+
+Command score_command() {
+  return {.name = "score",
+          .summary = "what a network scores under MicroNet's or the course's rules",
+          .arguments = "RUN|FILE [KEY=VALUE]... --rule RULE",
+          .details = details(),
+          .declare =
+              [](ArgumentSpec& spec) {
+                spec.value("rule", "the scoring rule, one of the above")
+                    .value("uniform",
+                           "QW,QA: as if every weight had QW and every input QA bits, 1 to 32")
+                    .flag("json", "as JSON; an array for a sweep")
+                    .positional("run directory or experiment file", 1, 1000);
+              },
+          .execute = execute};
+}
+
+}  // namespace qhost::cli

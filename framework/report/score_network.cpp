@@ -1,0 +1,179 @@
+#include "report/score_network.h"
+
+#include <algorithm>
+#include <set>
+
+#include "qhost/error.h"
+
+namespace qhost::report {
+namespace {
+
+Operand operand_of(const Encoding& encoding) {
+  Operand operand;
+  switch (encoding.kind) {
+    case CodeKind::float32:
+    case CodeKind::float16:
+    case CodeKind::bfloat16:
+      operand.kind = Operand::Kind::real;
+      break;
+    case CodeKind::binary:
+      operand.kind = Operand::Kind::sign;
+      break;
+    case CodeKind::ternary:
+      operand.kind = Operand::Kind::ternary;
+      break;
+    case CodeKind::uniform:
+      operand.kind = Operand::Kind::integer;
+      break;
+    case CodeKind::codebook:
+      operand.kind = Operand::Kind::table;
+      break;
+  }
+  operand.bits = encoding.bits;
+  operand.scale = encoding.scale;
+  operand.zero_point = encoding.zero_point;
+  operand.table_per_channel = encoding.codebook_per_channel;
+  operand.members = encoding.members;
+  return operand;
+}
+
+Operand operand_of(int bits) {
+  const auto kind = bits == 32 || bits == 16 ? Operand::Kind::real
+                    : bits == 1              ? Operand::Kind::sign
+                                             : Operand::Kind::integer;
+  return {.kind = kind, .bits = static_cast<double>(bits)};
+}
+
+void set_sparsity(ScoredNode& node, const Sparsity& sparsity) {
+  const auto n = static_cast<std::int64_t>(node.weights);
+  if (sparsity.nonzero < 0 || sparsity.nonzero > n || sparsity.block < 1) {
+    throw Error(ErrorKind::internal, "a score is given " + std::to_string(sparsity.nonzero) +
+                                         " non-zero weights of " + node.layer.name +
+                                         ", which has " + std::to_string(n) + ", in blocks of " +
+                                         std::to_string(sparsity.block) +
+                                         "\nhelp: this is a defect of qhost; please report it");
+  }
+  node.nonzero = static_cast<double>(sparsity.nonzero);
+  node.mask_bits = static_cast<double>((n + sparsity.block - 1) / sparsity.block);
+}
+
+ScoredNode resolve(const Node& node, const SummaryLayer& layer, const ScoreRequest& request) {
+  ScoredNode result;
+  result.node = &node;
+  result.layer = layer;
+  result.has_weight = layer.weight.has_value();
+  if (layer.input) result.input = operand_of(*layer.input);
+  if (!result.has_weight) return result;
+  result.weight = operand_of(*layer.weight);
+  if (request.uniform) {
+    result.weight = operand_of(request.uniform->weight_bits);
+    result.input = operand_of(request.uniform->input_bits);
+  }
+  result.weights = static_cast<double>(Shape{node.parameters.at(0).shape}.elements());
+  result.nonzero = result.weights;
+  const auto sparsity = request.sparsity.find(node.name);
+  if (sparsity != request.sparsity.end()) set_sparsity(result, sparsity->second);
+  return result;
+}
+
+// A batch norm is part of the layer before it when nothing else reads that layer's output.
+void fold_batch_norms(const Graph& graph, std::vector<ScoredNode>& nodes) {
+  for (ScoredNode& node : nodes) {
+    if (node.node->op != Op::batch_norm) continue;
+    const int source = node.node->inputs.at(0);
+    const auto before = std::find_if(nodes.begin(), nodes.end(), [&](const ScoredNode& candidate) {
+      return candidate.node->id == source;
+    });
+    if (before == nodes.end() || !before->has_weight) continue;
+    if (graph.consumers(source).size() != 1) continue;
+    before->takes_batch_norm = true;
+    node.folded_away = true;
+  }
+}
+
+// Whether somebody reads `id`, a ReLU or what stands behind it, without having been moved in front
+// of that ReLU.
+bool is_read(const Graph& graph, const std::map<std::string, LayerPlan>& plans, int id,
+             const std::string& relu) {
+  if (graph.output().id == id) return true;
+  for (const int reader : graph.consumers(id)) {
+    const Node& node = graph.node(reader);
+    const auto plan = plans.find(node.name);
+    if (plan != plans.end() && plan->second.bypassed_relu == relu) continue;
+    const bool passes = node.op == Op::dropout || node.op == Op::max_pool || node.op == Op::flatten;
+    if (!passes || is_read(graph, plans, reader, relu)) return true;
+  }
+  return false;
+}
+
+void find_unread(const Graph& graph, const std::map<std::string, LayerPlan>& plans,
+                 std::vector<ScoredNode>& nodes) {
+  std::set<std::string> bypassed;
+  for (const auto& [unused, plan] : plans) bypassed.insert(plan.bypassed_relu);
+  for (ScoredNode& node : nodes) {
+    node.unread = bypassed.contains(node.layer.name) &&
+                  !is_read(graph, plans, node.node->id, node.layer.name);
+  }
+}
+
+// What reads a sampled network's values differs from network to network, too.
+void count_networks(const Graph& graph, std::vector<ScoredNode>& nodes) {
+  std::vector<double> networks(graph.nodes().size(), 1);
+  for (ScoredNode& node : nodes) {
+    double& most = networks[static_cast<std::size_t>(node.node->id)];
+    most = std::max(node.weight.members, node.input.members);
+    for (const int source : node.node->inputs) {
+      most = std::max(most, networks[static_cast<std::size_t>(source)]);
+    }
+    node.networks = most;
+  }
+}
+
+void require_sparsity_fits(const Graph& graph, const std::map<std::string, Sparsity>& sparsity) {
+  for (const auto& [name, unused] : sparsity) {
+    const Node* node = graph.find(name);
+    if (node != nullptr && (node->op == Op::conv2d || node->op == Op::linear)) continue;
+    throw Error(ErrorKind::internal,
+                "a score is given the zeros of `" + name + "`, " +
+                    (node == nullptr ? "which the network does not have" : "which has no weight") +
+                    "\nhelp: this is a defect of qhost; please report it");
+  }
+}
+
+void require_values(const Summary& summary) {
+  if (summary.parameters > 0) return;
+  throw Error(
+      ErrorKind::configuration,
+      "the network has no weights: 0 learned values in " + std::to_string(summary.layers.size()) +
+          (summary.layers.size() == 1 ? " node" : " nodes") +
+          ", and a score compares what is stored and computed for weights\n"
+          "help: an architecture with a conv2d or linear layer has a score; `qhost summary` "
+          "shows what this one has");
+}
+
+}  // namespace
+
+ScoredNetwork scored_network(const Graph& graph, const ScoreRequest& request) {
+  const std::map<std::string, LayerPlan> none;
+  const std::map<std::string, LayerPlan>& plans = request.uniform ? none : request.plans;
+  const Summary summary = summarise(graph, plans);
+  require_values(summary);
+  require_sparsity_fits(graph, request.sparsity);
+
+  ScoredNetwork network;
+  network.graph = &graph;
+  network.uniform = request.uniform;
+  std::size_t next = 0;
+  for (const Node& node : graph.nodes()) {
+    if (node.op == Op::input) continue;
+    network.nodes.push_back(resolve(node, summary.layers.at(next++), request));
+    const ScoredNode& last = network.nodes.back();
+    network.quantized = network.quantized || !last.weight.is_real() || !last.input.is_real();
+  }
+  fold_batch_norms(graph, network.nodes);
+  find_unread(graph, plans, network.nodes);
+  count_networks(graph, network.nodes);
+  return network;
+}
+
+}  // namespace qhost::report
