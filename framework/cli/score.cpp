@@ -57,7 +57,9 @@ std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& 
                     "KEY=VALUE, or the run without");
   }
   std::vector<config::SweepPoint> points;
-  points.push_back({"", training::experiment_of_run(subject, registry)});
+  config::SweepPoint point;
+  point.experiment = training::experiment_of_run(subject, registry);
+  points.push_back(std::move(point));
   return points;
 }
 

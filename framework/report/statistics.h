@@ -12,6 +12,8 @@ namespace qhost::report {
 struct MeanAndDeviation {
   std::size_t count = 0;
   std::optional<double> mean, deviation;
+  /// The number, where all are equal.
+  std::optional<double> common() const { return deviation.value_or(0) == 0 ? mean : std::nullopt; }
 };
 MeanAndDeviation mean_and_deviation(const std::vector<double>& numbers);
 
