@@ -1,0 +1,34 @@
+#include "checks.h"
+
+#include <ATen/ops/isfinite.h>
+
+#include "qhost/error.h"
+
+namespace qhost::ptq {
+
+std::string slot_text(const SlotInfo& slot) {
+  if (slot.role == Role::weight) return "the weight of " + slot.node;
+  return "input " + std::to_string(slot.edge) + " of " + slot.node;
+}
+
+void require_finite(const std::string& method, const SlotInfo& slot, const at::Tensor& x) {
+  const auto bad = x.numel() - at::isfinite(x).sum().item<std::int64_t>();
+  if (bad == 0) return;
+  throw Error(ErrorKind::diverged,
+              method + ": " + slot_text(slot) + " holds values that are not finite, " +
+                  std::to_string(bad) + " of " + std::to_string(x.numel()) +
+                  ", and no code stands for them\n"
+                  "help: lower the learning rate; `qhost eval` on an earlier checkpoint shows when "
+                  "it began");
+}
+
+void require_not_all_zero(const std::string& method, const SlotInfo& slot, const at::Tensor& x) {
+  if (x.numel() == 0 || x.ne(0).any().item<bool>()) return;
+  throw Error(ErrorKind::data, method + ": all " + std::to_string(x.numel()) + " values of " +
+                                   slot_text(slot) +
+                                   " are 0, and a range of width 0 has no step\n"
+                                   "help: the layer is dead; keep it in float (keep_float) or "
+                                   "train it anew");
+}
+
+}  // namespace qhost::ptq
