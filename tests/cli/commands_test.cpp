@@ -439,25 +439,22 @@ TEST_F(Commands, DoctorSaysWhatThisInstallationIs) {
 
 TEST_F(Commands, HelpAndVersion) {
   const ProcessResult usage = ok({"--help"});
-  for (const char* command :
-       {"run", "list", "describe", "summary", "eval", "compare", "data list", "doctor"}) {
+  for (const char* command : {"run", "list", "describe", "summary", "eval", "compare", "score",
+                              "quantize", "data list", "plugin check", "doctor"}) {
+    EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
   }
-
-       {"run", "list", "describe", "summary", "eval", "score", "data list", "doctor"}) {
-         EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
-       }
-       EXPECT_EQ(ok({"help"}).out, usage.out);
-       EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
-       EXPECT_THAT(ok({"run", "--help"}).out,
-                   AllOf(StartsWith("usage: qhost run [OPTIONS] EXPERIMENT [KEY=VALUE]..."),
-                         HasSubstr("--resume VALUE")));
-       EXPECT_EQ(ok({"help", "run"}).out.substr(0, 15), "usage: qhost ru");
-       EXPECT_THAT(ok({"help", "data", "list"}).out, StartsWith("usage: qhost data list"));
-       // Without a command the same page is an answer to a mistake.
-       const ProcessResult bare = workshop_.run({});
-       EXPECT_EQ(bare.code, 2);
-       EXPECT_EQ(bare.out, "");
-       EXPECT_EQ(bare.err, usage.out);
+  EXPECT_EQ(ok({"help"}).out, usage.out);
+  EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
+  EXPECT_THAT(ok({"run", "--help"}).out,
+              AllOf(StartsWith("usage: qhost run [OPTIONS] EXPERIMENT [KEY=VALUE]..."),
+                    HasSubstr("--resume VALUE")));
+  EXPECT_EQ(ok({"help", "run"}).out.substr(0, 15), "usage: qhost ru");
+  EXPECT_THAT(ok({"help", "data", "list"}).out, StartsWith("usage: qhost data list"));
+  // Without a command the same page is an answer to a mistake.
+  const ProcessResult bare = workshop_.run({});
+  EXPECT_EQ(bare.code, 2);
+  EXPECT_EQ(bare.out, "");
+  EXPECT_EQ(bare.err, usage.out);
 }
 
 // A reader that went away: what could not be written is an error, not silence.

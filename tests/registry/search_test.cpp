@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "qhost/error.h"
+#include "qhost/plugin.h"
 #include "registry/fixture.h"
 #include "registry/refusal.h"
 #include "registry/scan.h"
