@@ -17,7 +17,7 @@ std::string usage() {
       "usage: qhost [--plugin-path DIR]... [--allow-insecure-plugins] COMMAND [ARGUMENTS]\n\n";
   for (const Command& command : commands()) {
     std::string name = command.name;
-    name.resize(12, ' ');
+    name.resize(14, ' ');
     text += "  " + name + command.summary + "\n";
   }
   return text +

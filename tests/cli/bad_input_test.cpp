@@ -47,7 +47,7 @@ TEST_F(BadInput, UnknownKey) {
             "bad.toml:7:1: error: unknown key `depht` in [model] (resnet) [config.unknown-key]\n"
             "    7 | depht = 8\n"
             "      | ^^^^^\n"
-            "  note: valid keys: name, family, depth, shortcut, preactivation\n"
+            "  note: valid keys: name, family, depth, shortcut, block, preactivation, activation\n"
             "  help: did you mean `depth`?\n");
 }
 
