@@ -7,7 +7,8 @@
 /// W has the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in]. v maximises the
 /// signal-to-quantization-noise ratio of the scope: one v for all weights of the rule (network),
 /// for each layer (layer), or for each output filter (channel). With n = 1 the value 0 does not
-/// exist; a scope of zeros alone is an error then, and exact otherwise.
+/// exist, so that a layer of zeros alone (per channel: a filter) is an error; with more bits it is
+/// exact.
 ///
 /// layer and channel are functions of the weight alone. network needs all weights of the rule at
 /// once, which no single slot sees: the slots share an object, hand it their weight when they are

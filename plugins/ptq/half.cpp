@@ -1,6 +1,5 @@
 #include "half.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/isfinite.h>
 
