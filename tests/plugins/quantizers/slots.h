@@ -91,4 +91,22 @@ inline at::Tensor latent_gradient(WeightQuantizer& quantizer, const SlotContext&
   return leaf.grad();
 }
 
+/// dC/dx for C = sum(forward(x).value * g).
+inline at::Tensor input_gradient(InputQuantizer& quantizer, const SlotContext& context,
+                                 const at::Tensor& x, const at::Tensor& g) {
+  const at::Tensor leaf = x.clone().set_requires_grad(true);
+  (quantizer.forward(context, leaf).value * g).sum().backward();
+  return leaf.grad();
+}
+
+/// The learned tensor or state of that name.
+template <typename Slot>
+at::Tensor parameter(Slot& slot, const std::string& name) {
+  for (const SlotParameter& p : slot.parameters()) {
+    if (p.name == name) return p.tensor;
+  }
+  ADD_FAILURE() << "no parameter " << name;
+  return at::zeros({});
+}
+
 }  // namespace qhost::test

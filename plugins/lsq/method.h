@@ -1,0 +1,108 @@
+/// Learned Step Size Quantization (Esser, McKinstry, Bablani, Appuswamy, Modha, ICLR 2020, arXiv
+/// 1902.08153): uniform levels, whose distance s is trained with the weights. The formulas of the
+/// quantizer and its derivatives are in learned_step.h.
+///
+///     weights   levels -2^(b-1) .. 2^(b-1) - 1
+///     inputs    levels 0 .. 2^b - 1, or with signed_inputs those of the weights
+///
+/// One s for a layer's weights and one for its inputs, float32 scalars, trained with the weights'
+/// learning rate (step_learning_rate multiplies it) and without weight decay (step_weight_decay).
+/// Its gradient is multiplied by g = 1/sqrt(N * Qp); N is the number of the layer's weights, or of
+/// the features of one sample (not of the batch, as some public code has it).
+///
+/// First step, 2 * mean|v| / sqrt(Qp): for weights of the initial ones; for inputs of the first
+/// batch of training that the slot sees. Until then s = 1.
+///
+/// The level 0 exists, so there is no sign of 0 to choose. The latent weights are not clipped. The
+/// paper keeps the first and the last layer at 8 bits; keep_float leaves them in float, and a rule
+/// of its own quantizes them:
+///
+///     [[quantizer]]                                 [[quantizer]]
+///     name = "lsq"                                  name = "lsq"
+///     weight_bits = 8                               layers = ["*"]      # all but first and last
+///     input_bits = 8                                weight_bits = 3
+///     layers = ["first", "last"]                    input_bits = 3
+///     keep_float = []
+///
+/// (The network's input takes both signs: give the rule of the first layer signed_inputs = true.)
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "learned_step.h"
+#include "qhost/options.h"
+#include "qhost/quantizer.h"
+
+namespace qhost::lsq {
+
+struct Settings {
+  int weight_bits = 4;
+  int input_bits = 4;
+  bool signed_inputs = false;
+  double step_learning_rate = 1;  ///< multiplies the experiment's
+  double step_weight_decay = 0;
+
+  /// Throws OptionError for signed inputs of one bit, whose Qp would be 0.
+  static Settings from(const Options& options);
+};
+
+/// The options of `[quantizer] name = "lsq"`.
+std::vector<Option> options();
+
+/// One slot's weights.
+class LearnedStepWeight : public WeightQuantizer {
+ public:
+  LearnedStepWeight(const Settings& settings, const SlotInfo& slot);
+
+  Encoding encoding(const SlotInfo& slot) const override;
+  std::vector<SlotParameter> parameters() override;
+  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
+  void after_step(const SlotContext& context, at::Tensor& latent) override;
+  /// Throws Error(diverged) if a latent weight or the step is not finite.
+  Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
+
+ private:
+  Settings settings_;
+  Levels levels_;
+  double gradient_scale_;
+  at::Tensor step_;  // scalar, learned
+};
+
+/// One slot's inputs.
+class LearnedStepInput : public InputQuantizer {
+ public:
+  LearnedStepInput(const Settings& settings, const SlotInfo& slot);
+
+  Encoding encoding(const SlotInfo& slot) const override;
+  InputRange range() const override;
+  std::vector<SlotParameter> parameters() override;
+  void initialise(const SlotContext& context) override;
+  QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;
+  void after_step(const SlotContext& context) override;
+  EncodedInput encode(const SlotContext& context, const at::Tensor& x) override;
+
+ private:
+  Settings settings_;
+  Levels levels_;
+  double gradient_scale_;
+  at::Tensor step_;     // scalar, learned
+  at::Tensor started_;  // scalar: 1 once the first batch has set the step
+};
+
+/// The configured method: weights and inputs of conv2d and linear nodes.
+class LearnedStepSize : public Quantizer {
+ public:
+  explicit LearnedStepSize(const Settings& settings) : settings_(settings) {}
+  std::unique_ptr<WeightQuantizer> weight(const SlotInfo& slot) override;
+  std::unique_ptr<InputQuantizer> input(const SlotInfo& slot) override;
+
+ private:
+  Settings settings_;
+};
+
+/// What the plugin registers.
+QuantizerMethod method();
+
+}  // namespace qhost::lsq

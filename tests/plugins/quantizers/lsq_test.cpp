@@ -1,0 +1,268 @@
+#include "plugins/lsq/method.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+#include <limits>
+
+#include "golden_cases.h"
+#include "qhost/error.h"
+#include "slots.h"
+
+namespace qhost::lsq {
+namespace {
+
+using test::context_of;
+using test::conv_weight_slot;
+using test::input_gradient;
+using test::input_slot;
+using test::latent_gradient;
+using test::linear_weight_slot;
+using test::make;
+using test::parameter;
+using test::same_bits;
+using test::spread;
+using test::values;
+using testing::HasSubstr;
+
+using Given = std::map<std::string, OptionValue>;
+
+Given weight_bits(std::int64_t bits) {
+  return {{"weight_bits", bits}};
+}
+
+/// Sets a step as an optimizer or a loaded checkpoint does.
+void set(at::Tensor tensor, float value) {
+  const at::NoGradGuard no_grad;
+  tensor.fill_(value);
+}
+
+/// The slot of a golden case's tensor.
+SlotInfo input_of(const at::Tensor& x) {
+  return input_slot(Op::conv2d, {x.size(1), x.size(2), x.size(3)});
+}
+
+TEST(Lsq, EqualsTheIndependentImplementation) {
+  const auto cases = test::golden_cases("lsq");
+  ASSERT_EQ(cases.size(), 14U);
+  for (const auto& which : cases) {
+    const at::Tensor v = test::golden_tensor(which, "input");
+    const at::Tensor g = test::golden_tensor(which, "upstream");
+    const float golden_step = test::from_hexadecimal(which["step"], {}).item<float>();
+    const auto quantizer = make(method(), test::golden_options(which));
+    at::Tensor value, gradient, step, first;
+    if (which["role"] == "weight") {
+      const SlotInfo slot = conv_weight_slot(v.size(0), v.size(1));
+      const auto weight = quantizer->weight(slot);
+      const SlotContext context = context_of(slot, Mode::train);
+      step = parameter(*weight, "step");
+      at::Tensor latent = v.clone();
+      weight->initialise(context, latent);
+      EXPECT_TRUE(same_bits(latent, v));
+      first = step.clone();
+      set(step, golden_step);
+      step.set_requires_grad(true);
+      value = weight->forward(context, v);
+      gradient = latent_gradient(*weight, context, v, g);
+    } else {
+      const SlotInfo slot = input_of(v);
+      const auto input = quantizer->input(slot);
+      const SlotContext context = context_of(slot, Mode::train);
+      input->initialise(context);
+      step = parameter(*input, "step");
+      input->forward(context, v);  // the first batch sets the step
+      first = step.clone();
+      set(step, golden_step);
+      step.set_requires_grad(true);
+      value = input->forward(context, v).value;
+      gradient = input_gradient(*input, context, v, g);
+    }
+    EXPECT_TRUE(same_bits(value, test::golden_tensor(which, "value").add(0))) << which["options"];
+    EXPECT_TRUE(same_bits(gradient.add(0), test::golden_tensor(which, "gradient").add(0)))
+        << which["options"];
+    EXPECT_TRUE(test::within_ulps(first, test::from_hexadecimal(which["first_step"], {}), 1));
+    EXPECT_TRUE(
+        test::within_ulps(step.grad(), test::from_hexadecimal(which["step_gradient"], {}), 16))
+        << which["options"];
+  }
+}
+
+TEST(Lsq, BoundsBelongToTheOutside) {
+  // Qn = 2, Qp = 1, s = 1: the weights -2 and 1 lie on the bounds.
+  const SlotInfo slot = linear_weight_slot(1, 6);
+  const at::Tensor w = values({-2.5, -2, -1.75, 0.75, 1, 1.5}).reshape({1, 6});
+  const auto weight = make(method(), weight_bits(2))->weight(slot);
+  at::Tensor step = parameter(*weight, "step");
+  step.set_requires_grad(true);
+  const at::Tensor g = values({1, 2, 4, 8, 16, 32}).reshape({1, 6});
+  EXPECT_TRUE(same_bits(latent_gradient(*weight, context_of(slot, Mode::train), w, g),
+                        values({0, 0, 4, 8, 0, 0}).reshape({1, 6})));
+  // -Qn * (1 + 2) + (-2 + 1.75) * 4 + (1 - 0.75) * 8 + Qp * (16 + 32), times 1/sqrt(6 * 1)
+  EXPECT_FLOAT_EQ(step.grad().item<float>(), static_cast<float>(43 / std::sqrt(6.0)));
+}
+
+TEST(Lsq, FirstTrainingBatchSetsTheStepOfAnInputOnce) {
+  const SlotInfo slot = input_slot(Op::linear, {4});
+  const auto input = make(method(), {{"input_bits", std::int64_t{2}}})->input(slot);
+  input->initialise(context_of(slot, Mode::train));
+  const at::Tensor step = parameter(*input, "step");
+  const at::Tensor x = values({0, 1, 2, 3}).reshape({1, 4});
+
+  // Neither evaluation nor calibration is the first batch.
+  input->encode(context_of(slot, Mode::evaluate), x);
+  input->forward(context_of(slot, Mode::evaluate), x);
+  input->observe(context_of(slot, Mode::calibrate), x);
+  EXPECT_EQ(step.item<float>(), 1.0F);
+
+  input->forward(context_of(slot, Mode::train), x);
+  const auto first = static_cast<float>(2 * 1.5 / std::sqrt(3.0));
+  EXPECT_EQ(step.item<float>(), first);
+  input->forward(context_of(slot, Mode::train), x.mul(5));
+  EXPECT_EQ(step.item<float>(), first);
+
+  // A checkpoint loaded into a new object brings the fact along.
+  const auto resumed = make(method(), {{"input_bits", std::int64_t{2}}})->input(slot);
+  for (const SlotParameter& saved : input->parameters()) {
+    parameter(*resumed, saved.name).copy_(saved.tensor.detach());
+  }
+  resumed->forward(context_of(slot, Mode::train, 1), x.mul(7));
+  EXPECT_EQ(parameter(*resumed, "step").item<float>(), first);
+}
+
+TEST(Lsq, GradientScaleCountsTheFeaturesOfOneSample) {
+  const SlotInfo slot = input_slot(Op::linear, {3});
+  const auto step_gradient = [&](std::int64_t batch) {
+    const auto input = make(method())->input(slot);
+    set(parameter(*input, "started"), 1);
+    at::Tensor step = parameter(*input, "step");
+    step.set_requires_grad(true);
+    const at::Tensor x = at::full({batch, 3}, 99.0F, at::kFloat);
+    input_gradient(*input, context_of(slot, Mode::train), x, at::ones_like(x));
+    return step.grad().item<float>();
+  };
+  EXPECT_FLOAT_EQ(step_gradient(1), static_cast<float>(3 * 15 / std::sqrt(3.0 * 15)));
+  EXPECT_FLOAT_EQ(step_gradient(4), 4 * step_gradient(1));
+}
+
+TEST(Lsq, EvaluationForwardsWhatEncodeStoresAndReachesEveryLevel) {
+  for (const std::int64_t bits : {2, 3, 8}) {
+    for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      const SlotInfo slot = conv_weight_slot(24, 40);
+      const auto weight = make(method(), weight_bits(bits))->weight(slot);
+      set(parameter(*weight, "step"), 0.013F);
+      const at::Tensor w =
+          spread(slot.shape, 0.008 * std::ldexp(1.0, static_cast<int>(bits))).contiguous(format);
+      const at::Tensor before = w.clone();
+      const SlotContext context = context_of(slot, Mode::evaluate);
+      const Encoded encoded = weight->encode(context, w);
+      EXPECT_EQ(encoded.encoding, weight->encoding(slot));
+      EXPECT_EQ(why_invalid(encoded.encoding), "");
+      EXPECT_TRUE(same_bits(decode(encoded), weight->forward(context, w))) << bits;
+      EXPECT_TRUE(same_bits(w, before));
+      const std::int64_t half = std::int64_t{1} << (bits - 1);
+      EXPECT_EQ(encoded.zero_point.item<int>(), 2 * half);
+      for (std::int64_t code = 0; code < 2 * half; ++code) {
+        EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0) << bits << " " << code;
+      }
+    }
+  }
+}
+
+TEST(Lsq, EvaluatedInputsAreWhatEncodeStoresAndReachEveryLevel) {
+  for (const bool both_signs : {false, true}) {
+    for (const std::int64_t bits : {2, 8}) {
+      const SlotInfo slot = input_slot(Op::conv2d, {3, 64, 64});
+      const auto input =
+          make(method(), {{"input_bits", bits}, {"signed_inputs", both_signs}})->input(slot);
+      set(parameter(*input, "step"), 0.013F);
+      const at::Tensor x = spread({2, 3, 64, 64}, 0.016 * std::ldexp(1.0, static_cast<int>(bits)));
+      const SlotContext context = context_of(slot, Mode::evaluate);
+      const EncodedInput stored = input->encode(context, x);
+      EXPECT_EQ(stored.codes.encoding, input->encoding(slot));
+      EXPECT_EQ(stored.codes.encoding.zero_point,
+                both_signs ? ZeroPointKind::tensor : ZeroPointKind::none);
+      EXPECT_EQ(stored.codes.zero_point.defined(), both_signs);
+      EXPECT_EQ(why_invalid(stored.codes.encoding), "");
+      EXPECT_TRUE(same_bits(decode(stored.codes, 1), input->forward(context, x).value));
+      EXPECT_EQ(input->range(), both_signs ? InputRange::any : InputRange::non_negative);
+      for (std::int64_t code = 0; code < std::int64_t{1} << bits; ++code) {
+        EXPECT_GT(stored.codes.codes.eq(code).sum().item<int>(), 0) << bits << " " << code;
+      }
+    }
+  }
+}
+
+TEST(Lsq, StepIsALearnedTensorThatStaysPositive) {
+  const SlotInfo slot = conv_weight_slot(2, 2);
+  const auto quantizer = make(method(), {{"step_learning_rate", 0.25}, {"step_weight_decay", 0.5}});
+  const auto weight = quantizer->weight(slot);
+  ASSERT_EQ(weight->parameters().size(), 1U);
+  const SlotParameter p = weight->parameters()[0];
+  EXPECT_TRUE(p.trainable);
+  EXPECT_DOUBLE_EQ(p.learning_rate_multiplier, 0.25);
+  EXPECT_DOUBLE_EQ(p.weight_decay, 0.5);
+  EXPECT_EQ(parameter(*make(method())->weight(slot), "step").numel(), 1);
+
+  at::Tensor w = spread(slot.shape, 3);
+  const at::Tensor before = w.clone();
+  set(p.tensor, -3);
+  weight->after_step(context_of(slot, Mode::train), w);
+  EXPECT_EQ(p.tensor.item<float>(), static_cast<float>(smallest_step));
+  EXPECT_TRUE(same_bits(w, before));  // the latent weights are not clipped
+
+  const SlotInfo edge = input_slot(Op::linear, {4});
+  const auto input = quantizer->input(edge);
+  EXPECT_FALSE(input->parameters()[1].trainable);
+  set(parameter(*input, "step"), -3);
+  input->after_step(context_of(edge, Mode::train));
+  EXPECT_GT(parameter(*input, "step").item<float>(), 0.0F);
+}
+
+TEST(Lsq, AnAllZeroLayerHasAStep) {
+  const SlotInfo slot = linear_weight_slot(2, 2);
+  at::Tensor w = at::zeros({2, 2});
+  const auto weight = make(method())->weight(slot);
+  weight->initialise(context_of(slot, Mode::train), w);
+  EXPECT_TRUE(same_bits(weight->forward(context_of(slot, Mode::train), w), at::zeros({2, 2})));
+}
+
+TEST(Lsq, WhatIsNotFiniteIsNotEncoded) {
+  const SlotInfo slot = conv_weight_slot(2, 2);
+  const auto message = [&](WeightQuantizer& weight, const at::Tensor& w) {
+    try {
+      weight.encode(context_of(slot, Mode::evaluate), w);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::diverged);
+      EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
+      return std::string(error.what());
+    }
+    return std::string("stored");
+  };
+  const auto weight = make(method())->weight(slot);
+  at::Tensor w = spread(slot.shape, 1);
+  w[1][0][0][0] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(message(*weight, w), HasSubstr("lsq: 1 weight is not finite in stage1.conv"));
+  w.fill_(1);
+  set(parameter(*weight, "step"), std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THAT(message(*weight, w), HasSubstr("lsq: the step is not finite in stage1.conv"));
+}
+
+TEST(Lsq, RefusesWhatHasNoLevels) {
+  const QuantizerMethod m = method();
+  EXPECT_EQ(m.keep_float, (std::vector<std::string>{"first", "last"}));
+  EXPECT_EQ(m.roles, (std::vector<Role>{Role::weight, Role::input}));
+  EXPECT_THROW(make(m, weight_bits(1)), OptionError);
+  EXPECT_THROW(make(m, weight_bits(9)), OptionError);
+  EXPECT_EQ(make(m)->input(input_slot(Op::add, {1, 2, 2})), nullptr);
+  try {
+    make(m, {{"input_bits", std::int64_t{1}}, {"signed_inputs", true}});
+    FAIL() << "accepted";
+  } catch (const OptionError& error) {
+    EXPECT_EQ(error.option(), "signed_inputs");
+    EXPECT_THAT(error.what(), HasSubstr("with input_bits = 1 leaves the levels -1 and 0"));
+    EXPECT_THAT(error.what(), HasSubstr("help: set input_bits = 2 or more"));
+  }
+}
+
+}  // namespace
+}  // namespace qhost::lsq

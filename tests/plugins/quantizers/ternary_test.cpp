@@ -1,0 +1,141 @@
+#include "plugins/ternary/method.h"
+
+#include <limits>
+
+#include "golden_cases.h"
+#include "qhost/error.h"
+#include "slots.h"
+
+namespace qhost::ternary {
+namespace {
+
+using test::context_of;
+using test::conv_weight_slot;
+using test::latent_gradient;
+using test::linear_weight_slot;
+using test::make;
+using test::same_bits;
+using test::spread;
+using test::values;
+using testing::HasSubstr;
+
+using Given = std::map<std::string, OptionValue>;
+
+std::unique_ptr<WeightQuantizer> slot_object(const SlotInfo& slot, const Given& given = {}) {
+  return make(method(), given)->weight(slot);
+}
+
+const Given per_filter = {{"scale_per", std::string("filter")}};
+
+TEST(Ternary, EqualsTheIndependentImplementation) {
+  const auto cases = test::golden_cases("ternary");
+  ASSERT_EQ(cases.size(), 8U);
+  for (const auto& which : cases) {
+    const at::Tensor w = test::golden_tensor(which, "input");
+    const SlotInfo slot = w.dim() == 4 ? conv_weight_slot(w.size(0), w.size(1))
+                                       : linear_weight_slot(w.size(0), w.size(1));
+    const auto weight = slot_object(slot, test::golden_options(which));
+    const SlotContext context = context_of(slot, Mode::train);
+    EXPECT_TRUE(same_bits(weight->forward(context, w), test::golden_tensor(which, "value").add(0)))
+        << which["options"];
+    EXPECT_TRUE(
+        same_bits(latent_gradient(*weight, context, w, test::golden_tensor(which, "upstream")),
+                  test::golden_tensor(which, "gradient")));
+  }
+}
+
+TEST(Ternary, ThresholdIsOutsideAndTheScaleIsTheMeanOfWhatIsKept) {
+  const SlotInfo slot = linear_weight_slot(1, 8);
+  // Mean |W| = 2, so with factor 1 the threshold is 2: the weights of that size become 0.
+  const at::Tensor w = values({4, -3, 2, -2, 1, 0.0F, -0.0F, 4}).reshape({1, 8});
+  const Given given = {{"factor", 1.0}};
+  const float a = 11.0F / 3;
+  EXPECT_TRUE(same_bits(slot_object(slot, given)->forward(context_of(slot, Mode::train), w),
+                        values({a, -a, 0, 0, 0, 0, 0, a}).reshape({1, 8})));
+}
+
+TEST(Ternary, LayerAndFilterShareWhatTheirNamesSay) {
+  const SlotInfo slot = linear_weight_slot(2, 2);
+  const at::Tensor w = values({8, 4, /**/ 1, -1}).reshape({2, 2});
+  const SlotContext context = context_of(slot, Mode::evaluate);
+  // Layer: threshold 0.7 * 3.5. Filters: 0.7 * 6 and 0.7 * 1.
+  EXPECT_TRUE(
+      same_bits(slot_object(slot)->forward(context, w), values({6, 6, 0, 0}).reshape({2, 2})));
+  EXPECT_TRUE(same_bits(slot_object(slot, per_filter)->forward(context, w),
+                        values({8, 0, 1, -1}).reshape({2, 2})));
+  EXPECT_EQ(slot_object(slot)->encode(context, w).scale.dim(), 0);
+  EXPECT_TRUE(same_bits(slot_object(slot, per_filter)->encode(context, w).scale, values({8, 1})));
+}
+
+TEST(Ternary, AGroupWithoutAWeightBeyondItsThresholdIsZero) {
+  const SlotInfo slot = linear_weight_slot(2, 3);
+  const at::Tensor w = values({0, 0, 0, /**/ 5, -5, 5}).reshape({2, 3});
+  const Given given = {{"scale_per", std::string("filter")}, {"factor", 1.0}};
+  const Encoded encoded = slot_object(slot, given)->encode(context_of(slot, Mode::evaluate), w);
+  EXPECT_TRUE(same_bits(encoded.scale, values({0, 0})));
+  EXPECT_TRUE(same_bits(decode(encoded), at::zeros({2, 3})));
+}
+
+TEST(Ternary, EvaluationForwardsWhatEncodeStoresAndReachesEveryLevel) {
+  for (const Given& given : {Given{}, per_filter}) {
+    for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      const SlotInfo slot = conv_weight_slot(6, 5);
+      const at::Tensor w = spread(slot.shape, 0.7).contiguous(format);
+      const at::Tensor before = w.clone();
+      const auto weight = slot_object(slot, given);
+      const SlotContext context = context_of(slot, Mode::evaluate);
+      const Encoded encoded = weight->encode(context, w);
+      EXPECT_EQ(encoded.encoding, weight->encoding(slot));
+      EXPECT_EQ(why_invalid(encoded.encoding), "");
+      const at::Tensor forward = weight->forward(context, w);
+      EXPECT_TRUE(same_bits(decode(encoded), forward));
+      EXPECT_EQ(forward.strides(), w.strides());
+      EXPECT_TRUE(same_bits(w, before));
+      for (int code = 0; code < 3; ++code) {
+        EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0) << code;
+      }
+      EXPECT_LE(encoded.codes.max().item<int>(), 2);
+    }
+  }
+}
+
+TEST(Ternary, LayoutDoesNotChangeTheValues) {
+  const SlotInfo slot = conv_weight_slot(24, 64);
+  const at::Tensor w = spread(slot.shape, 0.1);
+  for (const Given& given : {Given{}, per_filter}) {
+    const auto weight = slot_object(slot, given);
+    const SlotContext context = context_of(slot, Mode::train);
+    EXPECT_TRUE(same_bits(weight->forward(context, w.contiguous(at::MemoryFormat::ChannelsLast)),
+                          weight->forward(context, w)));
+  }
+}
+
+TEST(Ternary, AScaleThatIsNotFiniteIsNotEncoded) {
+  const SlotInfo slot = conv_weight_slot(2, 2);
+  for (const float bad :
+       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    const at::Tensor w = spread(slot.shape, 1);
+    w[1][0][0][0] = bad;
+    try {
+      slot_object(slot, per_filter)->encode(context_of(slot, Mode::evaluate), w);
+      FAIL() << bad << " was stored";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::diverged);
+      EXPECT_THAT(error.what(), HasSubstr("1 of 2 scales of stage1.conv are not finite"));
+      EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
+    }
+  }
+}
+
+TEST(Ternary, QuantizesTheWeightsOfAllLayersAndRefusesUnknownWords) {
+  const QuantizerMethod m = method();
+  EXPECT_EQ(m.name, "ternary");
+  EXPECT_TRUE(m.keep_float.empty());
+  EXPECT_EQ(m.roles, std::vector<Role>{Role::weight});
+  EXPECT_THROW(make(m, {{"factor", -0.1}}), OptionError);
+  EXPECT_THROW(make(m, {{"scale_per", std::string("channel")}}), OptionError);
+  EXPECT_EQ(make(m)->input(linear_weight_slot(1, 1)), nullptr);
+}
+
+}  // namespace
+}  // namespace qhost::ternary
