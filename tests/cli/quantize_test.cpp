@@ -119,8 +119,8 @@ TEST_F(Pretrained, QuantizeRefusesWhatItCannotDo) {
   EXPECT_THAT(refused({"quantize", "runs/e/latest", "bwn"}, 2),
               HasSubstr("runs/e/latest is quantized already, by `bwn`"));
   EXPECT_THAT(refused({"quantize", "e.toml", "bwn"}, 2), HasSubstr("names no trained network"));
-  EXPECT_THAT(refused({"quantize", "runs/float/latest", "bnw"}, 2),
-              HasSubstr("did you mean `bwn`?"));
+  EXPECT_THAT(refused({"quantize", "runs/float/latest", "xnornte"}, 2),
+              HasSubstr("did you mean `xnornet`?"));
   EXPECT_THAT(refused({"quantize", "runs/float/latest", "bwn", "gradeint=text"}, 2),
               HasSubstr("did you mean `gradient`?"));
   EXPECT_THAT(refused({"quantize", "runs/float/latest", "none"}, 2),

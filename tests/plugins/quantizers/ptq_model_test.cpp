@@ -1,4 +1,6 @@
 // The methods of the plugin ptq in a network: trained parameters, one calibration, evaluation.
+#include <ATen/core/grad_mode.h>
+
 #include "model/model.h"
 
 #include <cmath>
