@@ -30,8 +30,7 @@ MethodRule rule_of(const QuantizerMethod& method, const Options& options) {
   rule.method = method.name;
   rule.quantizer = std::shared_ptr<Quantizer>(method.create(options));
   rule.offers = method.roles;
-  // A sign cannot stand in front of conv2's sum with a ReLU's values, nor may every method take an
-  // image: the first layer's weights are offered by the other checks.
+  // The first layer reads the image, which a quantizer of signed values need not take.
   rule.keep_float = std::vector<std::string>{"conv1"};
   return rule;
 }

@@ -144,6 +144,13 @@ class Subject {
     // Methods that take their first range from the first batch see it here.
     input_->forward(begin, latent);
   }
+  /// As the host starts a weight that train.init_from loaded.
+  void start_pretrained(at::Tensor& latent) {
+    const at::NoGradGuard no_grad;
+    SlotContext begin = context_of(slot_.info, Mode::train);
+    begin.pretrained = true;
+    weight_->initialise(begin, latent);
+  }
   at::Tensor forward(const at::Tensor& x, Mode mode, std::int64_t step = 0) {
     const SlotContext context = context_of(slot_.info, mode, step);
     return is_weight() ? weight_->forward(context, x) : input_->forward(context, x).value;
@@ -351,6 +358,25 @@ std::string check_state(const QuantizerMethod& method, const Variant& variant, c
   return "";
 }
 
+/// Of a fresh object: a method may prepare trained weights (centre, clip), not replace them.
+std::string check_pretrained(const QuantizerMethod& method, const Variant& variant,
+                             const Slot& slot) {
+  Subject subject(method, variant.options, slot);
+  if (!subject.is_weight()) return "";
+  const at::Tensor before = subject.sample(0.5, 15);
+  at::Tensor latent = before.clone();
+  try {
+    subject.start_pretrained(latent);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::configuration) return "";  // it says that it cannot
+    throw;
+  }
+  const auto kept = at::eq(latent.sign(), before.sign()).to(at::kDouble).mean().item<double>();
+  return kept > 0.75 ? ""
+                     : "only " + std::to_string(kept * 100).substr(0, 4) +
+                           " % of the weights keep their sign: they are drawn anew";
+}
+
 std::string check_determinism(const QuantizerMethod& method, const Variant& variant,
                               const Slot& slot) {
   at::Tensor first[2], second[2];
@@ -403,6 +429,7 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
       };
       add("shape", [&] { return check_shape(*subject); });
       add("determinism", [&] { return check_determinism(method, variant, slot); });
+      add("pretrained", [&] { return check_pretrained(method, variant, slot); });
       add("gradient", [&] { return check_gradient(*subject); });
       add("encoding", [&] { return check_encoding(*subject); });
       add("decoding", [&] { return check_decoding(*subject); });

@@ -25,7 +25,9 @@ std::vector<Option> options() {
           .one_of({"none", "glorot"}),
       Option::string("init", "auto",
                      "start of the latent weights; paper: Uniform(-1, 1); architecture: as the "
-                     "network drew them; auto: paper if lr_scale is set, else architecture")
+                     "network drew them; auto: paper if lr_scale is set, else architecture; a "
+                     "pretrained network "
+                     "(train.init_from) keeps its weights")
           .one_of({"auto", "paper", "architecture"}),
   };
 }
@@ -35,6 +37,7 @@ Settings Settings::from(const Options& options) {
   s.stochastic_activations = options.string("activations") == "stochastic";
   s.glorot = options.string("lr_scale") == "glorot";
   const std::string& init = options.string("init");
+  s.start_is_given = init != "auto";
   // Latent weights spread over [-1, 1] need the enlarged steps to cross zero at all.
   s.paper_start = init == "paper" || (init == "auto" && s.glorot);
   return s;
@@ -52,6 +55,13 @@ LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
 
 void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
   if (!settings_.paper_start) return;
+  if (context.pretrained) {
+    if (!settings_.start_is_given) return;
+    throw Error(ErrorKind::configuration, "bnn: init = \"paper\" draws the latent weights of " +
+                                              context.slot->node +
+                                              " anew, train.init_from loads them\n"
+                                              "help: take one of the two out");
+  }
   const at::NoGradGuard no_grad;
   latent.copy_(uniform_like(context.random("initialise"), latent).mul_(2).sub_(1));
 }

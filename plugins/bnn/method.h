@@ -36,8 +36,9 @@ namespace qhost::bnn {
 
 struct Settings {
   bool stochastic_activations = false;
-  bool glorot = false;       ///< the learning rate times 1/c
-  bool paper_start = false;  ///< latent weights from Uniform(-1, 1), else the architecture's
+  bool glorot = false;          ///< the learning rate times 1/c
+  bool paper_start = false;     ///< latent weights from Uniform(-1, 1), else the architecture's
+  bool start_is_given = false;  ///< init is not "auto"
 
   /// Resolves init = "auto": the paper's start if the learning rate is scaled.
   static Settings from(const Options& options);
