@@ -157,6 +157,13 @@ void LearnedStepInput::after_step(const SlotContext&) {
 }
 
 EncodedInput LearnedStepInput::encode(const SlotContext& context, const at::Tensor& x) {
+  if (started_.item<float>() == 0) {
+    throw Error(ErrorKind::configuration,
+                "lsq: the step of the inputs of " + context.slot->node +
+                    " starts with the first training batch, and there was none\n"
+                    "help: train for a step or more; `qhost quantize` takes methods that need no "
+                    "training, as ptq_static");
+  }
   return {.codes = encode_with(x, step_, levels_, encoding(*context.slot))};
 }
 

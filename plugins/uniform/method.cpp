@@ -163,7 +163,13 @@ QuantizedInput UniformInput::forward(const SlotContext& context, const at::Tenso
   return {.value = quantize(x, layout_.grid(range_))};
 }
 
-EncodedInput UniformInput::encode(const SlotContext&, const at::Tensor& x) {
+EncodedInput UniformInput::encode(const SlotContext& context, const at::Tensor& x) {
+  if (batches_.item<float>() == 0) {
+    throw Error(ErrorKind::configuration,
+                "uniform: the range of the inputs of " + context.slot->node +
+                    " comes from training batches, and there was none\n"
+                    "help: train for a step or more, or set range = \"calibrated\"");
+  }
   return {.codes = encode_with(x.detach(), layout_.grid(range_), layout_.encoding())};
 }
 

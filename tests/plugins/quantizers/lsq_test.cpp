@@ -108,8 +108,16 @@ TEST(Lsq, FirstTrainingBatchSetsTheStepOfAnInputOnce) {
   const at::Tensor step = parameter(*input, "step");
   const at::Tensor x = values({0, 1, 2, 3}).reshape({1, 4});
 
-  // Neither evaluation nor calibration is the first batch.
-  input->encode(context_of(slot, Mode::evaluate), x);
+  // Neither evaluation nor calibration is the first batch, and without one there are no codes.
+  try {
+    input->encode(context_of(slot, Mode::evaluate), x);
+    ADD_FAILURE() << "codes of a step that nothing set";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::configuration);
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("the inputs of stage1.conv starts with the first "
+                                   "training batch, and there was none\nhelp: train"));
+  }
   input->forward(context_of(slot, Mode::evaluate), x);
   input->observe(context_of(slot, Mode::calibrate), x);
   EXPECT_EQ(step.item<float>(), 1.0F);
@@ -175,6 +183,7 @@ TEST(Lsq, EvaluatedInputsAreWhatEncodeStoresAndReachEveryLevel) {
       const auto input =
           make(method(), {{"input_bits", bits}, {"signed_inputs", both_signs}})->input(slot);
       set(parameter(*input, "step"), 0.013F);
+      set(parameter(*input, "started"), 1);
       const at::Tensor x = spread({2, 3, 64, 64}, 0.016 * std::ldexp(1.0, static_cast<int>(bits)));
       const SlotContext context = context_of(slot, Mode::evaluate);
       const EncodedInput stored = input->encode(context, x);

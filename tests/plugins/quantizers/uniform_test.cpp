@@ -158,7 +158,14 @@ TEST(Uniform, MovingAverageStartsWithTheFirstBatchAndTrainingAloneMovesIt) {
   for (const SlotParameter& p : input->parameters()) EXPECT_FALSE(p.trainable) << p.name;
 
   const at::Tensor x = values({-1, 4}).reshape({1, 2});
-  input->encode(context_of(slot, Mode::evaluate), x);
+  try {
+    input->encode(context_of(slot, Mode::evaluate), x);
+    ADD_FAILURE() << "codes of a range that nothing set";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::configuration);
+    EXPECT_THAT(error.what(), testing::HasSubstr("the inputs of stage1.conv comes from training "
+                                                 "batches, and there was none\nhelp: train"));
+  }
   input->forward(context_of(slot, Mode::evaluate), x);
   input->observe(context_of(slot, Mode::calibrate), x);
   EXPECT_EQ(low.item<float>(), 0.0F);
