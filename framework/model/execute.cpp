@@ -6,6 +6,7 @@
 #include "model/steps.h"
 #include "qhost/custom.h"
 #include "qhost/error.h"
+#include "qhost/parallel.h"
 
 namespace qhost {
 namespace {
@@ -162,13 +163,10 @@ at::Tensor Model::dropout(const at::Tensor& x, const std::string& node, double p
     // their number does not matter.
     constexpr std::int64_t block = 1 << 14;
     auto* data = keep.data_ptr<float>();
-    const std::int64_t n = keep.numel();
-    at::parallel_for(0, (n + block - 1) / block, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t b = begin; b < end; ++b) {
-        Random part = Random::keyed(random.key(), "", "block", static_cast<std::uint64_t>(b));
-        part.fill_uniform(data + b * block,
-                          static_cast<std::size_t>(std::min(block, n - b * block)));
-      }
+    parallel_blocks(keep.numel(), block, [&](std::int64_t first, std::int64_t last) {
+      Random part =
+          Random::keyed(random.key(), "", "block", static_cast<std::uint64_t>(first / block));
+      part.fill_uniform(data + first, static_cast<std::size_t>(last - first));
     });
   } else {
     keep = uniform_like(random, x);
