@@ -4,18 +4,16 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/clamp.h>
-#include <ATen/ops/copysign.h>
 #include <ATen/ops/ge.h>
 #include <ATen/ops/gt.h>
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
-#include <optional>
 #include <string>
 
+#include "../shared/sign.h"
 #include "qhost/error.h"
 
 namespace qhost::binaryconnect {
@@ -31,17 +29,12 @@ at::Tensor stochastic_sign(const at::Tensor& w, const at::Tensor& u) {
   return drawn_positive(w, u).to(at::kFloat).mul_(2).sub_(1);
 }
 
-/// copysign is vectorised where at::where is not; adding 0 turns -0 into +0, so that sign(-0) = +1.
-at::Tensor deterministic_sign(const at::Tensor& w) {
-  return at::copysign(at::ones({}, w.options()), at::add(w, 0));
-}
-
-/// The straight-through estimator of Algorithm 1. `u` is empty in the deterministic mode.
-class Binarize : public torch::autograd::Function<Binarize> {
+/// The straight-through estimator of Algorithm 1 around a drawn sign.
+class DrawnSign : public torch::autograd::Function<DrawnSign> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& latent,
-                            const std::optional<at::Tensor>& u) {
-    return u ? stochastic_sign(latent, *u) : deterministic_sign(latent);
+                            const at::Tensor& u) {
+    return stochastic_sign(latent, u);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
                                                  const torch::autograd::variable_list& gradients) {
@@ -163,9 +156,8 @@ at::Tensor BinaryWeight::forward(const SlotContext& context, const at::Tensor& l
   if (!training && settings_.test_weights == TestWeights::real) return latent;
   const bool draws = training ? settings_.mode == Binarization::stochastic
                               : settings_.test_weights == TestWeights::ensemble;
-  std::optional<at::Tensor> u;
-  if (draws) u = uniform_like(context.random("sign"), latent);
-  return Binarize::apply(latent, u);
+  if (!draws) return sign::sign_identity(latent);
+  return DrawnSign::apply(latent, uniform_like(context.random("sign"), latent));
 }
 
 void BinaryWeight::after_step(const SlotContext&, at::Tensor& latent) {

@@ -8,8 +8,9 @@
 #include <cmath>
 #include <string>
 
+#include "../shared/sign.h"
 #include "qhost/error.h"
-#include "sign.h"
+#include "stochastic_sign.h"
 
 namespace qhost::bnn {
 
@@ -67,7 +68,7 @@ void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
 }
 
 at::Tensor BinaryWeight::forward(const SlotContext&, const at::Tensor& latent) {
-  return sign_identity(latent);
+  return sign::sign_identity(latent);
 }
 
 void BinaryWeight::after_step(const SlotContext&, at::Tensor& latent) {
@@ -95,11 +96,10 @@ Encoding BinaryInput::encoding(const SlotInfo&) const {
 }
 
 QuantizedInput BinaryInput::forward(const SlotContext& context, const at::Tensor& x) {
-  std::optional<at::Tensor> u;
   if (settings_.stochastic_activations && context.mode == Mode::train) {
-    u = uniform_like(context.random("sign"), x);
+    return {.value = stochastic_sign(x, uniform_like(context.random("sign"), x))};
   }
-  return {.value = sign_hardtanh(x, u)};
+  return {.value = sign::sign_hardtanh(x)};
 }
 
 EncodedInput BinaryInput::encode(const SlotContext& context, const at::Tensor& x) {

@@ -2,37 +2,18 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/abs.h>
-#include <ATen/ops/add.h>
 #include <ATen/ops/avg_pool2d.h>
-#include <ATen/ops/copysign.h>
 #include <ATen/ops/ge.h>
-#include <ATen/ops/le.h>
 #include <ATen/ops/mean.h>
-#include <ATen/ops/mul.h>
-#include <ATen/ops/ones.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
 #include <string>
 
+#include "../shared/sign.h"
 #include "qhost/error.h"
 
 namespace qhost::xnornet {
 namespace {
-
-/// Saves the mask as one byte a value.
-class Sign : public torch::autograd::Function<Sign> {
- public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x) {
-    context->save_for_backward({at::le(at::abs(x), 1)});
-    // Adding 0 turns -0 into +0, so that sign(-0) = +1.
-    return at::copysign(at::ones({}, x.options()), at::add(x, 0));
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& gradients) {
-    return {at::mul(gradients[0], context->get_saved_variables()[0])};
-  }
-};
 
 std::array<std::int64_t, 2> pair(const Size2& size) {
   return {size.height, size.width};
@@ -60,7 +41,7 @@ Encoding SignInput::encoding(const SlotInfo&) const {
 }
 
 QuantizedInput SignInput::forward(const SlotContext& context, const at::Tensor& x) {
-  QuantizedInput result{.value = Sign::apply(x), .output_scale = {}};
+  QuantizedInput result{.value = sign::sign_hardtanh(x), .output_scale = {}};
   if (scale_ == InputScale::none) return result;
   result.output_scale =
       scale_of_positions(*context.slot, scale_ == InputScale::detached ? x.detach() : x);

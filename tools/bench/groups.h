@@ -24,7 +24,8 @@ struct Settings {
 /// "step/...": the whole training step against the hand-written one, for both precisions, under
 /// LibTorch's allocator and under the caching one. The process uses the latter from then on.
 void steps(const Settings& settings, Registry& registry);
-/// "bwn/...", "nothing/...", "calls/...": what quantizer slots add to a step.
+/// "bwn/...", "xnornet/..." and the other methods, "nothing/...", "calls/...": what quantizer slots
+/// add to a step.
 void slots(const Settings& settings, Registry& registry);
 /// "augment": an image's crop, flip and normalisation.
 void augment(const Settings& settings);

@@ -22,7 +22,8 @@ constexpr const char* usage =
 
 Rows, each the median ratio of interleaved rounds with its 10th and 90th percentile:
   step/PRECISION/ALLOCATOR  a training step of ResNet-20 against a LibTorch loop written by hand
-  bwn/PRECISION             the same step under binary weights against the float step
+  METHOD/PRECISION          the same step under a quantizer against the float step; METHOD is
+                            bwn, xnornet (without K), xnornet_k, lsq (8 bits, 8 bits)
   nothing/PRECISION         under a quantizer that does nothing, against the float step
   calls/PRECISION           the quantizer calls alone, as a share of the step
   augment, augment/time     crop, flip and normalisation of an image

@@ -53,10 +53,11 @@ Graph resnet20(Registry& registry) {
   return g.finish(y, classes);
 }
 
-MethodRule bwn(Registry& registry) {
-  const QuantizerMethod& method = registry.quantizer("bwn");
-  return {.method = "bwn",
-          .quantizer = method.create(Options::from(method.options, {})),
+MethodRule method_rule(Registry& registry, const std::string& name,
+                       const std::map<std::string, OptionValue>& options) {
+  const QuantizerMethod& method = registry.quantizer(name);
+  return {.method = name,
+          .quantizer = method.create(Options::from(method.options, options)),
           .offers = method.roles,
           .default_keep_float = method.keep_float};
 }

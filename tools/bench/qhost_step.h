@@ -15,8 +15,9 @@
 namespace qhost::bench {
 
 Graph resnet20(Registry& registry);
-/// The plugin `bwn` with its defaults.
-MethodRule bwn(Registry& registry);
+/// The method of a plugin, with its defaults where `options` says nothing.
+MethodRule method_rule(Registry& registry, const std::string& name,
+                       const std::map<std::string, OptionValue>& options);
 /// A method whose weights are the latent ones, on every layer.
 MethodRule nothing();
 

@@ -13,6 +13,24 @@
 namespace qhost::bench {
 namespace {
 
+/// A quantizer plugin under these options, and what its step may cost at most in float steps.
+struct MethodRow {
+  const char* row;
+  const char* method;
+  std::map<std::string, OptionValue> options;
+  double limit;
+};
+
+const std::vector<MethodRow>& method_rows() {
+  static const std::vector<MethodRow> rows = {
+      {"bwn", "bwn", {}, 1.05},
+      {"xnornet", "xnornet", {{"input_scale", "none"}}, 1.10},
+      {"xnornet_k", "xnornet", {{"input_scale", "paper"}}, 1.25},
+      {"lsq", "lsq", {{"weight_bits", std::int64_t{8}}, {"input_bits", std::int64_t{8}}}, 1.30},
+  };
+  return rows;
+}
+
 struct Kind {
   const char* name;
   Precision precision;
@@ -63,11 +81,12 @@ void slots(const Settings& settings, Registry& registry) {
       return std::make_unique<QhostStep>(graph, rules, kind.precision, images, settings.batch_size);
     };
     const auto plain = make({});
-    if (settings.wants(name("bwn"))) {
-      const auto binary = make({bwn(registry)});
+    for (const MethodRow& row : method_rows()) {
+      if (!settings.wants(name(row.row))) continue;
+      const auto quantized = make({method_rule(registry, row.method, row.options)});
       settings.report(compare(
-          name("bwn"), [&] { binary->step(); }, "the float step", [&] { plain->step(); },
-          settings.rounds, 1.05, "step"));
+          name(row.row), [&] { quantized->step(); }, "the float step", [&] { plain->step(); },
+          settings.rounds, row.limit, "step"));
     }
     if (!settings.wants(name("nothing")) && !settings.wants(name("calls"))) continue;
     const auto identity = make({nothing()});
