@@ -1,0 +1,41 @@
+// Every experiment file of this tree passes the check that a run begins with.
+#include <gmock/gmock.h>
+
+#include "cli/process.h"
+
+namespace qhost::tests {
+namespace {
+
+std::vector<std::string> experiment_files() {
+  const fs::path folder = fs::path(QHOST_SOURCE_DIR) / "experiments";
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const std::string name = entry.path().lexically_relative(folder).string();
+    // The files of base/ name no network: others extend them.
+    if (entry.path().extension() == ".toml" && !name.starts_with("base/")) files.push_back(name);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+class ExperimentFile : public testing::TestWithParam<std::string> {};
+
+TEST_P(ExperimentFile, PassesTheCheck) {
+  Workshop workshop;
+  const std::string file = std::string(QHOST_SOURCE_DIR) + "/experiments/" + GetParam();
+  const ProcessResult run = workshop.run({"run", "--dry-run", file});
+  EXPECT_EQ(run.code, 0) << testing::PrintToString(run);
+  EXPECT_THAT(run.out + run.err, testing::HasSubstr("nothing to complain about"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Tree, ExperimentFile, testing::ValuesIn(experiment_files()),
+                         [](const auto& file) {
+                           std::string name = file.param;
+                           for (char& c : name) {
+                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+                           }
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace qhost::tests
