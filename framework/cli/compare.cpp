@@ -4,15 +4,48 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/scoring.h"
+#include "qhost/error.h"
 #include "report/compared_run.h"
+#include "training/run.h"
 
 namespace qhost::cli {
 namespace {
 
-int execute(Context&, const Arguments& arguments) {
+/// As `qhost score RUN --rule RULE`.
+void add_scores(report::ComparedRun& run, Registry& registry) {
+  const ScorableNetwork network =
+      scorable_network(training::experiment_of_run(run.directory, registry), registry);
+  std::map<std::string, report::RunScore> scores;
+  for (const report::Figure& figure : report::compared_figures()) {
+    if (figure.kind != report::FigureKind::score) continue;
+    report::ScoreRequest request;
+    request.rule = report::parse_score_rule(figure.rule);
+    request.accuracy = accuracy_in(run.result);
+    const report::Score found = score(network, request);
+    scores[figure.rule] = {found.score, found.qualifies, found.why_not};
+  }
+  run.scores = std::move(scores);
+}
+
+/// A network is scored with its plugins, which need not be there: a comparison does without then.
+void score_all(std::vector<report::ComparedRun>& runs, Registry& registry) {
+  for (report::ComparedRun& run : runs) {
+    try {
+      add_scores(run, registry);
+    } catch (const Error& error) {
+      const std::string message = error.what();
+      run.why_no_scores = message.substr(0, message.find('\n'));
+    }
+  }
+}
+
+int execute(Context& context, const Arguments& arguments) {
   const std::vector<std::filesystem::path> directories(arguments.positional().begin(),
                                                        arguments.positional().end());
-  const report::Comparison comparison = report::compare(report::load_runs(directories));
+  std::vector<report::ComparedRun> runs = report::load_runs(directories);
+  score_all(runs, context.registry);
+  const report::Comparison comparison = report::compare(std::move(runs));
   if (arguments.flag("json")) {
     std::cout
         << report::to_json(comparison).dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
@@ -26,18 +59,19 @@ int execute(Context&, const Arguments& arguments) {
 }  // namespace
 
 Command compare_command() {
-  return {.name = "compare",
-          .summary = "runs side by side: accuracy, size, and the keys in which they differ",
-          .arguments = "RUN...",
-          .details =
-              "RUN is a run directory, as runs/NAME/latest or runs/NAME/2*. Of runs that differ in "
-              "train.seed\nonly, the mean and the sample standard deviation are given. Plugins and "
-              "data are not needed.",
-          .declare =
-              [](ArgumentSpec& spec) {
-                spec.flag("json", "as JSON").positional("run directory", 1, 10000);
-              },
-          .execute = execute};
+  return {
+      .name = "compare",
+      .summary = "runs side by side: accuracy, size, scores, and the keys in which they differ",
+      .arguments = "RUN...",
+      .details =
+          "RUN is a run directory, as runs/NAME/latest or runs/NAME/2*. Of runs that differ in "
+          "train.seed\nonly, the mean and the sample standard deviation are given. Data are not "
+          "needed; a run\nwhose plugins are not there has no scores.",
+      .declare =
+          [](ArgumentSpec& spec) {
+            spec.flag("json", "as JSON").positional("run directory", 1, 10000);
+          },
+      .execute = execute};
 }
 
 }  // namespace qhost::cli

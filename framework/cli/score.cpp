@@ -6,9 +6,9 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/scoring.h"
 #include "config/load.h"
 #include "qhost/error.h"
-#include "training/assemble.h"
 #include "training/catalog.h"
 #include "training/run.h"
 
@@ -34,8 +34,7 @@ std::optional<double> accuracy_of(const fs::path& run) {
                     "without an accuracy; `qhost eval " +
                     run.string() + "` computes one");
   }
-  const auto accuracy = result.find("test_accuracy");
-  if (accuracy != result.end() && accuracy->is_number()) return accuracy->get<double>();
+  if (const auto accuracy = accuracy_in(result)) return accuracy;
   const auto status = result.find("status");
   return none(status != result.end() && status->is_string()
                   ? "its status is " + status->get<std::string>()
@@ -84,12 +83,11 @@ int execute(Context& context, const Arguments& arguments) {
   if (fs::is_directory(subject)) request.accuracy = accuracy_of(subject);
   nlohmann::json all = nlohmann::json::array();
   for (const config::SweepPoint& point : points) {
-    const Graph graph = training::build_graph(point.experiment, context.registry);
-    const Plan plan = training::build_plan(point.experiment, context.registry, graph);
-    for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
-    request.plans = training::layer_plans(graph, plan);
-    request.data_set = point.experiment.data.name;
-    const report::Score score = report::score(graph, request);
+    const ScorableNetwork network = scorable_network(point.experiment, context.registry);
+    for (const std::string& warning : network.warnings) {
+      std::cerr << "warning: " << warning << "\n";
+    }
+    const report::Score score = cli::score(network, request);
     if (arguments.flag("json")) {
       nlohmann::json json = report::to_json(score);
       if (!point.label.empty()) json["label"] = point.label;

@@ -20,13 +20,6 @@ std::string value_of(const ComparedRun& run, const std::string& key) {
   return found == run.keys.end() ? "" : found->second;
 }
 
-std::optional<double> number_of(const ComparedRun& run, const std::string& key) {
-  const auto found = run.result.find(key);
-  if (found == run.result.end() || !found->is_number()) return std::nullopt;
-  const auto number = found->get<double>();
-  return std::isfinite(number) ? std::optional(number) : std::nullopt;
-}
-
 std::string text_of(const ComparedRun& run, const std::string& key) {
   const auto found = run.result.find(key);
   return found != run.result.end() && found->is_string() ? found->get<std::string>() : "";
@@ -62,7 +55,7 @@ void measure(Comparison& comparison) {
       for (const std::size_t i : configuration.runs) {
         const ComparedRun& run = comparison.runs[i];
         if (figure.measured && run.status != "finished") continue;
-        if (const auto number = number_of(run, figure.key)) numbers.push_back(*number);
+        if (const auto number = number_of(run, figure)) numbers.push_back(*number);
       }
       configuration.figures[figure.key] = mean_and_deviation(numbers);
     }
@@ -137,6 +130,32 @@ void note_data(Comparison& comparison) {
   }
 }
 
+/// A score below its rule's threshold is a number like any other: what it lacks is said once for
+/// all runs that lack it.
+void note_scores(Comparison& comparison) {
+  for (const Figure& figure : compared_figures()) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> reasons;
+    for (const ComparedRun& run : comparison.runs) {
+      const RunScore* score = score_of(run, figure);
+      if (score == nullptr || score->qualifies.value_or(true)) continue;
+      auto found = std::find_if(reasons.begin(), reasons.end(),
+                                [&](const auto& known) { return known.first == score->why_not; });
+      if (found == reasons.end()) found = reasons.insert(found, {score->why_not, {}});
+      found->second.push_back(run.label);
+    }
+    for (const auto& [why, labels] : reasons) {
+      const bool all = labels.size() > 1 && labels.size() == comparison.runs.size();
+      const std::string verb = labels.size() > 1 ? " do not qualify" : " does not qualify";
+      comparison.notes.push_back((all ? "no run qualifies" : joined(labels) + verb) + " under " +
+                                 figure.rule + ": " + why);
+    }
+  }
+  for (const ComparedRun& run : comparison.runs) {
+    if (run.why_no_scores.empty()) continue;
+    comparison.notes.push_back(run.label + " has no scores: " + run.why_no_scores);
+  }
+}
+
 void note_runs(Comparison& comparison) {
   for (const ComparedRun& run : comparison.runs) {
     if (run.status != "finished") {
@@ -176,8 +195,26 @@ const std::vector<Figure>& compared_figures() {
       {"bits_per_weight", "bits a weight", FigureKind::number, false},
       {"weight_bytes", "weight bytes", FigureKind::count, false},
       {"macs", "MACs", FigureKind::count, false},
+      {"micronet_score", "micronet", FigureKind::score, false, "micronet"},
+      {"course_score", "course", FigureKind::score, false, "course"},
   };
   return list;
+}
+
+const RunScore* score_of(const ComparedRun& run, const Figure& figure) {
+  const auto found = run.scores.find(figure.rule);
+  return found == run.scores.end() ? nullptr : &found->second;
+}
+
+std::optional<double> number_of(const ComparedRun& run, const Figure& figure) {
+  if (figure.kind == FigureKind::score) {
+    const RunScore* score = score_of(run, figure);
+    return score == nullptr ? std::nullopt : std::optional(score->score);
+  }
+  const auto found = run.result.find(figure.key);
+  if (found == run.result.end() || !found->is_number()) return std::nullopt;
+  const auto number = found->get<double>();
+  return std::isfinite(number) ? std::optional(number) : std::nullopt;
 }
 
 Comparison compare(std::vector<ComparedRun> runs) {
@@ -189,6 +226,7 @@ Comparison compare(std::vector<ComparedRun> runs) {
   note_test_sets(comparison);
   note_data(comparison);
   note_runs(comparison);
+  note_scores(comparison);
   return comparison;
 }
 

@@ -13,6 +13,13 @@
 
 namespace qhost::report {
 
+/// What a run's network scores under one rule, as report/score.h has it.
+struct RunScore {
+  double score = 0;
+  std::optional<bool> qualifies;  ///< empty without an accuracy
+  std::string why_not;            ///< a sentence when it does not qualify
+};
+
 /// What compare() needs to know of a run.
 struct ComparedRun {
   std::string label;      ///< unique among the compared runs
@@ -21,11 +28,13 @@ struct ComparedRun {
   nlohmann::json result = nlohmann::json::object();  ///< its result.json; {} before there is one
   /// The keys that can change a result: "train.seed" -> "1", "model.name" -> "\"resnet\"".
   std::map<std::string, std::string> keys;
+  std::map<std::string, RunScore> scores;  ///< by the name of the rule
+  std::string why_no_scores;               ///< what stood in the way, where `scores` is empty
 };
 
-enum class FigureKind { fraction, number, count };
+enum class FigureKind { fraction, number, count, score };
 
-/// A column: a number of result.json.
+/// A column: a number of result.json, or a score.
 struct Figure {
   std::string key;    ///< in result.json, and in the JSON of a comparison
   std::string title;  ///< of the column
@@ -33,10 +42,15 @@ struct Figure {
   /// It varies with the seed: mean and deviation are of interest. Otherwise it follows from the
   /// configuration and is equal in all of its runs.
   bool measured = false;
+  std::string rule = "";  ///< of a score: its name
 };
 
-/// test_accuracy, bits_per_weight, weight_bytes, macs.
+/// test_accuracy, bits_per_weight, weight_bytes, macs, micronet_score, course_score.
 const std::vector<Figure>& compared_figures();
+/// The run's; empty where it has none.
+std::optional<double> number_of(const ComparedRun& run, const Figure& figure);
+/// nullptr for a figure that is no score and for a run without it.
+const RunScore* score_of(const ComparedRun& run, const Figure& figure);
 
 /// Runs whose keys are equal but for train.seed.
 struct Configuration {
@@ -63,9 +77,11 @@ struct Comparison {
 Comparison compare(std::vector<ComparedRun> runs);
 
 /// A table of the runs; where there are several of one configuration, one of the configurations;
-/// where there are several configurations, one of the differing keys; the notes.
+/// where there are several configurations, one of the differing keys; the notes. A score that does
+/// not qualify has a star, and a note says why.
 std::string to_text(const Comparison& comparison);
-/// {runs: [{label, run_dir, status, configuration, seed, test_accuracy, ...}], configurations:
+/// {runs: [{label, run_dir, status, configuration, seed, test_accuracy, ..., micronet_score,
+/// micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
 /// [{configuration, runs, seeds, test_accuracy: {count, mean, deviation}, bits_per_weight, ...}],
 /// differences: [{key, values}], notes}; configurations count from 1, what is unknown is null.
 nlohmann::json to_json(const Comparison& comparison);

@@ -16,6 +16,15 @@ json common_json(FigureKind kind, const MeanAndDeviation& about) {
   return number && kind == FigureKind::count ? json(std::llround(*number)) : optional_json(number);
 }
 
+void add_score(const ComparedRun& run, const Figure& figure, json& out) {
+  const RunScore* score = score_of(run, figure);
+  const bool judged = score != nullptr && score->qualifies;
+  const bool fails = judged && !*score->qualifies;
+  out[figure.key] = optional_json(number_of(run, figure));
+  out[figure.rule + "_qualifies"] = judged ? json(*score->qualifies) : json(nullptr);
+  out[figure.rule + "_why_not"] = fails ? json(score->why_not) : json(nullptr);
+}
+
 json run_json(const Comparison& comparison, std::size_t index) {
   const ComparedRun& run = comparison.runs[index];
   const auto seed = run.keys.find("train.seed");
@@ -25,6 +34,10 @@ json run_json(const Comparison& comparison, std::size_t index) {
               {"configuration", comparison.configuration_of[index] + 1},
               {"seed", seed == run.keys.end() ? json(nullptr) : json(seed->second)}};
   for (const Figure& figure : compared_figures()) {
+    if (figure.kind == FigureKind::score) {
+      add_score(run, figure, out);
+      continue;
+    }
     const auto found = run.result.find(figure.key);
     // As the run wrote it: a count stays an integer.
     out[figure.key] = found != run.result.end() && found->is_number() ? *found : json(nullptr);

@@ -22,13 +22,14 @@ std::string figure_text(FigureKind kind, std::optional<double> number) {
   if (!number) return "-";
   if (kind == FigureKind::fraction) return formatted("%.2f %%", *number * 100);
   if (kind == FigureKind::count) return with_separators(std::llround(*number));
+  if (kind == FigureKind::score) return formatted("%.4g", *number);
   return formatted("%.3g", *number);
 }
 
-std::optional<double> number_of(const ComparedRun& run, const std::string& key) {
-  const auto found = run.result.find(key);
-  return found != run.result.end() && found->is_number() ? std::optional(found->get<double>())
-                                                         : std::nullopt;
+std::string run_cell(const ComparedRun& run, const Figure& figure) {
+  const RunScore* score = score_of(run, figure);
+  const bool starred = score != nullptr && !score->qualifies.value_or(true);
+  return figure_text(figure.kind, number_of(run, figure)) + (starred ? "*" : "");
 }
 
 std::string cut(const std::string& value) {
@@ -47,17 +48,19 @@ std::string runs_table(const Comparison& comparison) {
       {"run"}, {"configuration", Align::right}, {"seed", Align::right}, {"status"}};
   for (const Figure& figure : compared_figures()) columns.push_back({figure.title, Align::right});
   Table table(columns);
+  bool starred = false;
   for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
     const ComparedRun& run = comparison.runs[i];
     const auto seed = run.keys.find("train.seed");
     std::vector<std::string> cells = {run.label, std::to_string(comparison.configuration_of[i] + 1),
                                       seed == run.keys.end() ? "-" : seed->second, run.status};
     for (const Figure& figure : compared_figures()) {
-      cells.push_back(figure_text(figure.kind, number_of(run, figure.key)));
+      cells.push_back(run_cell(run, figure));
+      starred = starred || cells.back().ends_with('*');
     }
     table.add_row(cells);
   }
-  return table.to_string();
+  return table.to_string() + (starred ? "*: does not qualify, a note says why\n" : "");
 }
 
 std::string configurations_table(const Comparison& comparison) {

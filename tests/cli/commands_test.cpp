@@ -290,6 +290,15 @@ TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
     EXPECT_EQ(run.at("configuration"), i < 2 ? 1 : 2);
     if (i < 2) sum += kept.at("test_accuracy").get<double>();
   }
+  for (std::size_t i = 0; i < 3; ++i) {
+    const json& run = compared.at("runs").at(i);
+    for (const std::string rule : {"micronet", "course"}) {
+      const json score = facts({"score", runs[i], "--rule", rule, "--json"});
+      EXPECT_EQ(run.at(rule + "_score"), score.at("score")) << rule;
+      EXPECT_EQ(run.at(rule + "_qualifies"), false) << "digits is in no rule";
+      EXPECT_EQ(run.at(rule + "_why_not"), score.at("why_not"));
+    }
+  }
   const json& binary = compared.at("configurations").at(0);
   EXPECT_EQ(binary.at("seeds"), json({"1", "2"}));
   EXPECT_EQ(binary.at("test_accuracy").at("count"), 2);
@@ -304,6 +313,17 @@ TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
   EXPECT_THAT(ok({"compare", runs[0], runs[1], runs[2]}).out,
               AllOf(StartsWith("run "), HasSubstr("\nr/float "),
                     ContainsRegex("\nquantizer.0.name +\"bwn\" +\"none\"\n")));
+  // Made with a plugin that is not here: compared, but not scored.
+  fs::copy(workshop_ / runs[2], workshop_ / "r/foreign", fs::copy_options::recursive);
+  std::string foreign = slurp(workshop_ / "r/foreign/resolved.toml");
+  foreign.replace(foreign.find("\"resnet\""), 8, "\"elsewhere\"");
+  workshop_.write("r/foreign/resolved.toml", foreign);
+  const json without = facts({"compare", runs[2], "r/foreign", "--json"});
+  EXPECT_EQ(without.at("runs").at(1).at("test_accuracy"),
+            without.at("runs").at(0).at("test_accuracy"));
+  EXPECT_EQ(without.at("runs").at(1).at("course_score"), nullptr);
+  EXPECT_THAT(without.at("notes").dump(), HasSubstr("r/foreign has no scores: "));
+
   const ProcessResult twice = workshop_.run({"compare", runs[0], runs[0]});
   EXPECT_EQ(twice.code, 2);
   EXPECT_EQ(twice.out, "");

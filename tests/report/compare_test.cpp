@@ -9,6 +9,7 @@ namespace qhost::report {
 namespace {
 
 using nlohmann::json;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -42,6 +43,16 @@ ComparedRun unfinished(const std::string& label, const std::string& status, int 
   out.status = status;
   out.result = json::object();
   return out;
+}
+
+/// With the scores of a rule that its data set is not for, and of one with a threshold.
+ComparedRun scored(ComparedRun run) {
+  const double score = run.result.value("bits_per_weight", 32.0) / 100;
+  run.scores["micronet"] = {score, false, "the rule is for cifar100, the network for cifar10"};
+  RunScore& course = run.scores["course"] = {score * 2, std::nullopt, ""};
+  if (run.result.contains("test_accuracy")) course.qualifies = run.result["test_accuracy"] >= 0.9;
+  if (course.qualifies == false) course.why_not = "accuracy is below the threshold";
+  return run;
 }
 
 TEST(MeanAndDeviation, OfTheSample) {
@@ -144,40 +155,90 @@ TEST(Compare, ASizeThatDependsOnTheRunIsNoted) {
   EXPECT_EQ(to_json(c).at("configurations").at(0).at("weight_bytes"), nullptr);
 }
 
+TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
+  const Comparison c = compare({scored(run("a", 0.90, keys(1))), scored(run("b", 0.92, keys(2))),
+                                scored(run("c", 0.8, keys(1, "\"bwn\"")))});
+  EXPECT_THAT(c.notes,
+              ElementsAre("no run qualifies under micronet: the rule is for cifar100, the network "
+                          "for cifar10",
+                          "c does not qualify under course: accuracy is below the threshold"));
+  EXPECT_THAT(c.configurations[0].figures.at("course_score").common(), Optional(0.64));
+  EXPECT_THAT(c.configurations[1].figures.at("course_score").common(), Optional(0.025));
+  const std::string text = to_text(c);
+  EXPECT_THAT(text, HasSubstr("40,813,184     0.32*    0.64\n"));
+  EXPECT_THAT(text, HasSubstr("40,813,184   0.0125*  0.025*\n*: does not qualify"));
+  // Configurations have no accuracy of their own that could qualify.
+  EXPECT_THAT(text, HasSubstr("40,813,184    0.0125   0.025\n"));
+  const json runs = to_json(c).at("runs");
+  EXPECT_EQ(runs.at(2).at("course_score"), 0.025);
+  EXPECT_EQ(runs.at(2).at("course_qualifies"), false);
+  EXPECT_EQ(runs.at(2).at("course_why_not"), "accuracy is below the threshold");
+  EXPECT_EQ(runs.at(0).at("course_qualifies"), true);
+  EXPECT_EQ(runs.at(0).at("course_why_not"), nullptr);
+  EXPECT_EQ(to_json(c).at("configurations").at(0).at("micronet_score"), 0.32);
+}
+
+TEST(Compare, ARunWithoutAnAccuracyIsScoredWithoutAVerdict) {
+  const Comparison c = compare({scored(unfinished("a", "interrupted", 1))});
+  EXPECT_EQ(c.notes.size(), 2U) << "it is interrupted; it is not for micronet's data set";
+  const json one = to_json(c).at("runs").at(0);
+  EXPECT_EQ(one.at("course_score"), 0.64);
+  EXPECT_EQ(one.at("course_qualifies"), nullptr);
+  EXPECT_EQ(one.at("micronet_qualifies"), false) << "no accuracy would change that";
+}
+
+TEST(Compare, ARunWithoutScoresSaysWhy) {
+  ComparedRun strange = run("a", 0.9, keys(1));
+  strange.why_no_scores = "unknown architecture `resnet`";
+  const Comparison c = compare({strange, scored(run("b", 0.92, keys(2)))});
+  EXPECT_THAT(c.notes, Contains("a has no scores: unknown architecture `resnet`"));
+  EXPECT_THAT(c.notes, Contains("b does not qualify under micronet: the rule is for cifar100, the "
+                                "network for cifar10"));
+  EXPECT_THAT(to_text(c), HasSubstr("40,813,184         -       -\n"));
+  const json one = to_json(c).at("runs").at(0);
+  for (const char* key : {"micronet_score", "course_score", "course_qualifies"}) {
+    EXPECT_EQ(one.at(key), nullptr) << key;
+  }
+  EXPECT_EQ(to_json(c).at("configurations").at(0).at("course_score"), 0.64);
+}
+
 TEST(Compare, Text) {
   const Comparison c =
-      compare({run("r/a", 0.90, keys(1)), run("r/b", 0.92, keys(2)),
-               run("r/c", 0.8, keys(1, "\"bwn\"")), unfinished("r/d", "diverged", 3)});
-  EXPECT_EQ(
-      to_text(c),
-      "run  configuration  seed  status    test accuracy  bits a weight  weight bytes        "
-      "MACs\n"
-      "---  -------------  ----  --------  -------------  -------------  ------------  "
-      "----------\n"
-      "r/a              1     1  finished        90.00 %             32     1,078,888  "
-      "40,813,184\n"
-      "r/b              1     2  finished        92.00 %             32     1,078,888  "
-      "40,813,184\n"
-      "r/c              2     1  finished        80.00 %           1.25        42,000  "
-      "40,813,184\n"
-      "r/d              1     3  diverged              -              -             -       "
-      "    -\n"
-      "\n"
-      "configuration  seeds    runs  mean test accuracy  deviation  bits a weight  weight "
-      "bytes        MACs\n"
-      "-------------  -------  ----  ------------------  ---------  -------------  "
-      "------------  ----------\n"
-      "            1  1, 2, 3     2             91.00 %     1.41 %             32     1,078,888 "
-      " 40,813,184\n"
-      "            2  1           1             80.00 %          -           1.25        42,000 "
-      " 40,813,184\n"
-      "deviation: of the sample, with the divisor n - 1\n"
-      "\n"
-      "key               configuration 1  configuration 2\n"
-      "----------------  ---------------  ---------------\n"
-      "quantizer.0.name  \"none\"           \"bwn\"\n"
-      "\n"
-      "note: r/d is diverged: it has no test accuracy and is in no mean\n");
+      compare({scored(run("r/a", 0.90, keys(1))), scored(run("r/b", 0.92, keys(2))),
+               scored(run("r/c", 0.8, keys(1, "\"bwn\""))), unfinished("r/d", "diverged", 3)});
+  EXPECT_EQ(to_text(c),
+            "run  configuration  seed  status    test accuracy  bits a weight  weight bytes        "
+            "MACs  micronet  course\n"
+            "---  -------------  ----  --------  -------------  -------------  ------------  "
+            "----------  --------  ------\n"
+            "r/a              1     1  finished        90.00 %             32     1,078,888  "
+            "40,813,184     0.32*    0.64\n"
+            "r/b              1     2  finished        92.00 %             32     1,078,888  "
+            "40,813,184     0.32*    0.64\n"
+            "r/c              2     1  finished        80.00 %           1.25        42,000  "
+            "40,813,184   0.0125*  0.025*\n"
+            "r/d              1     3  diverged              -              -             -        "
+            "   -         -       -\n"
+            "*: does not qualify, a note says why\n"
+            "\n"
+            "configuration  seeds    runs  mean test accuracy  deviation  bits a weight  weight "
+            "bytes        MACs  micronet  course\n"
+            "-------------  -------  ----  ------------------  ---------  -------------  "
+            "------------  ----------  --------  ------\n"
+            "            1  1, 2, 3     2             91.00 %     1.41 %             32     "
+            "1,078,888  40,813,184      0.32    0.64\n"
+            "            2  1           1             80.00 %          -           1.25        "
+            "42,000  40,813,184    0.0125   0.025\n"
+            "deviation: of the sample, with the divisor n - 1\n"
+            "\n"
+            "key               configuration 1  configuration 2\n"
+            "----------------  ---------------  ---------------\n"
+            "quantizer.0.name  \"none\"           \"bwn\"\n"
+            "\n"
+            "note: r/d is diverged: it has no test accuracy and is in no mean\n"
+            "note: r/a, r/b, r/c do not qualify under micronet: the rule is for cifar100, the "
+            "network for cifar10\n"
+            "note: r/c does not qualify under course: accuracy is below the threshold\n");
 }
 
 TEST(Compare, TextOfOneRunIsOneTable) {
