@@ -19,21 +19,28 @@ int execute(Context& context, const Arguments& arguments) {
   if (!arguments.value("split").empty()) request.split = arguments.value("split");
   request.device = arguments.value("device");
   const training::EvaluationResult result = training::evaluate_run(request, context.registry);
+  const training::MetricsResult& metrics = result.figures.metrics;
   for (const std::string& complaint : result.complaints) std::cerr << complaint << "\n";
   if (arguments.flag("json")) {
     nlohmann::json json = {{"checkpoint", result.checkpoint.string()},
                            {"split", request.split},
-                           {"samples", result.metrics.samples},
-                           {"per_class", training::to_json(result.metrics).at("per_class")}};
-    json[request.split + "_accuracy"] = result.metrics.top1;
-    json[request.split + "_top5_accuracy"] = result.metrics.top5;
-    json[request.split + "_loss"] = result.metrics.loss;
+                           {"samples", metrics.samples},
+                           {"per_class", training::to_json(metrics).at("per_class")}};
+    json[request.split + "_accuracy"] = metrics.top1;
+    json[request.split + "_top5_accuracy"] = metrics.top5;
+    json[request.split + "_loss"] = metrics.loss;
+    if (const auto& before = result.figures.before_recalibration) {
+      json[request.split + "_accuracy_before_bn_recalibration"] = before->top1;
+      json[request.split + "_loss_before_bn_recalibration"] = before->loss;
+      json["bn_recalibration_batches"] = result.figures.recalibration_batches;
+    }
     std::cout << json.dump(2) << "\n";
   } else {
-    std::cout << request.split << " accuracy " << percent(result.metrics.top1) << ", top-5 "
-              << percent(result.metrics.top5) << ", loss " << result.metrics.loss << ", "
-              << result.metrics.samples << " images, weights of " << result.checkpoint.string()
-              << "\n";
+    std::cout << request.split << " accuracy " << percent(metrics.top1) << ", top-5 "
+              << percent(metrics.top5) << ", loss " << metrics.loss << ", " << metrics.samples
+              << " images, weights of " << result.checkpoint.string() << "\n";
+    const std::string recalibration = training::recalibration_text(result.figures);
+    if (!recalibration.empty()) std::cout << recalibration << "\n";
   }
   return 0;
 }

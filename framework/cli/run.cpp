@@ -15,6 +15,7 @@
 #include "report/table.h"
 #include "training/assemble.h"
 #include "training/catalog.h"
+#include "training/evaluate.h"
 
 namespace qhost::cli {
 namespace {
@@ -86,7 +87,8 @@ int execute(Context& context, const Arguments& arguments) {
   // A mistake in the last point of a sweep shows before the first one trains.
   for (const config::SweepPoint& point : loaded.points) {
     const Graph graph = training::build_graph(point.experiment, context.registry);
-    training::build_plan(point.experiment, context.registry, graph);
+    const Plan plan = training::build_plan(point.experiment, context.registry, graph);
+    training::require_recalibration(point.experiment, graph, plan);
   }
   if (arguments.flag("dry-run")) {
     std::cerr << file << ": " << loaded.points.size()

@@ -32,6 +32,10 @@ std::vector<Option> train_options() {
           .from_paper("Szegedy et al., arXiv:1512.00567, section 7"),
       Option::real("gradient_clip", 0, "largest Euclidean norm of all gradients; 0: no limit")
           .at_least(0),
+      Option::integer("bn_recalibrate", 0,
+                      "training batches from which the final evaluation takes the batch norms' "
+                      "mean and variance anew; 0: keep those of training")
+          .at_least(0),
       Option::integer("evaluate_every", 1, "epochs between evaluations").at_least(1),
       Option::integer("evaluation_batch_size", 256, "images of one evaluation batch").at_least(1),
       Option::integer("checkpoint_every", 1, "epochs between checkpoints")

@@ -384,11 +384,14 @@ at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& pos
         const std::size_t statistics = options.affine ? 2 : 0;
         // Without running statistics batch_norm takes the batch's and moves nothing.
         const bool batch_only = mode == Mode::calibrate && calibrates_on_batch_statistics_;
+        const double momentum =
+            averaged_passes_ > 0 ? 1.0 / static_cast<double>(averaged_passes_) : options.momentum;
         y = at::batch_norm(x, options.affine ? step.parameters[0] : at::Tensor(),
                            options.affine ? step.parameters[1] : at::Tensor(),
                            batch_only ? at::Tensor() : step.parameters[statistics],
                            batch_only ? at::Tensor() : step.parameters[statistics + 1],
-                           training || batch_only, options.momentum, options.epsilon,
+                           training || batch_only || averaged_passes_ > 0, momentum,
+                           options.epsilon,
                            /*cudnn_enabled=*/true);
         break;
       }
@@ -496,6 +499,28 @@ void Model::calibrate(const at::Tensor& x, const RunPosition& position, bool bat
   }
   run(x, Mode::calibrate, position, 0, nullptr);
   frozen_.reset();
+}
+
+void Model::recalibrate_batch_norms(const at::Tensor& x, const RunPosition& position,
+                                    std::int64_t batch) {
+  const at::NoGradGuard no_grad;
+  freeze(position);
+  for (int member = 0; member < plan_.members; ++member) {
+    // The first pass has the factor 1, which a value that is not finite would survive: 0 * inf.
+    if (batch == 0 && member == 0) reset_running_statistics();
+    averaged_passes_ = batch * plan_.members + member + 1;
+    run(x, Mode::evaluate, position, member, nullptr);
+  }
+  averaged_passes_ = 0;
+}
+
+void Model::reset_running_statistics() {
+  for (Step& step : steps_) {
+    if (step.node->op != Op::batch_norm) continue;
+    const std::size_t statistics = step.node->as<BatchNormOptions>().affine ? 2 : 0;
+    step.parameters[statistics].zero_();
+    step.parameters[statistics + 1].fill_(1);
+  }
 }
 
 std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position) {

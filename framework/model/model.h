@@ -86,6 +86,13 @@ class Model {
   /// An untrained network's running statistics say nothing of its activations: `batch_statistics`
   /// takes those of `x` in every batch norm, and leaves the running ones alone.
   void calibrate(const at::Tensor& x, const RunPosition& position, bool batch_statistics = false);
+  /// Makes the running statistics of every batch norm the average over the batches shown so far,
+  /// `batch` being the number of this one from 0: of their means and of their unbiased variances,
+  /// each batch with the same weight (as torch.optim.swa_utils.update_bn). The quantizers compute
+  /// as in evaluate(), the batch norms take the statistics of `x`; of several members all are
+  /// shown. No batch norm may be folded.
+  void recalibrate_batch_norms(const at::Tensor& x, const RunPosition& position,
+                               std::int64_t batch);
   /// After the optimizer's step.
   void after_step(const RunPosition& position);
 
@@ -106,6 +113,7 @@ class Model {
   at::Tensor run(const at::Tensor& x, Mode mode, const RunPosition& position, int member,
                  std::string* non_finite);
   void freeze(const RunPosition& position);
+  void reset_running_statistics();
   void draw_parameters(std::uint64_t seed);
   SlotContext context(const PlannedSlot& slot, Mode mode, const RunPosition& position,
                       int member) const;
@@ -126,6 +134,7 @@ class Model {
   std::vector<CodeUse> code_use_;
   bool record_codes_ = false;
   bool calibrates_on_batch_statistics_ = false;
+  std::int64_t averaged_passes_ = 0;  // 0: the batch norms are not being recalibrated
 };
 
 }  // namespace qhost

@@ -1,11 +1,40 @@
 #include "training/evaluate.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "data/batcher.h"
+#include "qhost/error.h"
 #include "training/batch.h"
 
 namespace qhost::training {
+namespace {
+
+/// Returns the number of batches. Whole ones only: the average weighs all alike.
+std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
+                         const data::Dataset& data, const RunPosition& position) {
+  const data::Batcher images(data.train, data.image,
+                             data::evaluation_options(experiment.augment, data), position.seed,
+                             std::min(experiment.train.integer("batch_size"), data.train.count()),
+                             /*shuffle=*/true, /*drop_last=*/true);
+  BatchBuffer buffer(data.image, images.batch_size(), model.options());
+  const std::int64_t batches =
+      std::min(experiment.train.integer("bn_recalibrate"), images.steps_per_epoch());
+  for (std::int64_t batch = 0; batch < batches; ++batch) {
+    model.recalibrate_batch_norms(buffer.fill(images, 0, batch).images, position, batch);
+  }
+  return batches;
+}
+
+[[noreturn]] void refuse_recalibration(const config::Experiment& experiment,
+                                       const std::string& why) {
+  throw Error(
+      ErrorKind::configuration,
+      "train.bn_recalibrate = " + std::to_string(experiment.train.integer("bn_recalibrate")) +
+          ": " + why + "\nhelp: set train.bn_recalibrate = 0");
+}
+
+}  // namespace
 
 MetricsResult evaluate(Model& model, const data::Split& split, const Shape& image,
                        std::int64_t classes, const data::AugmentOptions& normalisation,
@@ -24,6 +53,54 @@ MetricsResult evaluate(Model& model, const data::Split& split, const Shape& imag
     metrics.add(logits, batch.labels, loss(logits, batch.labels));
   }
   return metrics.result();
+}
+
+void require_recalibration(const config::Experiment& experiment, const Graph& graph,
+                           const Plan& plan) {
+  if (experiment.train.integer("bn_recalibrate") == 0) return;
+  for (const PlannedSlot& slot : plan.slots) {
+    if (!slot.weight || slot.folded_batch_norm < 0) continue;
+    refuse_recalibration(experiment, "`" + slot.method + "` folds batch norms into the weights (" +
+                                         graph.node(slot.folded_batch_norm).name + " into " +
+                                         slot.info.node +
+                                         "), which leaves no statistics to take anew");
+  }
+  const auto& nodes = graph.nodes();
+  if (std::none_of(nodes.begin(), nodes.end(),
+                   [](const Node& node) { return node.op == Op::batch_norm; })) {
+    refuse_recalibration(experiment, "the network has no batch norm");
+  }
+}
+
+FinalFigures evaluate_final(Model& model, const config::Experiment& experiment,
+                            const data::Dataset& data, const data::Split& split,
+                            const RunPosition& position, bool record_code_use) {
+  const Options& train = experiment.train;
+  const LossFunction loss = make_loss(train.string("loss"), train.real("label_smoothing"));
+  const auto figures = [&](bool record) {
+    return evaluate(model, split, data.image, data.classes,
+                    data::evaluation_options(experiment.augment, data),
+                    train.integer("evaluation_batch_size"), loss, position, record);
+  };
+  FinalFigures result;
+  if (train.integer("bn_recalibrate") > 0) {
+    require_recalibration(experiment, model.graph(), model.plan());
+    result.before_recalibration = figures(false);
+    result.recalibration_batches = recalibrate(model, experiment, data, position);
+  }
+  result.metrics = figures(record_code_use);
+  return result;
+}
+
+std::string recalibration_text(const FinalFigures& figures) {
+  if (!figures.before_recalibration) return "";
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "batch norms recalibrated on %lld training batches: accuracy %.2f %% before, %.2f "
+                "%% after",
+                static_cast<long long>(figures.recalibration_batches),
+                100 * figures.before_recalibration->top1, 100 * figures.metrics.top1);
+  return text;
 }
 
 }  // namespace qhost::training

@@ -5,7 +5,6 @@
 #include "storage/checkpoint.h"
 #include "storage/run_directory.h"
 #include "training/assemble.h"
-#include "training/evaluate.h"
 #include "training/find_checkpoint.h"
 #include "training/run.h"
 #include "training/tensor_bytes.h"
@@ -45,11 +44,7 @@ EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& regist
                             experiment.train.boolean("drop_last"));
   position.epoch = position.step > 0 ? (position.step - 1) / per_epoch : 0;
   position.steps = steps_of_run(experiment, per_epoch);
-  result.metrics = evaluate(
-      *model, *split, data.image, data.classes, data::evaluation_options(experiment.augment, data),
-      experiment.train.integer("evaluation_batch_size"),
-      make_loss(experiment.train.string("loss"), experiment.train.real("label_smoothing")),
-      position);
+  result.figures = evaluate_final(*model, experiment, data, *split, position);
   return result;
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "registry/registry.h"
-#include "training/metrics.h"
+#include "training/evaluate.h"
 
 namespace qhost::training {
 
@@ -18,7 +18,7 @@ struct EvaluationRequest {
 };
 
 struct EvaluationResult {
-  MetricsResult metrics;
+  FinalFigures figures;
   std::filesystem::path checkpoint;     ///< the folder that the weights came from
   std::vector<std::string> complaints;  ///< damaged checkpoints that were passed over
 };

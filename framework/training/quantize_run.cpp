@@ -56,13 +56,11 @@ MetricsResult evaluate_float(const config::Experiment& experiment, Registry& reg
   const InitialWeights weights = read_initial_weights(experiment.train.string("init_from"));
   const std::unique_ptr<Model> model = build_model(experiment, registry);
   require_weights(*model, weights);
-  model->initialise({}, &weights.tensors);
+  RunPosition position;
+  position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
+  model->initialise(position, &weights.tensors);
   const data::Dataset data = load_data(experiment);
-  return evaluate(
-      *model, data.test, data.image, data.classes,
-      data::evaluation_options(experiment.augment, data),
-      experiment.train.integer("evaluation_batch_size"),
-      make_loss(experiment.train.string("loss"), experiment.train.real("label_smoothing")), {});
+  return evaluate_final(*model, experiment, data, data.test, position).metrics;
 }
 
 }  // namespace
@@ -96,7 +94,8 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progr
                 "quantizers");
   }
   // What is wrong with the quantizer shows before anything is computed.
-  build_plan(experiment, registry, build_graph(experiment, registry));
+  const Graph graph = build_graph(experiment, registry);
+  require_recalibration(experiment, graph, build_plan(experiment, registry, graph));
 
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
   const MetricsResult before = evaluate_float(as_float, registry);

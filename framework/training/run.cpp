@@ -181,6 +181,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
   // All that can be wrong with the experiment is found before a directory is made.
   const std::unique_ptr<Model> model = build_model(experiment, registry);
+  require_recalibration(experiment, model->graph(), model->plan());
   for (const std::string& warning : model->plan().warnings) progress.note("warning: " + warning);
 
   Opened opened = open_directory(experiment, request, registry);
@@ -271,12 +272,18 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
                     "auto: it continues from the checkpoint before");
   }
 
-  const MetricsResult test = trainer.test();
+  const FinalFigures figures = trainer.test();
+  const MetricsResult& test = figures.metrics;
   result["test_accuracy"] = test.top1;
   result["test_top5_accuracy"] = test.top5;
   result["test_loss"] = test.loss;
   result["test_samples"] = test.samples;
   result["test_per_class"] = training::to_json(test).at("per_class");
+  if (figures.before_recalibration) {
+    result["test_accuracy_before_bn_recalibration"] = figures.before_recalibration->top1;
+    result["test_loss_before_bn_recalibration"] = figures.before_recalibration->loss;
+    result["bn_recalibration_batches"] = figures.recalibration_batches;
+  }
   result["selected_by"] = trainer.selected_by();
   if (trainer.state().best_epoch >= 0) {
     result["best_epoch"] = trainer.state().best_epoch + 1;

@@ -5,7 +5,6 @@
 
 #include "qhost/error.h"
 #include "storage/crash_point.h"
-#include "training/evaluate.h"
 #include "training/interrupt.h"
 #include "training/tensor_bytes.h"
 
@@ -363,7 +362,7 @@ std::string Trainer::selected_by() const {
   return state_.best_epoch >= 0 ? "validation accuracy" : "last epoch";
 }
 
-MetricsResult Trainer::test() {
+FinalFigures Trainer::test() {
   RunPosition at = position();
   if (state_.step > 0) at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
   if (state_.best_epoch >= 0) {
@@ -374,9 +373,17 @@ MetricsResult Trainer::test() {
       at.step = LoopState::from_json(best->state.at("loop")).step;
     }
   }
-  const MetricsResult result =
-      evaluate(model_, data_.test, data_.image, data_.classes, evaluation_,
-               train_.integer("evaluation_batch_size"), loss_, at, /*record_code_use=*/true);
+  FinalFigures result =
+      evaluate_final(model_, experiment_, data_, data_.test, at, /*record_code_use=*/true);
+  if (result.before_recalibration) {
+    const std::int64_t wanted = train_.integer("bn_recalibrate");
+    if (result.recalibration_batches < wanted) {
+      progress_.note("train.bn_recalibrate: the training set has only " +
+                     std::to_string(result.recalibration_batches) + " of " +
+                     std::to_string(wanted) + " batches");
+    }
+    progress_.note("test: " + recalibration_text(result));
+  }
   for (const CodeUse& use : model_.code_use()) {
     if (use.most_frequent_share <= 0.99) continue;
     progress_.note("warning: " + use.slot + ": " +

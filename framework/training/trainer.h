@@ -30,6 +30,7 @@
 #include "storage/json_lines.h"
 #include "storage/run_directory.h"
 #include "training/batch.h"
+#include "training/evaluate.h"
 #include "training/initial_weights.h"
 #include "training/loss.h"
 #include "training/metrics.h"
@@ -76,7 +77,9 @@ class Trainer {
 
   /// After run(): figures on the test set, with the weights that were selected: the best on the
   /// validation set where there is one (they are loaded), else the last. Also what was selected by.
-  MetricsResult test();
+  /// The batch norms are recalibrated where `train.bn_recalibrate` says so: this is the last use of
+  /// the model, after the last checkpoint.
+  FinalFigures test();
   std::string selected_by() const;
 
   const LoopState& state() const { return state_; }

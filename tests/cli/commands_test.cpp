@@ -271,6 +271,38 @@ TEST_F(Commands, EvalGivesTheRunsOwnFigures) {
   EXPECT_THAT(nowhere.err, StartsWith("error: there is no run at runs/e/nothing: "));
 }
 
+TEST_F(Commands, RecalibratedBatchNormsHaveTwoAccuracies) {
+  const json plain = last_json_line(ok({"run", "e.toml", "--json"}).out);
+  EXPECT_FALSE(plain.contains("test_accuracy_before_bn_recalibration"));
+  const Words command = {"run", "e.toml", "train.bn_recalibrate=3", "name=again", "--json"};
+  const ProcessResult result = ok(command);
+  EXPECT_THAT(result.err,
+              ContainsRegex("test: batch norms recalibrated on 3 training batches: accuracy "
+                            "[0-9.]+ % before, [0-9.]+ % after"));
+  const json line = last_json_line(result.out);
+  EXPECT_EQ(line.at("test_accuracy_before_bn_recalibration"), plain.at("test_accuracy"));
+  EXPECT_EQ(line.at("test_loss_before_bn_recalibration"), plain.at("test_loss"));
+  EXPECT_EQ(line.at("bn_recalibration_batches"), 3);
+  EXPECT_NE(line.at("test_loss"), plain.at("test_loss"));
+  EXPECT_EQ(result_of(workshop_ / "runs/again/latest"), line);
+
+  const json eval = facts({"eval", "runs/again/latest", "--json"});
+  for (const char* key : {"test_accuracy", "test_loss", "test_accuracy_before_bn_recalibration",
+                          "test_loss_before_bn_recalibration", "bn_recalibration_batches"}) {
+    EXPECT_EQ(eval.at(key), line.at(key)) << key;
+  }
+  EXPECT_THAT(ok({"eval", "runs/again/latest"}).out,
+              ContainsRegex("\nbatch norms recalibrated on 3 training batches: accuracy [0-9.]+ "
+                            "% before, [0-9.]+ % after\n$"));
+  EXPECT_FALSE(facts({"eval", "runs/e/latest", "--json"}).contains("bn_recalibration_batches"));
+
+  // 135 images make 4 whole batches of 32.
+  const ProcessResult all = ok({"run", "e.toml", "train.bn_recalibrate=99", "--json"});
+  EXPECT_EQ(last_json_line(all.out).at("bn_recalibration_batches"), 4);
+  EXPECT_THAT(all.err,
+              HasSubstr("train.bn_recalibrate: the training set has only 4 of 99 batches"));
+}
+
 TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
   for (const char* seed : {"train.seed=1", "train.seed=2"}) {
     ok({"run", "e.toml", seed, "train.epochs=1", "--run-dir", std::string("r/") + seed});

@@ -128,6 +128,27 @@ TEST_F(Pretrained, QuantizeRefusesWhatItCannotDo) {
   EXPECT_FALSE(fs::exists(workshop_ / "runs/float_bwn"));
 }
 
+TEST_F(Pretrained, QuantizeRecalibratesBatchNormsAsTheRunSays) {
+  const json float_run = finished(
+      {"run", "e.toml", "quantizer.name=none", "train.bn_recalibrate=2", "name=again", "--json"});
+  const json result = finished({"quantize", "runs/again/latest", "bwn", "--json"});
+  EXPECT_EQ(result.at("float_test_accuracy"), float_run.at("test_accuracy"));
+  EXPECT_EQ(result.at("float_test_loss"), float_run.at("test_loss"));
+  EXPECT_EQ(result.at("bn_recalibration_batches"), 2);
+  const json plain = finished({"quantize", "runs/float/latest", "bwn", "--json"});
+  EXPECT_EQ(result.at("test_loss_before_bn_recalibration"), plain.at("test_loss"));
+  EXPECT_NE(result.at("test_loss"), plain.at("test_loss"));
+  const json eval = json::parse(ok({"eval", "runs/again_bwn/latest", "--json"}).out);
+  EXPECT_EQ(eval.at("test_loss"), result.at("test_loss"));
+
+  const std::string folded = refused({"quantize", "runs/again/latest", "ptq_static"}, 2);
+  EXPECT_THAT(folded, HasSubstr("train.bn_recalibrate = 2: `ptq_static` folds batch norms into the "
+                                "weights ("));
+  EXPECT_THAT(folded, HasSubstr("\nhelp: set train.bn_recalibrate = 0"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/again_ptq_static"));
+  finished({"quantize", "runs/again/latest", "ptq_static", "train.bn_recalibrate=0", "--json"});
+}
+
 TEST_F(Pretrained, SeedsGiveAMeanAndADeviation) {
   const ProcessResult result = ok({"run", "e.toml", "sweep.seeds=[1, 2, 3]"});
   EXPECT_THAT(result.out, HasSubstr("seed=1"));

@@ -228,5 +228,94 @@ TEST(FirstNonFinite, NamesTheNodeAndChangesNothing) {
   EXPECT_EQ(model->first_non_finite(x, {}), "fc.bias");
 }
 
+/// Two convolutions with a batch norm each: the second one's inputs follow from the first one's
+/// statistics.
+Graph two_norms() {
+  return network({2, 5, 5}, 3, [](GraphBuilder& g, Value x) {
+    Value y = g.conv2d("conv1", x, {.out_channels = 4});
+    y = g.relu("relu", g.batch_norm("bn1", y));
+    y = g.batch_norm("bn2", g.conv2d("conv2", y, {.out_channels = 3}), {.affine = false});
+    return g.global_average_pool("pool", y);
+  });
+}
+
+struct Moments {
+  at::Tensor mean, unbiased, biased;
+};
+Moments moments(const at::Tensor& x) {
+  return {x.mean({0, 2, 3}), x.var({0, 2, 3}, /*unbiased=*/true),
+          x.var({0, 2, 3}, /*unbiased=*/false)};
+}
+
+at::Tensor normalised(const at::Tensor& x, const Moments& by, double epsilon) {
+  const auto wide = [](const at::Tensor& v) { return v.reshape({1, -1, 1, 1}); };
+  return (x - wide(by.mean)) / wide((by.biased + epsilon).sqrt());
+}
+
+// The mean of the batches' means and unbiased variances, each layer behind normalised by its batch.
+TEST(Recalibration, AveragesTheStatisticsOfTheBatches) {
+  for (const bool quantized : {false, true}) {
+    SCOPED_TRACE(quantized);
+    std::vector<MethodRule> rules;
+    if (quantized) {
+      rules.push_back(weight_rule<BinaryWeight>("binary", {}));
+      rules[0].layers = {"conv2"};
+      rules[0].keep_float = std::vector<std::string>{};
+    }
+    const auto model = make_model(two_norms(), rules);
+    set(*model, "bn1.weight", at::tensor({1.5F, 0.5F, -1.0F, 2.0F}));
+    set(*model, "bn1.bias", at::tensor({0.1F, 0.2F, 0.3F, -0.4F}));
+    // Of no influence, and not finite: nothing of the old values is averaged in.
+    set(*model, "bn1.running_mean", at::full({4}, std::numeric_limits<float>::infinity()));
+    const auto before = copy_of_state(*model);
+    const at::Tensor w1 = before.at("conv1.weight");
+    at::Tensor w2 = before.at("conv2.weight");
+    if (quantized) {
+      w2 = at::ge(w2, 0).to(at::kFloat).mul(2).sub(1) * w2.abs().mean({1, 2, 3}, true);
+    }
+    at::Tensor mean1 = at::zeros({4}), var1 = at::zeros({4}), mean2 = at::zeros({3}),
+               var2 = at::zeros({3});
+    const std::vector<at::Tensor> batches = {normal({6, 2, 5, 5}, 1), normal({6, 2, 5, 5}, 2) * 3,
+                                             normal({6, 2, 5, 5}, 3) + 1};
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      model->recalibrate_batch_norms(batches[i], {.seed = 3}, static_cast<std::int64_t>(i));
+      const at::Tensor y1 = at::conv2d(batches[i], w1);
+      const at::Tensor z = at::relu(normalised(y1, moments(y1), 1e-5) *
+                                        before.at("bn1.weight").reshape({1, 4, 1, 1}) +
+                                    before.at("bn1.bias").reshape({1, 4, 1, 1}));
+      const at::Tensor y2 = at::conv2d(z, w2);
+      mean1 += moments(y1).mean / 3;
+      var1 += moments(y1).unbiased / 3;
+      mean2 += moments(y2).mean / 3;
+      var2 += moments(y2).unbiased / 3;
+    }
+    EXPECT_TRUE(close(tensor_of(*model, "bn1.running_mean"), mean1, 1e-5));
+    EXPECT_TRUE(close(tensor_of(*model, "bn1.running_var"), var1, 1e-5));
+    EXPECT_TRUE(close(tensor_of(*model, "bn2.running_mean"), mean2, 1e-5));
+    EXPECT_TRUE(close(tensor_of(*model, "bn2.running_var"), var2, 1e-5));
+    for (const NamedTensor& entry : model->state()) {
+      if (entry.name.find("running") != std::string::npos) continue;
+      EXPECT_TRUE(same_bits(entry.tensor.detach(), before.at(entry.name))) << entry.name;
+    }
+  }
+}
+
+// Afterwards training and evaluation move and read the statistics as ever.
+TEST(Recalibration, IsOverWithItsCall) {
+  const auto model = make_model(two_norms(), {});
+  const at::Tensor x = normal({6, 2, 5, 5}, 1);
+  model->recalibrate_batch_norms(x, {}, 0);
+  const auto state = copy_of_state(*model);
+  const auto fresh = make_model(two_norms(), {});
+  fresh->load(state);
+  const at::Tensor other = normal({6, 2, 5, 5}, 2);
+  EXPECT_TRUE(same_bits(model->evaluate(other, {}), fresh->evaluate(other, {})));
+  EXPECT_TRUE(same_bits(tensor_of(*model, "bn1.running_mean"), state.at("bn1.running_mean")));
+  model->train(other, {});
+  fresh->train(other, {});
+  EXPECT_TRUE(
+      same_bits(tensor_of(*model, "bn1.running_var"), tensor_of(*fresh, "bn1.running_var")));
+}
+
 }  // namespace
 }  // namespace qhost::test

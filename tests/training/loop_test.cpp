@@ -257,7 +257,7 @@ TEST_F(Loop, TheTestSetDecidesNothing) {
     Trainer trainer(given, *model, data, run, progress);
     trainer.start();
     EXPECT_EQ(trainer.run(), Outcome::finished);
-    test = trainer.test();
+    test = trainer.test().metrics;
     return trainer.state();
   };
   data::Dataset data = load_data(given);

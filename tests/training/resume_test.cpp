@@ -114,6 +114,7 @@ class Runs {
   }
 
   Workshop& workshop() { return workshop_; }
+  const Workshop& workshop() const { return workshop_; }
 
  private:
   static void fs_remove(const std::filesystem::path& path) {
@@ -195,6 +196,32 @@ TEST(ResumeWithValidation, TheBestAndItsLinkSurvive) {
                                                 {"loop.step:9"}}) {
     SCOPED_TRACE(::testing::PrintToString(points));
     runs.expect_same_after(points);
+  }
+}
+
+// It happens after the last checkpoint: no checkpoint knows of it, and a continued run repeats it.
+TEST(ResumeWithRecalibration, EndsInTheSameBitsAndChangesNoCheckpoint) {
+  for (Recipe recipe : {channels_last_momentum, validated}) {
+    SCOPED_TRACE(recipe.name);
+    const Runs without(recipe);
+    recipe.overrides.push_back("train.bn_recalibrate=3");
+    Runs runs(recipe);
+    const auto plain = tests::checkpoint_files(without.workshop() / "whole");
+    const auto files = tests::checkpoint_files(runs.workshop() / "whole");
+    ASSERT_EQ(tests::names_of(plain), tests::names_of(files));
+    for (const auto& [name, bytes] : plain) {
+      if (!name.ends_with(".safetensors")) continue;  // the others name the configuration
+      EXPECT_TRUE(bytes == files.at(name)) << name << " differs";
+    }
+    const auto reference = tests::result_of(without.workshop() / "whole"),
+               result = tests::result_of(runs.workshop() / "whole");
+    EXPECT_EQ(result.at("test_loss_before_bn_recalibration"), reference.at("test_loss"));
+    EXPECT_NE(result.at("test_loss"), reference.at("test_loss"));
+    for (const Words& points :
+         std::vector<Words>{{"loop.step:1"}, {"loop.step:8"}, {"loop.evaluated:3"}}) {
+      SCOPED_TRACE(::testing::PrintToString(points));
+      runs.expect_same_after(points);
+    }
   }
 }
 
