@@ -174,6 +174,16 @@ void Resolver::check_conflicts() {
                  std::to_string(stds),
              "give both, one value for each channel, or neither");
   }
+  if (augment.string("whitening") != "none") {
+    const auto refuse = [&](const char* key) {
+      conflict(std::string("augment.") + key, "augment.whitening",
+               std::string("`augment.") + key + "`: whitened images are not normalised by channel",
+               "take it out, or set whitening = \"none\"");
+    };
+    if (!augment.boolean("normalise")) refuse("normalise");
+    if (means != 0) refuse("mean");
+    if (stds != 0) refuse("std");
+  }
   const Options& schedule = experiment_.schedule.options;
   if (schedule.has("milestones")) {
     const auto& milestones = schedule.integers("milestones");

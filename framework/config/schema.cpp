@@ -72,6 +72,20 @@ std::vector<Option> augment_options() {
           .at_least(0)
           .at_most(1),
       Option::reals("std", {}, "for each channel, pixels in 0..1; empty: the data set's").above(0),
+      Option::string(
+          "whitening", "none",
+          "gcn_zca: contrast of each image, then a ZCA fitted on the training images, in "
+          "the place of (x - mean) / std")
+          .one_of({"none", "gcn_zca"})
+          .from_paper("Coates, Lee and Ng, AISTATS 2011; Pylearn2"),
+      Option::real("gcn_scale", 55, "norm of an image after its contrast normalisation").above(0),
+      Option::boolean("gcn_subtract_mean", true, "take an image's mean away before its norm"),
+      Option::boolean("gcn_use_std", false,
+                      "divide by an image's standard deviation in the place of its norm"),
+      Option::real("gcn_sqrt_bias", 0, "added to the squared norm or the variance").at_least(0),
+      Option::real("gcn_min_divisor", 1e-8, "an image whose divisor is smaller is not divided")
+          .above(0),
+      Option::real("zca_filter_bias", 0.1, "added to each variance before its root").above(0),
   };
 }
 

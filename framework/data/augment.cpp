@@ -47,16 +47,16 @@ std::int64_t mirrored(std::int64_t i, std::int64_t size) {
 
 /// Copies the rows that a crop displaced by `dy` shows, each with `padding` pixels at both ends:
 /// [C][H][W + 2 padding]. Fixed is the width when the compiler knows it, else 0.
-template <std::int64_t Fixed>
-void stage(const std::uint8_t* image, const Shape& shape, std::int64_t padding, std::int64_t dy,
-           PaddingMode mode, std::vector<std::uint8_t>& staged) {
+template <std::int64_t Fixed, class Pixel>
+void stage(const Pixel* image, const Shape& shape, std::int64_t padding, std::int64_t dy,
+           PaddingMode mode, std::vector<Pixel>& staged) {
   const std::int64_t height = shape.height(), width = Fixed != 0 ? Fixed : shape.width();
   const std::int64_t stride = width + 2 * padding;
-  const auto bytes = static_cast<std::size_t>(shape.channels() * height * stride);
+  const auto pixels = static_cast<std::size_t>(shape.channels() * height * stride);
   if (mode == PaddingMode::zero) {
-    staged.assign(bytes, 0);
+    staged.assign(pixels, 0);
   } else {
-    staged.resize(bytes);
+    staged.resize(pixels);
   }
   for (std::int64_t c = 0; c < shape.channels(); ++c) {
     for (std::int64_t y = 0; y < height; ++y) {
@@ -66,9 +66,9 @@ void stage(const std::uint8_t* image, const Shape& shape, std::int64_t padding, 
       } else if (from < 0 || from >= height) {
         continue;
       }
-      const std::uint8_t* source = image + (c * height + from) * width;
-      std::uint8_t* row = staged.data() + (c * height + y) * stride + padding;
-      std::memcpy(row, source, static_cast<std::size_t>(width));
+      const Pixel* source = image + (c * height + from) * width;
+      Pixel* row = staged.data() + (c * height + y) * stride + padding;
+      std::memcpy(row, source, static_cast<std::size_t>(width) * sizeof(Pixel));
       if (mode == PaddingMode::zero) continue;
       for (std::int64_t i = 1; i <= padding; ++i) {
         row[-i] = source[i];
@@ -78,11 +78,70 @@ void stage(const std::uint8_t* image, const Shape& shape, std::int64_t padding, 
   }
 }
 
+/// What a draw shows of `image`: the image itself, or `staged`, where it lies cropped then.
+template <class Pixel>
+ImageView<Pixel> view_of(const Pixel* image, const Shape& shape, const AugmentOptions& options,
+                         const AugmentDraw& draw, std::vector<Pixel>& staged) {
+  const std::int64_t channels = shape.channels(), height = shape.height(), width = shape.width();
+  ImageView<Pixel> view{image, height * width, width, channels, height, width, draw.flip};
+  if (draw.dy != 0 || draw.dx != 0) {
+    const std::int64_t padding = options.crop_padding;
+    (width == 32 ? stage<32, Pixel> : stage<0, Pixel>)(image, shape, padding, draw.dy,
+                                                       options.padding_mode, staged);
+    view.row_stride = width + 2 * padding;
+    view.plane_stride = height * view.row_stride;
+    view.origin = staged.data() + padding + draw.dx;
+  }
+  return view;
+}
+
+void copy_planar(const ImageView<float>& in, float* out) {
+  for (std::int64_t c = 0; c < in.channels; ++c) {
+    for (std::int64_t y = 0; y < in.height; ++y, out += in.width) {
+      const float* row = in.origin + c * in.plane_stride + y * in.row_stride;
+      if (in.flip) {
+        std::reverse_copy(row, row + in.width, out);
+      } else {
+        std::copy_n(row, in.width, out);
+      }
+    }
+  }
+}
+
+void copy_interleaved(const ImageView<float>& in, float* out) {
+  for (std::int64_t y = 0; y < in.height; ++y, out += in.width * in.channels) {
+    for (std::int64_t c = 0; c < in.channels; ++c) {
+      const float* row = in.origin + c * in.plane_stride + y * in.row_stride;
+      const std::int64_t first = in.flip ? in.width - 1 : 0, step = in.flip ? -1 : 1;
+      for (std::int64_t x = 0; x < in.width; ++x) out[x * in.channels + c] = row[first + step * x];
+    }
+  }
+}
+
 }  // namespace
+
+bool whitened(const Options& augment) {
+  if (!augment.has("whitening") || augment.string("whitening") == "none") return false;
+  const std::string& kind = augment.string("whitening");
+  if (kind != "gcn_zca") {
+    throw OptionError("whitening",
+                      "\"" + kind + "\" is not known\nhelp: one of \"none\", \"gcn_zca\"");
+  }
+  const auto refuse = [](const char* name) {
+    throw OptionError(name,
+                      "whitened images are not normalised by channel\nhelp: take it out, or set "
+                      "whitening = \"none\"");
+  };
+  if (augment.has("normalise") && !augment.boolean("normalise")) refuse("normalise");
+  for (const char* name : {"mean", "std"}) {
+    if (augment.has(name) && !augment.reals(name).empty()) refuse(name);
+  }
+  return true;
+}
 
 AugmentOptions evaluation_options(const Options& augment, const Dataset& set) {
   AugmentOptions options;
-  if (augment.has("normalise") && !augment.boolean("normalise")) {
+  if (whitened(augment) || (augment.has("normalise") && !augment.boolean("normalise"))) {
     options.mean.assign(static_cast<std::size_t>(set.image.channels()), 0.0F);
     options.std.assign(static_cast<std::size_t>(set.image.channels()), 1.0F);
   } else {
@@ -163,21 +222,24 @@ AugmentDraw Augmenter::draw(std::uint64_t seed, std::int64_t epoch, std::int64_t
 
 void Augmenter::write(const std::uint8_t* image, const AugmentDraw& draw, float* out,
                       Layout layout) const {
-  const std::int64_t channels = image_.channels(), height = image_.height(), width = image_.width();
-  PixelView view{image, height * width, width, channels, height, width, draw.flip};
   thread_local std::vector<std::uint8_t> staged;  // some kilobytes, kept between images
-  if (draw.dy != 0 || draw.dx != 0) {
-    const std::int64_t padding = options_.crop_padding;
-    (width == 32 ? stage<32> : stage<0>)(image, image_, padding, draw.dy, options_.padding_mode,
-                                         staged);
-    view.row_stride = width + 2 * padding;
-    view.plane_stride = height * view.row_stride;
-    view.origin = staged.data() + padding + draw.dx;
-  }
+  const PixelView view = view_of(image, image_, options_, draw, staged);
   const RowKernels& kernels = row_kernels();
   (layout == Layout::nchw ? kernels.planar : kernels.interleaved)(view, offset_.data(),
                                                                   factor_.data(), out);
-  if (options_.cutout == 0) return;
+  if (options_.cutout != 0) cut_out(draw, out, layout);
+}
+
+void Augmenter::write(const float* image, const AugmentDraw& draw, float* out,
+                      Layout layout) const {
+  thread_local std::vector<float> staged;
+  const ImageView<float> view = view_of(image, image_, options_, draw, staged);
+  (layout == Layout::nchw ? copy_planar : copy_interleaved)(view, out);
+  if (options_.cutout != 0) cut_out(draw, out, layout);
+}
+
+void Augmenter::cut_out(const AugmentDraw& draw, float* out, Layout layout) const {
+  const std::int64_t channels = image_.channels(), height = image_.height(), width = image_.width();
   const std::int64_t y0 = draw.cut_y - options_.cutout / 2, x0 = draw.cut_x - options_.cutout / 2;
   const std::int64_t top = std::max<std::int64_t>(y0, 0), left = std::max<std::int64_t>(x0, 0);
   const std::int64_t bottom = std::min(y0 + options_.cutout, height);

@@ -4,7 +4,8 @@
 ///     out = (pixel - 255 * mean[c]) * (1 / (255 * std[c]))
 /// (float32; one subtraction and one multiplication, each rounded, so that every instruction set
 /// gives the same bits; it equals (pixel/255 - mean)/std to 1e-6), cutout. The writer chooses the
-/// layout.
+/// layout. An image of floats (Split::floats, whitened) has the same steps without the
+/// normalisation.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace qhost::data {
 enum class Layout { nchw, nhwc };
 
 /// What lies around an image that is cropped with padding: black (byte 0, before normalisation, as
-/// torchvision's RandomCrop does), or the image mirrored at its edge pixel, which is not repeated.
+/// torchvision's RandomCrop does; 0 around an image of floats), or the image mirrored at its edge
+/// pixel, which is not repeated.
 enum class PaddingMode { zero, reflect };
 
 struct AugmentOptions {
@@ -30,13 +32,18 @@ struct AugmentOptions {
   /// Side of a square set to 0 after normalisation, that is to the mean colour (DeVries & Taylor,
   /// arXiv 1708.04552, 3.2); its centre is uniform over the pixels, so it may leave the image.
   std::int64_t cutout = 0;
-  std::vector<float> mean, std;  ///< per channel, of pixel/255
+  std::vector<float> mean, std;  ///< per channel, of pixel/255; floats are not normalised
 };
+
+/// Whether the experiment's [augment] table asks for whitened images: whitening = "none" |
+/// "gcn_zca", absent as none (training/whiten.h does it). Throws OptionError for another value, and
+/// for a `normalise`, `mean` or `std` that whitened images would not follow.
+bool whitened(const Options& augment);
 
 /// The options of an experiment's [augment] table for training images of `set`: crop_padding,
 /// padding_mode ("zero" | "reflect"), flip, cutout, normalise, mean, std; an absent key counts as
-/// its default. Empty lists mean the set's own; normalise = false gives pixel/255. Throws
-/// OptionError.
+/// its default. Empty lists mean the set's own; normalise = false gives pixel/255. Of whitened()
+/// images they are 0 and 1. Throws OptionError.
 AugmentOptions augment_options(const Options& augment, const Dataset& set);
 
 /// The same without crop, flip and cutout: for validation, test and calibration images.
@@ -62,11 +69,15 @@ class Augmenter {
 
   /// Reads C*H*W bytes [C][H][W], writes C*H*W floats.
   void write(const std::uint8_t* image, const AugmentDraw& draw, float* out, Layout layout) const;
+  /// The same for C*H*W floats, which are not normalised.
+  void write(const float* image, const AugmentDraw& draw, float* out, Layout layout) const;
 
   const Shape& image() const { return image_; }
   const AugmentOptions& options() const { return options_; }
 
  private:
+  void cut_out(const AugmentDraw& draw, float* out, Layout layout) const;
+
   Shape image_;
   AugmentOptions options_;
   std::vector<float> offset_, factor_;  // 255 * mean, 1 / (255 * std)

@@ -18,7 +18,8 @@ constexpr std::int64_t images_per_thread = 64;
 
 /// A shuffled image lies anywhere in memory: asked for one image ahead, it arrives in time (a third
 /// of the time of a CIFAR batch went into waiting).
-inline void prefetch(const std::uint8_t* bytes, std::int64_t count) {
+inline void prefetch(const void* image, std::int64_t count) {
+  const auto* bytes = static_cast<const char*>(image);
   for (std::int64_t at = 0; at < count; at += 64) __builtin_prefetch(bytes + at);
 }
 
@@ -54,10 +55,13 @@ Batcher::Batcher(const Split& split, const Shape& image, AugmentOptions options,
         "the split has no images\nhelp: set aside fewer (validation), or keep more (fraction, "
         "classes)");
   }
-  if (static_cast<std::int64_t>(split.pixels.size()) != count * image.elements()) {
-    fail(std::to_string(split.pixels.size()) + " pixel bytes are not " + std::to_string(count) +
-         " images of " + std::to_string(image.elements()) +
-         " bytes\nhelp: the split and the image shape belong to different sets");
+  const bool floats = !split.floats.empty();
+  const std::size_t values = floats ? split.floats.size() : split.pixels.size();
+  if (static_cast<std::int64_t>(values) != count * image.elements()) {
+    fail(std::to_string(values) + (floats ? " floats" : " pixel bytes") + " are not " +
+         std::to_string(count) + " images of " + std::to_string(image.elements()) +
+         (floats ? "" : " bytes") +
+         "\nhelp: the split and the image shape belong to different sets");
   }
   steps_ = data::steps_per_epoch(count, batch_size, drop_last);
   if (steps_ == 0) {
@@ -115,15 +119,22 @@ std::int64_t Batcher::fill(std::int64_t epoch, std::int64_t step, float* out, st
   const std::vector<std::uint32_t> chosen = indices(epoch, step);
   const auto count = static_cast<std::int64_t>(chosen.size());
   const std::int64_t size = augmenter_.image().elements();
-  const auto source = [&](std::int64_t i) {
-    return split_->pixels.data() + std::int64_t{chosen[static_cast<std::size_t>(i)]} * size;
-  };
-  const auto write = [&](std::int64_t begin, std::int64_t end) {
+  const auto write_from = [&](const auto* images, std::int64_t begin, std::int64_t end) {
+    const auto source = [&](std::int64_t i) {
+      return images + std::int64_t{chosen[static_cast<std::size_t>(i)]} * size;
+    };
     for (std::int64_t i = begin; i < end; ++i) {
-      if (i + 1 < end) prefetch(source(i + 1), size);
+      if (i + 1 < end) prefetch(source(i + 1), size * std::int64_t{sizeof(*images)});
       const std::int64_t index = chosen[static_cast<std::size_t>(i)];
       augmenter_.write(source(i), draw(epoch, index), out + i * size, layout);
       labels[i] = split_->labels[static_cast<std::size_t>(index)];
+    }
+  };
+  const auto write = [&](std::int64_t begin, std::int64_t end) {
+    if (split_->floats.empty()) {
+      write_from(split_->pixels.data(), begin, end);
+    } else {
+      write_from(split_->floats.data(), begin, end);
     }
   };
   const std::int64_t useful = (count + images_per_thread - 1) / images_per_thread;

@@ -11,14 +11,29 @@
 
 namespace qhost::data {
 
+namespace {
+
+template <class Value>
+std::vector<Value> rows(const std::vector<Value>& values, std::size_t count,
+                        const std::vector<std::uint32_t>& indices) {
+  std::vector<Value> out;
+  const std::size_t size = values.size() / count;
+  out.reserve(indices.size() * size);
+  for (const std::size_t i : indices) {
+    const auto first = values.begin() + static_cast<std::ptrdiff_t>(i * size);
+    out.insert(out.end(), first, first + static_cast<std::ptrdiff_t>(size));
+  }
+  return out;
+}
+
+}  // namespace
+
 Split take(const Split& split, const std::vector<std::uint32_t>& indices) {
   Split out;
   if (indices.empty()) return out;
-  const std::size_t size = split.pixels.size() / split.labels.size();
-  out.pixels.reserve(indices.size() * size);
+  out.pixels = rows(split.pixels, split.labels.size(), indices);
+  out.floats = rows(split.floats, split.labels.size(), indices);
   for (const std::size_t i : indices) {
-    const auto first = split.pixels.begin() + static_cast<std::ptrdiff_t>(i * size);
-    out.pixels.insert(out.pixels.end(), first, first + static_cast<std::ptrdiff_t>(size));
     out.labels.push_back(split.labels.at(i));
     out.source_index.push_back(split.source_index.at(i));
   }

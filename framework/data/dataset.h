@@ -19,7 +19,10 @@ struct PublishedSet;  // data/published_set.h
 
 /// Images of equal shape with their labels.
 struct Split {
-  std::vector<std::uint8_t> pixels;         ///< count x C x H x W, row-major, 0..255
+  std::vector<std::uint8_t> pixels;  ///< count x C x H x W, row-major, 0..255
+  /// Empty, or the images as a network reads them, in the same order and in the place of `pixels`,
+  /// which then may be empty: whitened ones (training/whiten.h).
+  std::vector<float> floats;
   std::vector<std::uint16_t> labels;        ///< 0 .. classes-1, after a label subset
   std::vector<std::uint32_t> source_index;  ///< position in the published set's own order
 

@@ -6,13 +6,16 @@
 
 namespace qhost::data {
 
-/// An image, or the cropped part of one, as [C][H][W] bytes with strides.
-struct PixelView {
-  const std::uint8_t* origin = nullptr;
+/// An image, or the cropped part of one, as [C][H][W] values with strides.
+template <class Pixel>
+struct ImageView {
+  const Pixel* origin = nullptr;
   std::ptrdiff_t plane_stride = 0, row_stride = 0;
   std::int64_t channels = 0, height = 0, width = 0;
   bool flip = false;  ///< read each row from its right end
 };
+
+using PixelView = ImageView<std::uint8_t>;
 
 /// Each writes C*H*W floats (pixel - offset[c]) * factor[c]; both roundings are IEEE's, so all
 /// versions write the same bits.

@@ -2,6 +2,7 @@
 
 #include "model/device.h"
 #include "qhost/error.h"
+#include "training/whiten.h"
 
 namespace qhost::training {
 namespace {
@@ -108,8 +109,12 @@ std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const P
 }
 
 data::Dataset load_data(const config::Experiment& experiment) {
-  return located(experiment, "data",
-                 [&] { return dataset_info(experiment).load(experiment.data.options); });
+  const auto whitening =
+      located(experiment, "augment", [&] { return whitening_options(experiment.augment); });
+  data::Dataset data = located(
+      experiment, "data", [&] { return dataset_info(experiment).load(experiment.data.options); });
+  if (whitening) located(experiment, "augment", [&] { whiten(data, *whitening); });
+  return data;
 }
 
 }  // namespace qhost::training

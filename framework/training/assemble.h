@@ -26,7 +26,8 @@ std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registr
 /// The plan as the summary wants it: one entry per quantized node.
 std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const Plan& plan);
 
-/// Reads the data set; option errors point at their line.
+/// Reads the data set, and whitens it where [augment] says so; option errors point at their line.
+/// Whitening takes the threads that are set, which must therefore be the run's.
 data::Dataset load_data(const config::Experiment& experiment);
 
 }  // namespace qhost::training

@@ -84,6 +84,44 @@ TEST(Augmenter, EqualsTheSlowReferenceInBothLayouts) {
   }
 }
 
+TEST(Augmenter, MovesFloatsWithoutChangingThem) {
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(::testing::PrintToString(c.shape.dims) + " padding " +
+                 std::to_string(c.options.crop_padding));
+    const Augmenter augmenter(c.shape, c.options);
+    const auto size = static_cast<std::size_t>(c.shape.elements());
+    const std::vector<float> image = float_noise(size, 5);
+    std::vector<float> out(size);
+    for (std::int64_t index = 0; index < 12; ++index) {
+      const AugmentDraw draw = augmenter.draw(9, 2, index);
+      const std::vector<double> slow = slow_augment(image.data(), c.shape, c.options, draw);
+      for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
+        std::fill(out.begin(), out.end(), std::numeric_limits<float>::quiet_NaN());
+        augmenter.write(image.data(), draw, out.data(), layout);
+        std::size_t i = 0;
+        for (std::int64_t ch = 0; ch < c.shape.channels(); ++ch) {
+          for (std::int64_t y = 0; y < c.shape.height(); ++y) {
+            for (std::int64_t x = 0; x < c.shape.width(); ++x, ++i) {
+              ASSERT_EQ(double{out[place(c.shape, layout, ch, y, x)]}, slow[i])
+                  << ch << ',' << y << ',' << x << " image " << index;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Augmenter, PadsFloatsWithZero) {
+  const Shape shape{{3, 4, 4}};
+  const Augmenter augmenter(shape, with(3, 2));
+  const std::vector<float> image(48, 7.5F);
+  std::vector<float> out(48);
+  augmenter.write(image.data(), {.dy = -2, .dx = 2}, out.data(), Layout::nchw);
+  EXPECT_EQ(std::count(out.begin(), out.end(), 7.5F), 3 * 2 * 2);
+  EXPECT_EQ(std::count(out.begin(), out.end(), 0.0F), 48 - 12);
+}
+
 TEST(Augmenter, FollowsTheDocumentedFormulaToTheBit) {
   const Shape shape{{3, 32, 32}};
   const Augmenter augmenter(shape, with(3));
@@ -270,9 +308,42 @@ TEST(AugmentOptions, AreReadFromTheExperimentsTable) {
   options = augment_options(table, set);
   EXPECT_EQ(options.mean, std::vector<float>{0.0F});
   EXPECT_EQ(options.std, std::vector<float>{1.0F});
+  table.set("normalise", true);
+  table.set("mean", std::vector<double>{});
+  table.set("whitening", std::string("none"));
+  EXPECT_FALSE(whitened(table));
+  EXPECT_EQ(augment_options(table, set).mean, set.mean);
   table.set("padding_mode", std::string("edge"));
   expect_option_error("padding_mode", {"\"edge\" is not a padding mode", "\"zero\", \"reflect\""},
                       [&] { augment_options(table, set); });
+}
+
+TEST(AugmentOptions, OfWhitenedImagesHaveNoNormalisation) {
+  const Dataset set = load("digits");
+  Options table;
+  EXPECT_FALSE(whitened(table));
+  table.set("whitening", std::string("gcn_zca"));
+  table.set("normalise", true);  // the defaults, as a resolved experiment holds them
+  table.set("mean", std::vector<double>{});
+  table.set("std", std::vector<double>{});
+  table.set("flip", true);
+  EXPECT_TRUE(whitened(table));
+  EXPECT_TRUE(augment_options(table, set).flip);
+  EXPECT_EQ(augment_options(table, set).mean, std::vector<float>{0.0F});
+  EXPECT_EQ(evaluation_options(table, set).std, std::vector<float>{1.0F});
+
+  const auto refuses = [&](const char* key, OptionValue value) {
+    Options given = table;
+    given.set(key, std::move(value));
+    expect_option_error(key, {"whitened images are not normalised by channel\nhelp: take it out"},
+                        [&] { augment_options(given, set); });
+  };
+  refuses("normalise", false);
+  refuses("mean", std::vector<double>{0.5});
+  refuses("std", std::vector<double>{0.5});
+  table.set("whitening", std::string("zca"));
+  expect_option_error("whitening", {"\"zca\" is not known\nhelp: one of \"none\", \"gcn_zca\""},
+                      [&] { evaluation_options(table, set); });
 }
 
 }  // namespace

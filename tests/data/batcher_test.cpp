@@ -54,6 +54,16 @@ Batch fill(const Batcher& batcher, std::int64_t epoch, std::int64_t step,
   return batch;
 }
 
+void bits_do_not_depend_on_threads(const Split& split) {
+  const Batcher batcher(split, colour, full(), 3, 300, true, false);
+  for (std::int64_t step = 0; step < batcher.steps_per_epoch(); ++step) {
+    const Batch one = fill(batcher, 1, step, Layout::nhwc, 1);
+    for (const int threads : {0, 2, 3, 5, 64}) {
+      ASSERT_TRUE(fill(batcher, 1, step, Layout::nhwc, threads) == one) << threads;
+    }
+  }
+}
+
 TEST(Permutation, VisitsEveryImageOnce) {
   for (const std::int64_t count : {1, 2, 3, 1000}) {
     std::vector<std::uint32_t> order = epoch_permutation(5, 1, count);
@@ -97,14 +107,35 @@ TEST(Batcher, WritesWhatTheSlowReferenceWrites) {
   }
 }
 
-TEST(Batcher, BitsDoNotDependOnThreads) {
-  const Split split = images(700, colour);
-  const Batcher batcher(split, colour, full(), 3, 300, true, false);
-  for (std::int64_t step = 0; step < batcher.steps_per_epoch(); ++step) {
-    const Batch one = fill(batcher, 1, step, Layout::nhwc, 1);
-    for (const int threads : {0, 2, 3, 5, 64}) {
-      ASSERT_TRUE(fill(batcher, 1, step, Layout::nhwc, threads) == one) << threads;
+TEST(Batcher, FloatsTakeThePlaceOfTheBytes) {
+  Split split = images(50, colour);
+  split.floats = float_noise(50 * 3072, 8);
+  Split bare = split;
+  bare.pixels.clear();
+  const Batcher batcher(split, colour, full(), 3, 16, true, false);
+  const Batcher without_bytes(bare, colour, full(), 3, 16, true, false);
+  for (const Layout layout : {Layout::nchw, Layout::nhwc}) {
+    const std::vector<std::uint32_t> order = epoch_permutation(3, 1, 50);
+    const Batch batch = fill(batcher, 1, 2, layout);
+    for (std::size_t i = 0; i < batch.labels.size(); ++i) {
+      const std::uint32_t index = order[32 + i];
+      ASSERT_EQ(batch.labels[i], split.labels[index]);
+      const auto slow = slow_augment(split.floats.data() + index * 3072, colour, full(),
+                                     batcher.augmenter().draw(3, 1, index));
+      for (std::int64_t e = 0; e < 3072; ++e) {
+        const std::size_t at = place(colour, layout, e / 1024, e % 1024 / 32, e % 32);
+        ASSERT_EQ(double{batch.images[i * 3072 + at]}, slow[static_cast<std::size_t>(e)]);
+      }
     }
+    EXPECT_TRUE(fill(without_bytes, 1, 2, layout) == batch);
+  }
+}
+
+TEST(Batcher, BitsDoNotDependOnThreads) {
+  Split split = images(700, colour);
+  for (const bool floats : {false, true}) {
+    if (floats) split.floats = float_noise(700 * 3072, 8);
+    bits_do_not_depend_on_threads(split);
   }
 }
 
@@ -191,6 +222,10 @@ TEST(Batcher, RefusesWhatMakesNoBatch) {
                [&] {
                  Batcher(split, Shape{{3, 25, 41}}, full(), 3, 4, true, false);
                });
+  Split odd = images(10, colour);
+  odd.floats.resize(30719);
+  expect_error(ErrorKind::data, {"30719 floats are not 10 images of 3072\nhelp: "},
+               [&] { Batcher(odd, colour, full(), 3, 4, true, false); });
   const Batcher batcher(split, colour, full(), 3, 4, true, false);
   float out = 0;
   std::int64_t label = 0;

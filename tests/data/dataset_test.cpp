@@ -101,7 +101,14 @@ TEST(Take, KeepsPixelsLabelsAndSourcesTogether) {
   EXPECT_TRUE(
       std::equal(some.pixels.begin(), some.pixels.begin() + 64, set.train.pixels.begin() + 5 * 64));
   EXPECT_EQ(some.pixels.size(), 3U * 64);
+  EXPECT_TRUE(some.floats.empty());
   EXPECT_TRUE(take(set.train, {}).empty());
+
+  Split whitened;
+  whitened.labels = {4, 5, 6};
+  whitened.source_index = {0, 1, 2};
+  whitened.floats = {1, 2, 3, 4, 5, 6};
+  EXPECT_THAT(take(whitened, {2, 0}).floats, ElementsAre(5, 6, 1, 2));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "data/augment.h"
@@ -15,9 +16,10 @@ inline std::int64_t reflected(std::int64_t i, std::int64_t n) {
   return i;
 }
 
-/// One image as [C][H][W] doubles.
-inline std::vector<double> slow_augment(const std::uint8_t* image, const Shape& shape,
-                                        const AugmentOptions& options, const AugmentDraw& draw) {
+/// One image, of bytes or of floats, as [C][H][W] doubles.
+template <class Pixel>
+std::vector<double> slow_augment(const Pixel* image, const Shape& shape,
+                                 const AugmentOptions& options, const AugmentDraw& draw) {
   const std::int64_t C = shape.channels(), H = shape.height(), W = shape.width();
   std::vector<double> out;
   for (std::int64_t c = 0; c < C; ++c) {
@@ -31,7 +33,10 @@ inline std::vector<double> slow_augment(const std::uint8_t* image, const Shape& 
           pixel = image[(c * H + sy) * W + sx];
         }
         const auto channel = static_cast<std::size_t>(c);
-        double value = (pixel / 255 - double{options.mean[channel]}) / double{options.std[channel]};
+        double value = pixel;
+        if constexpr (std::is_same_v<Pixel, std::uint8_t>) {
+          value = (pixel / 255 - double{options.mean[channel]}) / double{options.std[channel]};
+        }
         if (options.cutout > 0) {
           const std::int64_t top = draw.cut_y - options.cutout / 2;
           const std::int64_t left = draw.cut_x - options.cutout / 2;
@@ -58,6 +63,14 @@ inline std::vector<std::uint8_t> noise(std::size_t count, std::uint64_t key) {
   Random random(key);
   std::vector<std::uint8_t> out(count);
   for (auto& byte : out) byte = static_cast<std::uint8_t>(random.below(256));
+  return out;
+}
+
+/// The same of floats on both sides of 0, none of which is 0.
+inline std::vector<float> float_noise(std::size_t count, std::uint64_t key) {
+  Random random(key);
+  std::vector<float> out(count);
+  for (float& value : out) value = static_cast<float>(random.below(1 << 20)) - 524287.5F;
   return out;
 }
 

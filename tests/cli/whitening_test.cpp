@@ -1,0 +1,91 @@
+// `augment.whitening`: every command that reads the images whitens them alike.
+#include <gmock/gmock.h>
+
+#include "cli/process.h"
+
+namespace qhost::tests {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using Words = Workshop::Words;
+
+class Whitened : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    workshop_.write("e.toml", small_experiment() +
+                                  "[augment]\nwhitening = \"gcn_zca\"\nzca_filter_bias = 0.5\n"
+                                  "crop_padding = 1\nflip = true\n");
+  }
+  ProcessResult ok(const Words& words) {
+    const ProcessResult result = workshop_.run(words);
+    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
+    return result;
+  }
+  json finished(const Words& words) {
+    const json result = last_json_line(ok(words).out);
+    EXPECT_EQ(result.at("status"), "finished");
+    return result;
+  }
+
+  Workshop workshop_;
+};
+
+TEST_F(Whitened, EvalGivesTheRunsOwnFigures) {
+  const json line = finished(
+      {"run", "e.toml", "data.fraction=1", "data.validation=100", "quantizer.name=none", "--json"});
+  EXPECT_GT(line.at("test_accuracy").get<double>(), 0.3);  // chance is 0.1
+  const json again = json::parse(ok({"eval", "runs/e/latest", "--json"}).out);
+  EXPECT_EQ(again.at("test_accuracy"), line.at("test_accuracy"));
+  EXPECT_EQ(again.at("test_loss"), line.at("test_loss"));
+  EXPECT_EQ(again.at("per_class"), line.at("test_per_class"));
+  const json chosen =
+      json::parse(ok({"eval", "runs/e/latest", "--split", "validation", "--json"}).out);
+  EXPECT_EQ(chosen.at("validation_accuracy"), line.at("validation_accuracy"));
+
+  // Not the images of a run without it.
+  const json other = finished({"run", "e.toml", "data.fraction=1", "data.validation=100",
+                               "quantizer.name=none", "augment.whitening=none", "--json"});
+  EXPECT_NE(other.at("test_loss"), line.at("test_loss"));
+}
+
+TEST_F(Whitened, QuantizeCalibratesAndEvaluatesOnWhitenedImages) {
+  const json source = finished({"run", "e.toml", "quantizer.name=none", "name=float", "--json"});
+  const json quantized =
+      finished({"quantize", "runs/float/latest", "ptq_static", "calibration.batches=2", "--json"});
+  EXPECT_EQ(quantized.at("float_test_accuracy"), source.at("test_accuracy"));
+  EXPECT_EQ(quantized.at("float_test_loss"), source.at("test_loss"));
+  const json again =
+      json::parse(ok({"eval", quantized.at("run_dir").get<std::string>(), "--json"}).out);
+  EXPECT_EQ(again.at("test_loss"), quantized.at("test_loss"));
+}
+
+TEST_F(Whitened, AKilledRunEndsInTheSameBits) {
+  ok({"run", "e.toml", "train.checkpoint_every_steps=2", "--run-dir", "whole"});
+  const Words part = {"run", "e.toml", "train.checkpoint_every_steps=2", "--run-dir", "part"};
+  ASSERT_TRUE(workshop_.run_dies_at("loop.step:3", part));
+  ok(part);
+  EXPECT_TRUE(checkpoint_files(workshop_ / "whole") == checkpoint_files(workshop_ / "part"));
+}
+
+TEST_F(Whitened, WhatDoesNotGoWithItIsShownWithItsLine) {
+  const ProcessResult both =
+      workshop_.run({"run", "e.toml", "augment.mean=[0.5]", "augment.std=[0.2]"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, HasSubstr("`augment.mean`: whitened images are not normalised by channel"));
+  EXPECT_THAT(both.err, HasSubstr("`augment.std`: whitened images are not normalised by channel"));
+  EXPECT_THAT(both.err, HasSubstr("help: take it out, or set whitening = \"none\""));
+
+  const ProcessResult bias = workshop_.run({"run", "e.toml", "augment.zca_filter_bias=1e-30"});
+  EXPECT_EQ(bias.code, 2);
+  EXPECT_THAT(bias.err, HasSubstr("`augment.zca_filter_bias`: 1e-30 leaves a variance of "));
+
+  const ProcessResult one =
+      workshop_.run({"run", "e.toml", "data.validation=1346", "data.fraction=1"});
+  EXPECT_EQ(one.code, 4);
+  EXPECT_THAT(one.err, HasSubstr("whitening: a covariance needs 2 training images, there are 1"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/e/latest"));
+}
+
+}  // namespace
+}  // namespace qhost::tests

@@ -1,0 +1,261 @@
+#include "training/whiten.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "data/augment.h"
+#include "qhost/error.h"
+#include "qhost/random.h"
+
+namespace qhost::training {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+data::Split split_of(std::vector<std::uint8_t> pixels, std::int64_t size) {
+  data::Split split;
+  split.pixels = std::move(pixels);
+  const auto count = static_cast<std::uint32_t>(split.pixels.size()) / size;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    split.labels.push_back(static_cast<std::uint16_t>(i % 3));
+    split.source_index.push_back(i);
+  }
+  return split;
+}
+
+data::Split noise(std::int64_t count, std::int64_t size, std::uint64_t key) {
+  Random random(key);
+  std::vector<std::uint8_t> pixels;
+  for (std::int64_t i = 0; i < count * size; ++i) {
+    // A pixel resembles the one before it.
+    const auto drawn = static_cast<std::uint8_t>(random.below(256));
+    pixels.push_back(i % size == 0 ? drawn
+                                   : static_cast<std::uint8_t>((pixels.back() + drawn) / 2));
+  }
+  return split_of(std::move(pixels), size);
+}
+
+at::Tensor rows_of(const data::Split& split) {
+  auto* floats = const_cast<float*>(split.floats.data());
+  const auto size = static_cast<std::int64_t>(split.floats.size()) / split.count();
+  return at::from_blob(floats, {split.count(), size}, at::TensorOptions(at::kFloat))
+      .to(at::kDouble);
+}
+
+at::Tensor covariance_of(const data::Split& split) {
+  const at::Tensor rows = rows_of(split), centred = rows - rows.mean(0, true);
+  return centred.t().matmul(centred) / static_cast<double>(split.count());
+}
+
+double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+Options table_of(const nlohmann::json& given) {
+  Options table;
+  table.set("whitening", std::string("gcn_zca"));
+  for (const auto& [key, value] : given.items()) {
+    if (value.is_boolean()) {
+      table.set(key, value.get<bool>());
+    } else {
+      table.set(key, value.get<double>());
+    }
+  }
+  return table;
+}
+
+void expect_error(ErrorKind kind, const std::string& option, const std::vector<std::string>& parts,
+                  const std::function<void()>& action) {
+  try {
+    action();
+    ADD_FAILURE() << "nothing was thrown; expected: " << ::testing::PrintToString(parts);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
+    const auto* about = dynamic_cast<const OptionError*>(&error);
+    EXPECT_EQ(about == nullptr ? "" : about->option(), option);
+  }
+}
+
+TEST(Whitening, EqualsNumPy) {
+  std::ifstream file(QHOST_SOURCE_DIR "/tests/golden/whitening/gcn_zca.json");
+  ASSERT_TRUE(file);
+  const auto golden = nlohmann::json::parse(file);
+  const auto train = golden.at("train").get<std::size_t>();
+  std::vector<std::uint8_t> seen, unseen;
+  for (std::size_t i = 0; i < golden.at("pixels").size(); ++i) {
+    for (const int pixel : golden.at("pixels")[i]) {
+      (i < train ? seen : unseen).push_back(static_cast<std::uint8_t>(pixel));
+    }
+  }
+  ASSERT_EQ(golden.at("cases").size(), 4U);
+  for (const auto& one : golden.at("cases")) {
+    SCOPED_TRACE(one.at("options").dump());
+    const auto options = whitening_options(table_of(one.at("options")));
+    ASSERT_TRUE(options);
+    data::Dataset set;
+    set.train = split_of(seen, 18);
+    set.test = split_of(unseen, 18);
+    whiten(set, *options);
+    std::vector<double> expected;
+    for (const auto& row : one.at("whitened")) {
+      for (const double value : row) expected.push_back(value);
+    }
+    const at::Tensor ours = at::cat({rows_of(set.train), rows_of(set.test)}).flatten();
+    ASSERT_EQ(static_cast<std::size_t>(ours.numel()), expected.size());
+    EXPECT_LT(largest_difference(ours, at::tensor(expected, at::kDouble)), 5e-6);
+  }
+}
+
+TEST(Whitening, MakesTheCovarianceTheIdentity) {
+  WhiteningOptions options;
+  options.filter_bias = 1e-7;
+  options.subtract_mean = false;
+  data::Split split = noise(3000, 12, 1);  // more images than are computed with at a time
+  const data::Split before = split;
+  Whitener(split, options).apply(split);
+  EXPECT_LT(rows_of(split).mean(0).abs().max().item<double>(), 1e-4);
+  EXPECT_LT(largest_difference(covariance_of(split), at::eye(12, at::kDouble)), 1e-3);
+
+  // The brightness that each image lost is missing, and nothing else.
+  options.subtract_mean = true;
+  split = before;
+  Whitener(split, options).apply(split);
+  EXPECT_LT(largest_difference(covariance_of(split), at::eye(12, at::kDouble) - 1.0 / 12), 1e-3);
+}
+
+TEST(Whitening, ALargerBiasWhitensLess) {
+  WhiteningOptions options;
+  data::Split split = noise(400, 12, 1);
+  const data::Split before = split;
+  double last = 1;
+  for (const double bias : {1e-3, 1.0, 100.0, 1e6}) {
+    split = before;
+    options.filter_bias = bias;
+    Whitener(split, options).apply(split);
+    const double variance = covariance_of(split).trace().item<double>() / 11;
+    EXPECT_LT(variance, last);
+    last = variance;
+  }
+}
+
+TEST(Whitening, IsFittedOnTheTrainingImagesAlone) {
+  const auto fitted = [](std::uint64_t others) {
+    data::Dataset set;
+    set.train = noise(50, 8, 1);
+    set.validation = noise(20, 8, others);
+    set.test = noise(30, 8, others + 1);
+    whiten(set, {});
+    return set;
+  };
+  const data::Dataset one = fitted(2), two = fitted(7);
+  EXPECT_EQ(one.train.floats, two.train.floats);
+  EXPECT_NE(one.test.floats, two.test.floats);
+  EXPECT_EQ(one.validation.floats.size(), 20U * 8);
+  EXPECT_EQ(one.test.floats.size(), 30U * 8);
+  // An image alone, or in another split, becomes the same.
+  const Whitener whitener(noise(50, 8, 1), {});
+  data::Split test = noise(30, 8, 3);
+  whitener.apply(test);
+  EXPECT_EQ(test.floats, one.test.floats);
+}
+
+TEST(Whitening, TakesThePlaceOfTheBytes) {
+  data::Dataset set;
+  set.train = noise(50, 8, 1);
+  const auto labels = set.train.labels;
+  whiten(set, {});
+  EXPECT_THAT(set.train.pixels, IsEmpty());
+  EXPECT_EQ(set.train.labels, labels);
+  EXPECT_TRUE(set.validation.empty() && set.validation.floats.empty());
+}
+
+TEST(Whitening, RepeatsToTheBit) {
+  const auto fitted = [] {
+    data::Split split = noise(2500, 48, 3);
+    Whitener(split, {}).apply(split);
+    return split.floats;
+  };
+  EXPECT_EQ(fitted(), fitted());
+}
+
+TEST(Whitening, AnImageWithoutContrastIsNotDivided) {
+  WhiteningOptions options;
+  const at::Tensor flat = at::full({1, 6}, 200.0, at::kDouble);
+  EXPECT_EQ(normalise_contrast(flat, options).abs().max().item<double>(), 0);
+  const at::Tensor ramp = at::arange(6, at::kDouble).unsqueeze(0);
+  EXPECT_NEAR(normalise_contrast(ramp, options).norm().item<double>(), 55, 1e-12);
+  // The divisor is compared after the scale: sqrt(17.5) / 55 = 0.076.
+  options.min_divisor = 0.08;
+  EXPECT_LT(largest_difference(normalise_contrast(ramp, options), ramp - 2.5), 1e-15);
+  options.min_divisor = 0.07;
+  EXPECT_NEAR(normalise_contrast(ramp, options).norm().item<double>(), 55, 1e-12);
+}
+
+TEST(Whitening, RefusesWhatHasNoTransform) {
+  expect_error(ErrorKind::data, "",
+               {"whitening: a covariance needs 2 training images, there are 1\nhelp: keep more"},
+               [] { Whitener(noise(1, 8, 1), {}); });
+  const data::Split flat = split_of(std::vector<std::uint8_t>(80, 7), 8);
+  expect_error(ErrorKind::data, "", {"all 10 training images are the same", "help: "},
+               [&] { Whitener(flat, {}); });
+  std::vector<std::uint8_t> repeated;
+  for (int i = 0; i < 80; ++i) repeated.push_back(static_cast<std::uint8_t>(i % 8 * i % 8 * 30));
+  expect_error(ErrorKind::data, "", {"all 10 training images are the same"},
+               [&] { Whitener(split_of(repeated, 8), {}); });
+  WhiteningOptions options;
+  options.filter_bias = 1e-30;
+  expect_error(ErrorKind::configuration, "zca_filter_bias",
+               {"1e-30 leaves a variance of ", "is rounding\nhelp: 0.1 is usual"},
+               [&] { Whitener(noise(40, 8, 1), options); });
+  options = {};
+  options.scale = 1e200;
+  options.min_divisor = 1e-300;
+  expect_error(ErrorKind::configuration, "gcn_scale",
+               {"1e+200 gives variances that are not finite", "help: 55 is usual"},
+               [&] { Whitener(noise(40, 8, 1), options); });
+  const Whitener whitener(noise(40, 8, 1), {});
+  data::Split other = noise(4, 9, 1);
+  expect_error(ErrorKind::internal, "", {"fitted on images of 8 pixels, these have 9"},
+               [&] { whitener.apply(other); });
+}
+
+TEST(WhiteningOptions, AreReadFromTheExperimentsTable) {
+  EXPECT_FALSE(whitening_options({}));
+  Options table;
+  table.set("whitening", std::string("none"));
+  EXPECT_FALSE(whitening_options(table));
+  const auto defaults = whitening_options(table_of({}));
+  ASSERT_TRUE(defaults);
+  EXPECT_EQ(defaults->scale, 55);
+  EXPECT_TRUE(defaults->subtract_mean);
+  EXPECT_FALSE(defaults->use_std);
+  EXPECT_EQ(defaults->sqrt_bias, 0);
+  EXPECT_EQ(defaults->min_divisor, 1e-8);
+  EXPECT_EQ(defaults->filter_bias, 0.1);
+
+  const std::vector<std::pair<const char*, double>> wrong = {{"gcn_scale", 0.0},
+                                                             {"gcn_sqrt_bias", -1.0},
+                                                             {"gcn_min_divisor", NAN},
+                                                             {"zca_filter_bias", 0.0}};
+  for (const auto& [key, value] : wrong) {
+    Options given = table_of({});
+    given.set(key, value);
+    expect_error(ErrorKind::configuration, key, {"above", "help: "},
+                 [&given = given] { whitening_options(given); });
+  }
+  table.set("whitening", std::string("pca"));
+  expect_error(ErrorKind::configuration, "whitening",
+               {"\"pca\" is not known\nhelp: one of \"none\", \"gcn_zca\""},
+               [&] { whitening_options(table); });
+}
+
+}  // namespace
+}  // namespace qhost::training
