@@ -192,7 +192,8 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
 
   // The figures of the result are those of the best weights, and `last` are others.
   const auto evaluated = [&](const std::string& which) {
-    return evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_).metrics;
+    return evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_)
+        .figures.metrics;
   };
   EXPECT_EQ(result.json.at("test_accuracy"), evaluated("best").top1);
   EXPECT_EQ(result.json.at("test_loss"), evaluated("selected").loss);
@@ -213,7 +214,7 @@ TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
                              "quantizer.test_weights=ensemble", "quantizer.samples=2",
                              "train.seed=" + std::to_string(seed)});
   } while (result.json.at("best_epoch") == 4);
-  const MetricsResult again = evaluate_run({.run = folder_ / directory}, registry_).metrics;
+  const MetricsResult again = evaluate_run({.run = folder_ / directory}, registry_).figures.metrics;
   EXPECT_EQ(result.json.at("test_loss"), again.loss);
   EXPECT_EQ(result.json.at("test_accuracy"), again.top1);
 }
