@@ -20,6 +20,19 @@ struct RunScore {
   std::string why_not;            ///< a sentence when it does not qualify
 };
 
+/// The run whose weights another one started from (report/source_run.h).
+struct SourceRun {
+  std::string name;  ///< of its experiment
+  std::string seed;  ///< "1"; "1 from 2" when it started from weights of seed 2 itself
+  std::map<std::string, std::string> keys;  ///< its identity()
+};
+
+/// What must be equal for two runs to be of one configuration: `keys` without train.seed. With
+/// `source`, that run's stand in the place of the path train.init_from, each as "train.init_from:
+/// KEY".
+std::map<std::string, std::string> identity(std::map<std::string, std::string> keys,
+                                            const std::optional<SourceRun>& source);
+
 /// What compare() needs to know of a run.
 struct ComparedRun {
   std::string label;      ///< unique among the compared runs
@@ -28,6 +41,8 @@ struct ComparedRun {
   nlohmann::json result = nlohmann::json::object();  ///< its result.json; {} before there is one
   /// The keys that can change a result: "train.seed" -> "1", "model.name" -> "\"resnet\"".
   std::map<std::string, std::string> keys;
+  std::optional<SourceRun> source;  ///< what train.init_from names; empty where the path counts
+  std::string why_no_source;        ///< what stood in the way, where that was to be a run
   std::map<std::string, RunScore> scores;  ///< by the name of the rule
   std::string why_no_scores;               ///< what stood in the way, where `scores` is empty
 };
@@ -52,7 +67,7 @@ std::optional<double> number_of(const ComparedRun& run, const Figure& figure);
 /// nullptr for a figure that is no score and for a run without it.
 const RunScore* score_of(const ComparedRun& run, const Figure& figure);
 
-/// Runs whose keys are equal but for train.seed.
+/// Runs whose keys are equal but for train.seed, of their sources too.
 struct Configuration {
   std::vector<std::size_t> runs;   ///< positions in Comparison::runs
   std::vector<std::string> seeds;  ///< of these runs
@@ -70,8 +85,10 @@ struct Comparison {
   std::vector<ComparedRun> runs;              ///< in the order given
   std::vector<std::size_t> configuration_of;  ///< of each run, from 0
   std::vector<Configuration> configurations;  ///< in the order of their first run
-  std::vector<Difference> differences;        ///< by key, without train.seed
-  std::vector<std::string> notes;             ///< what a reader of the numbers must know
+  /// By key, without train.seed. "train.init_from" is the path, or names and seeds of the source
+  /// runs; the keys in which these differ follow as "train.init_from: KEY".
+  std::vector<Difference> differences;
+  std::vector<std::string> notes;  ///< what a reader of the numbers must know
 };
 
 Comparison compare(std::vector<ComparedRun> runs);
@@ -80,8 +97,8 @@ Comparison compare(std::vector<ComparedRun> runs);
 /// where there are several configurations, one of the differing keys; the notes. A score that does
 /// not qualify has a star, and a note says why.
 std::string to_text(const Comparison& comparison);
-/// {runs: [{label, run_dir, status, configuration, seed, test_accuracy, ..., micronet_score,
-/// micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
+/// {runs: [{label, run_dir, status, configuration, seed, source_seed, test_accuracy, ...,
+/// micronet_score, micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
 /// [{configuration, runs, seeds, test_accuracy: {count, mean, deviation}, bits_per_weight, ...}],
 /// differences: [{key, values}], notes}; configurations count from 1, what is unknown is null.
 nlohmann::json to_json(const Comparison& comparison);

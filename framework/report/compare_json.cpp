@@ -32,7 +32,8 @@ json run_json(const Comparison& comparison, std::size_t index) {
               {"run_dir", run.directory},
               {"status", run.status},
               {"configuration", comparison.configuration_of[index] + 1},
-              {"seed", seed == run.keys.end() ? json(nullptr) : json(seed->second)}};
+              {"seed", seed == run.keys.end() ? json(nullptr) : json(seed->second)},
+              {"source_seed", run.source ? json(run.source->seed) : json(nullptr)}};
   for (const Figure& figure : compared_figures()) {
     if (figure.kind == FigureKind::score) {
       add_score(run, figure, out);

@@ -6,6 +6,7 @@
 #include "config/schema.h"
 #include "data/dataset.h"
 #include "qhost/error.h"
+#include "report/source_run.h"
 #include "storage/atomic_file.h"
 #include "storage/run_directory.h"
 
@@ -130,6 +131,9 @@ std::vector<ComparedRun> load_runs(const std::vector<fs::path>& directories) {
     compared.result = read_result(run.result());
     compared.keys =
         result_keys(run.resolved().string(), read_configuration(run.path(), run.resolved()));
+    FoundSource source = find_source(run.path(), compared.keys);
+    compared.source = std::move(source.run);
+    compared.why_no_source = std::move(source.why_not);
     runs.push_back(std::move(compared));
   }
   make_labels_unique(runs);

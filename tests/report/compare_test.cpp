@@ -108,6 +108,56 @@ TEST(Compare, DifferencesAreKeysWithTheValueOfEachConfiguration) {
   EXPECT_EQ(c.differences[2].key, "quantizer.0.name");
 }
 
+/// Quantized from the weights of a float run: of `depth` layers, trained with `source_seed`.
+ComparedRun quantized(const std::string& label, const std::string& source_seed,
+                      const std::string& depth, int seed = 1) {
+  auto own = keys(seed, "\"bwn\"");
+  own["train.init_from"] = "\"/runs/float/" + source_seed + "\"";
+  ComparedRun out = run(label, 0.8, own);
+  out.source = SourceRun{"float", source_seed, {{"model.depth", depth}, {"data.name", "\"x\""}}};
+  return out;
+}
+
+TEST(Compare, RunsFromWeightsThatDifferInTheirSeedAreOneConfiguration) {
+  const Comparison c = compare({quantized("a", "1", "20"), quantized("b", "2", "20"),
+                                quantized("c", "3", "20"), run("d", 0.8, keys(1, "\"bwn\"")),
+                                quantized("e", "1", "32"), quantized("f", "1", "20", 2)});
+  EXPECT_THAT(c.configuration_of, ElementsAre(0, 0, 0, 1, 2, 0));
+  EXPECT_EQ(c.configurations[0].figures.at("test_accuracy").count, 4U);
+  ASSERT_EQ(c.differences.size(), 2U);
+  EXPECT_EQ(c.differences[0].key, "train.init_from");
+  EXPECT_THAT(c.differences[0].values,
+              ElementsAre("runs float (seeds 1, 2, 3)", std::nullopt, "run float (seed 1)"));
+  EXPECT_EQ(c.differences[1].key, "train.init_from: model.depth");
+  EXPECT_THAT(c.differences[1].values, ElementsAre("20", std::nullopt, "32"));
+  // Four times seed 1 and 2, but each from other weights: nothing is repeated.
+  EXPECT_THAT(c.notes, ElementsAre("configuration 1: its runs start from runs that differ in their "
+                                   "seed only: runs float (seeds 1, 2, 3)"));
+  const json runs = to_json(c).at("runs");
+  EXPECT_EQ(runs.at(1).at("seed"), "1");
+  EXPECT_EQ(runs.at(1).at("source_seed"), "2");
+  EXPECT_EQ(runs.at(3).at("source_seed"), nullptr);
+}
+
+TEST(Compare, ARepeatFromTheSameWeightsIsNoted) {
+  const Comparison c = compare({quantized("a", "2", "20"), quantized("b", "2", "20")});
+  EXPECT_THAT(c.notes, ElementsAre("configuration 1: seed 1 from 2 stands there 2 times (a, b): "
+                                   "repeats make the deviation too small; give one of them"));
+}
+
+TEST(Compare, ASourceThatIsGoneCountsByItsPath) {
+  ComparedRun gone = quantized("a", "1", "20");
+  gone.source.reset();
+  gone.why_no_source = "/runs/float/1 is not there any more";
+  EXPECT_THAT(compare({gone}).notes, IsEmpty()) << "there is nothing that it could belong to";
+  const Comparison c = compare({gone, quantized("b", "2", "20")});
+  EXPECT_THAT(c.configuration_of, ElementsAre(0, 1));
+  ASSERT_EQ(c.differences.size(), 1U) << "what is unknown of a source is no difference";
+  EXPECT_THAT(c.differences[0].values, ElementsAre("\"/runs/float/1\"", "run float (seed 2)"));
+  EXPECT_THAT(c.notes, ElementsAre("a counts by the path of train.init_from, not by what was "
+                                   "trained there: /runs/float/1 is not there any more"));
+}
+
 TEST(Compare, OnlyFinishedRunsEnterTheMean) {
   ComparedRun early = run("early", 0.1, keys(4));
   early.status = "running";  // an accuracy that is not the last one

@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "report/compare_parts.h"
+
+namespace qhost::report {
+namespace {
+
+std::string text_of(const ComparedRun& run, const std::string& key) {
+  const auto found = run.result.find(key);
+  return found != run.result.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+/// What a run was tested on: `"cifar10", classes [3, 5]`.
+std::string test_set(const ComparedRun& run) {
+  std::string text = value_of(run, "data.name");
+  const std::string classes = value_of(run, "data.classes"), labels = value_of(run, "data.labels");
+  if (!classes.empty() && classes != "[]") text += ", classes " + classes;
+  if (!labels.empty() && labels != "\"fine\"") text += ", labels " + labels;
+  return text;
+}
+
+void note_test_sets(Comparison& comparison) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> sets;
+  for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
+    const std::string set = test_set(comparison.runs[comparison.configurations[c].runs.front()]);
+    auto found = std::find_if(sets.begin(), sets.end(),
+                              [&](const auto& known) { return known.first == set; });
+    if (found == sets.end()) found = sets.insert(found, {set, {}});
+    found->second.push_back(number_name(c));
+  }
+  if (sets.size() < 2) return;
+  std::string text;
+  for (const auto& [set, numbers] : sets) {
+    text += (text.empty() ? "" : "; ") + set + " (configuration " + joined(numbers) + ")";
+  }
+  comparison.notes.push_back("accuracies on different test images do not compare: " + text);
+}
+
+/// Not from the keys: runs of one configuration may have found other files under one name.
+void note_data(Comparison& comparison) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> remarks;
+  for (const ComparedRun& run : comparison.runs) {
+    std::string remark = text_of(run, "data_remark");
+    const auto chosen = run.result.find("validation_is_test_images");
+    if (chosen != run.result.end() && *chosen == true) {
+      remark += remark.empty() ? "" : "; ";
+      remark += "the best epoch was chosen on images of the test set";
+    }
+    if (remark.empty()) continue;
+    auto found = std::find_if(remarks.begin(), remarks.end(),
+                              [&](const auto& known) { return known.first == remark; });
+    if (found == remarks.end()) found = remarks.insert(found, {remark, {}});
+    found->second.push_back(run.label);
+  }
+  for (const auto& [remark, labels] : remarks) {
+    comparison.notes.push_back(joined(labels) + ": " + remark);
+  }
+}
+
+/// A score below its rule's threshold is a number like any other: what it lacks is said once for
+/// all runs that lack it.
+void note_scores(Comparison& comparison) {
+  for (const Figure& figure : compared_figures()) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> reasons;
+    for (const ComparedRun& run : comparison.runs) {
+      const RunScore* score = score_of(run, figure);
+      if (score == nullptr || score->qualifies.value_or(true)) continue;
+      auto found = std::find_if(reasons.begin(), reasons.end(),
+                                [&](const auto& known) { return known.first == score->why_not; });
+      if (found == reasons.end()) found = reasons.insert(found, {score->why_not, {}});
+      found->second.push_back(run.label);
+    }
+    for (const auto& [why, labels] : reasons) {
+      const bool all = labels.size() > 1 && labels.size() == comparison.runs.size();
+      const std::string verb = labels.size() > 1 ? " do not qualify" : " does not qualify";
+      comparison.notes.push_back((all ? "no run qualifies" : joined(labels) + verb) + " under " +
+                                 figure.rule + ": " + why);
+    }
+  }
+  for (const ComparedRun& run : comparison.runs) {
+    if (run.why_no_scores.empty()) continue;
+    comparison.notes.push_back(run.label + " has no scores: " + run.why_no_scores);
+  }
+}
+
+/// Other weights to start from are no repeat.
+std::string seed_text(const ComparedRun& run) {
+  return value_of(run, seed_key) + (run.source ? " from " + run.source->seed : "");
+}
+
+/// Different paths in one configuration, and paths that make several of one: neither shows in the
+/// table.
+void note_sources(Comparison& comparison) {
+  for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
+    const Configuration& configuration = comparison.configurations[c];
+    const std::string sources = sources_text(comparison, configuration);
+    std::set<std::string> seeds;
+    for (const std::size_t i : configuration.runs) {
+      if (!sources.empty()) seeds.insert(comparison.runs[i].source->seed);
+    }
+    if (seeds.size() < 2) continue;
+    comparison.notes.push_back(
+        "configuration " + number_name(c) +
+        ": its runs start from runs that differ in their seed only: " + sources);
+  }
+  const auto& differences = comparison.differences;
+  if (std::none_of(differences.begin(), differences.end(),
+                   [](const Difference& difference) { return difference.key == source_key; })) {
+    return;
+  }
+  for (const ComparedRun& run : comparison.runs) {
+    if (run.why_no_source.empty()) continue;
+    comparison.notes.push_back(run.label + " counts by the path of train.init_from, not by what " +
+                               "was trained there: " + run.why_no_source);
+  }
+}
+
+void note_runs(Comparison& comparison) {
+  for (const ComparedRun& run : comparison.runs) {
+    if (run.status != "finished") {
+      comparison.notes.push_back(run.label + " is " + run.status +
+                                 ": it has no test accuracy and is in no mean");
+    }
+  }
+  for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
+    const Configuration& configuration = comparison.configurations[c];
+    std::map<std::string, std::vector<std::string>> by_seed;
+    for (const std::size_t i : configuration.runs) {
+      const ComparedRun& run = comparison.runs[i];
+      if (run.status == "finished") by_seed[seed_text(run)].push_back(run.label);
+    }
+    for (const auto& [seed, labels] : by_seed) {
+      if (labels.size() < 2) continue;
+      comparison.notes.push_back("configuration " + number_name(c) + ": seed " + seed +
+                                 " stands there " + std::to_string(labels.size()) + " times (" +
+                                 joined(labels) +
+                                 "): repeats make the deviation too small; give one of them");
+    }
+    for (const Figure& figure : compared_figures()) {
+      const MeanAndDeviation& about = configuration.figures.at(figure.key);
+      if (figure.measured || about.count == 0 || about.common()) continue;
+      comparison.notes.push_back("configuration " + number_name(c) + ": " + figure.key +
+                                 " differs between its runs: were they made by different versions "
+                                 "of qhost or of a plugin? environment.json says");
+    }
+  }
+}
+
+}  // namespace
+
+void add_notes(Comparison& comparison) {
+  note_test_sets(comparison);
+  note_data(comparison);
+  note_sources(comparison);
+  note_runs(comparison);
+  note_scores(comparison);
+}
+
+}  // namespace qhost::report

@@ -1,0 +1,107 @@
+#include "report/source_run.h"
+
+#include "config/document.h"
+#include "qhost/error.h"
+#include "report/compared_run.h"
+#include "storage/atomic_file.h"
+
+namespace qhost::report {
+namespace {
+
+namespace fs = std::filesystem;
+using Keys = std::map<std::string, std::string>;
+
+/// A run that starts from itself can only be made by moving folders; it must not hang.
+constexpr int longest_chain = 32;
+
+std::string first_line(const Error& error) {
+  const std::string message = error.what();
+  return message.substr(0, message.find('\n'));
+}
+
+/// The string that TOML text stands for; "" for what is none.
+std::string toml_string(const std::string& text) {
+  config::Diagnostics diagnostics;
+  const auto document = config::parse_document("", "value = " + text + "\n", diagnostics);
+  const config::Entry* entry = document.root.find("value");
+  return entry != nullptr && entry->value.string() != nullptr ? *entry->value.string() : "";
+}
+
+std::string name_in(const std::string& toml) {
+  config::Diagnostics diagnostics;
+  const config::Document document = config::parse_document("", toml, diagnostics);
+  const config::Entry* entry = document.root.find("name");
+  return entry != nullptr && entry->value.string() != nullptr ? *entry->value.string() : "";
+}
+
+/// The file that the run read its first weights from; "" before it did.
+fs::path recorded_file(const fs::path& run) {
+  const fs::path record = run / "init_from.json";
+  std::error_code error;
+  if (!fs::is_regular_file(record, error)) return {};
+  const auto json = nlohmann::json::parse(storage::read_file(record), nullptr, false);
+  const auto file = json.is_object() ? json.find("file") : json.end();
+  return json.is_object() && file != json.end() && file->is_string()
+             ? fs::path(file->get<std::string>())
+             : fs::path();
+}
+
+/// The run directory that `path` is, or lies in: files are at most RUN/checkpoints/STEP/FILE.
+fs::path run_around(fs::path path) {
+  for (int level = 0; level < 4 && !path.empty(); ++level, path = path.parent_path()) {
+    std::error_code error;
+    if (fs::is_regular_file(path / "resolved.toml", error)) return path;
+  }
+  return {};
+}
+
+/// What the path within a run adds to its configuration. The best epoch is where the validation set
+/// put it; a step's number is the user's choice, or says that the training was not over.
+std::string file_key(const fs::path& run, const fs::path& file) {
+  fs::path key;
+  for (const fs::path& part : file.lexically_relative(run)) {
+    key /= part.string().starts_with("best") ? fs::path("best") : part;
+  }
+  return key.string();
+}
+
+FoundSource find(const fs::path& directory, const Keys& keys, int depth);
+
+SourceRun read_source(const fs::path& run, const fs::path& file, int depth) {
+  const std::string toml = storage::read_file(run / "resolved.toml");
+  SourceRun source;
+  source.name = name_in(toml);
+  Keys keys = result_keys((run / "resolved.toml").string(), toml);
+  if (source.name.empty()) source.name = run.filename().string();
+  source.seed = keys["train.seed"];
+  const FoundSource before = find(run, keys, depth + 1);
+  if (before.run) source.seed += " from " + before.run->seed;
+  source.keys = identity(keys, before.run);
+  if (file != run) source.keys["file"] = file_key(run, file);
+  return source;
+}
+
+FoundSource find(const fs::path& directory, const Keys& keys, int depth) {
+  const auto named = keys.find("train.init_from");
+  const fs::path given = named == keys.end() ? "" : toml_string(named->second);
+  if (given.empty() || depth > longest_chain) return {};
+  try {
+    const fs::path recorded = recorded_file(directory);
+    const fs::path file = recorded.empty() ? given : recorded;
+    const fs::path run = run_around(file);
+    if (!run.empty()) return {.run = read_source(run, file, depth), .why_not = ""};
+    std::error_code error;
+    if (fs::exists(file, error)) return {};  // somebody else's weights
+    return {.run = {}, .why_not = file.string() + " is not there any more"};
+  } catch (const Error& error) {
+    return {.run = {}, .why_not = first_line(error)};
+  }
+}
+
+}  // namespace
+
+FoundSource find_source(const fs::path& directory, const Keys& keys) {
+  return find(directory, keys, 0);
+}
+
+}  // namespace qhost::report
