@@ -15,7 +15,7 @@ namespace {
 /// As `qhost score RUN --rule RULE`.
 void add_scores(report::ComparedRun& run, Registry& registry) {
   const ScorableNetwork network =
-      scorable_network(training::experiment_of_run(run.directory, registry), registry);
+      scorable_run(run.directory, training::experiment_of_run(run.directory, registry), registry);
   std::map<std::string, report::RunScore> scores;
   for (const report::Figure& figure : report::compared_figures()) {
     if (figure.kind != report::FigureKind::score) continue;
@@ -23,8 +23,10 @@ void add_scores(report::ComparedRun& run, Registry& registry) {
     request.rule = report::parse_score_rule(figure.rule);
     request.accuracy = accuracy_in(run.result);
     const report::Score found = score(network, request);
-    scores[figure.rule] = {found.score, found.qualifies, found.why_not};
+    scores[figure.rule] = {found.score, found.qualifies, found.why_not,
+                           report::freebie_note(found)};
   }
+  run.why_dense = network.why_dense;
   run.scores = std::move(scores);
 }
 
@@ -64,9 +66,10 @@ Command compare_command() {
       .summary = "runs side by side: accuracy, size, scores, and the keys in which they differ",
       .arguments = "RUN...",
       .details =
-          "RUN is a run directory, as runs/NAME/latest or runs/NAME/2*. Of runs that differ in "
-          "train.seed\nonly, the mean and the sample standard deviation are given. Data are not "
-          "needed; a run\nwhose plugins are not there has no scores.",
+          "RUN is a run directory, as runs/NAME/latest or runs/NAME/2*. Of runs that differ only "
+          "in\ntrain.seed, their own or that of the run that train.init_from names, the mean and "
+          "the sample\nstandard deviation are given. Data are not needed; a run whose plugins are "
+          "not there has no\nscores.",
       .declare =
           [](ArgumentSpec& spec) {
             spec.flag("json", "as JSON").positional("run directory", 1, 10000);

@@ -73,6 +73,7 @@ report::ScoreRequest request_of(const Arguments& arguments) {
   if (!arguments.values("uniform").empty()) {
     request.uniform = report::parse_uniform(arguments.value("uniform"));
   }
+  if (arguments.flag("dense")) request.why_dense = "--dense";
   return request;
 }
 
@@ -80,10 +81,13 @@ int execute(Context& context, const Arguments& arguments) {
   report::ScoreRequest request = request_of(arguments);
   const fs::path subject = arguments.positional().at(0);
   const auto points = points_of(arguments, context.registry);
-  if (fs::is_directory(subject)) request.accuracy = accuracy_of(subject);
+  const bool is_run = fs::is_directory(subject);
+  if (is_run) request.accuracy = accuracy_of(subject);
   nlohmann::json all = nlohmann::json::array();
   for (const config::SweepPoint& point : points) {
-    const ScorableNetwork network = scorable_network(point.experiment, context.registry);
+    const ScorableNetwork network = is_run
+                                        ? scorable_run(subject, point.experiment, context.registry)
+                                        : scorable_network(point.experiment, context.registry);
     for (const std::string& warning : network.warnings) {
       std::cerr << "warning: " << warning << "\n";
     }
@@ -105,7 +109,8 @@ int execute(Context& context, const Arguments& arguments) {
 std::string details() {
   std::string text =
       "RUN is a run directory, as runs/NAME/latest: its accuracy is held against the rule's\n"
-      "threshold. FILE is an experiment; no data is needed. The rules:\n";
+      "threshold, and zeros among its weights count as the rule has it. FILE is an experiment.\n"
+      "No data is needed. The rules:\n";
   for (const report::ScoreRuleInfo& rule : report::score_rules()) {
     text += "\n  " + rule.name + "\n      " + rule.summary;
   }
@@ -124,6 +129,7 @@ Command score_command() {
                 spec.value("rule", "the scoring rule, one of the above")
                     .value("uniform",
                            "QW,QA: as if every weight had QW and every input QA bits, 1 to 32")
+                    .flag("dense", "count zeros among a run's weights like other values")
                     .flag("json", "as JSON; an array for a sweep")
                     .positional("run directory or experiment file", 1, 1000);
               },

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "training/assemble.h"
+#include "training/weight_zeros.h"
 
 namespace qhost::cli {
 
@@ -13,12 +14,31 @@ ScorableNetwork scorable_network(const config::Experiment& experiment, Registry&
   return {.graph = std::move(graph),
           .plans = std::move(plans),
           .data_set = experiment.data.name,
+          .sparsity = {},
+          .why_dense = "before a training nobody knows them",
           .warnings = plan.warnings};
+}
+
+ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Experiment& experiment,
+                             Registry& registry) {
+  ScorableNetwork network = scorable_network(experiment, registry);
+  training::WeightZeros zeros = training::zeros_of_run(run, experiment, registry);
+  network.sparsity = std::move(zeros.by_node);
+  network.why_dense = std::move(zeros.unknown);
+  for (std::string& complaint : zeros.complaints) network.warnings.push_back(std::move(complaint));
+  return network;
 }
 
 report::Score score(const ScorableNetwork& network, report::ScoreRequest request) {
   request.plans = network.plans;
   request.data_set = network.data_set;
+  if (request.uniform && request.why_dense.empty() && network.why_dense.empty()) {
+    request.why_dense = "the zeros of the run are those of its own bits";
+  }
+  if (request.why_dense.empty()) {
+    request.sparsity = network.sparsity;
+    request.why_dense = network.why_dense;
+  }
   return report::score(network.graph, request);
 }
 

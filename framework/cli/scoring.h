@@ -1,6 +1,7 @@
 /// cli/scoring.h: the network of an experiment, ready for report/score.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,13 +19,20 @@ struct ScorableNetwork {
   Graph graph;
   std::map<std::string, report::LayerPlan> plans;
   std::string data_set;
-  std::vector<std::string> warnings;  ///< of the plan
+  std::map<std::string, report::Sparsity> sparsity;  ///< of a run's weights
+  std::string why_dense;                             ///< where `sparsity` is empty
+  std::vector<std::string> warnings;  ///< of the plan, and damaged checkpoints passed over
 };
 
 /// No data is read. Throws Error as building the experiment's network does.
 ScorableNetwork scorable_network(const config::Experiment& experiment, Registry& registry);
 
-/// `request` with the network's plans and data set.
+/// The network of the run in this directory, with the zeros among its weights.
+ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Experiment& experiment,
+                             Registry& registry);
+
+/// `request` with the network's plans, data set and zeros; with a `why_dense` of its own, or with
+/// other bits than the network's, without the zeros.
 report::Score score(const ScorableNetwork& network, report::ScoreRequest request);
 
 /// The test accuracy that a result.json holds.

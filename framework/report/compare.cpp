@@ -53,8 +53,8 @@ const std::vector<Figure>& compared_figures() {
       {"bits_per_weight", "bits a weight", FigureKind::number, false},
       {"weight_bytes", "weight bytes", FigureKind::count, false},
       {"macs", "MACs", FigureKind::count, false},
-      {"micronet_score", "micronet", FigureKind::score, false, "micronet"},
-      {"course_score", "course", FigureKind::score, false, "course"},
+      {"micronet_score", "micronet", FigureKind::score, true, "micronet"},
+      {"course_score", "course", FigureKind::score, true, "course"},
   };
   return list;
 }

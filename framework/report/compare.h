@@ -18,6 +18,7 @@ struct RunScore {
   double score = 0;
   std::optional<bool> qualifies;  ///< empty without an accuracy
   std::string why_not;            ///< a sentence when it does not qualify
+  std::string note;               ///< what else a reader must know: freebie_note(), or ""
 };
 
 /// The run whose weights another one started from (report/source_run.h).
@@ -45,6 +46,7 @@ struct ComparedRun {
   std::string why_no_source;        ///< what stood in the way, where that was to be a run
   std::map<std::string, RunScore> scores;  ///< by the name of the rule
   std::string why_no_scores;               ///< what stood in the way, where `scores` is empty
+  std::string why_dense;  ///< ScoreRequest::why_dense of the scores, "" where zeros were counted
 };
 
 enum class FigureKind { fraction, number, count, score };
@@ -54,8 +56,8 @@ struct Figure {
   std::string key;    ///< in result.json, and in the JSON of a comparison
   std::string title;  ///< of the column
   FigureKind kind = FigureKind::number;
-  /// It varies with the seed: mean and deviation are of interest. Otherwise it follows from the
-  /// configuration and is equal in all of its runs.
+  /// It varies with the seed: mean and deviation are of interest (a score does with the zeros among
+  /// the weights). Otherwise it follows from the configuration and is equal in all of its runs.
   bool measured = false;
   std::string rule = "";  ///< of a score: its name
 };
@@ -99,7 +101,8 @@ Comparison compare(std::vector<ComparedRun> runs);
 std::string to_text(const Comparison& comparison);
 /// {runs: [{label, run_dir, status, configuration, seed, source_seed, test_accuracy, ...,
 /// micronet_score, micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
-/// [{configuration, runs, seeds, test_accuracy: {count, mean, deviation}, bits_per_weight, ...}],
+/// [{configuration, runs, seeds, test_accuracy: {count, mean, deviation}, bits_per_weight, ...,
+/// micronet_score, micronet_score_deviation, ...}], a score there being the mean,
 /// differences: [{key, values}], notes}; configurations count from 1, what is unknown is null.
 nlohmann::json to_json(const Comparison& comparison);
 

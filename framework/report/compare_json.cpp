@@ -57,6 +57,11 @@ json configuration_json(const Comparison& comparison, std::size_t number) {
       out[figure.key] = common_json(figure.kind, about);
       continue;
     }
+    if (figure.kind == FigureKind::score) {
+      out[figure.key] = optional_json(about.mean);
+      out[figure.key + "_deviation"] = optional_json(about.deviation);
+      continue;
+    }
     out[figure.key] = {{"count", about.count},
                        {"mean", optional_json(about.mean)},
                        {"deviation", optional_json(about.deviation)}};

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "report/compare_parts.h"
+#include "report/score.h"
 
 namespace qhost::report {
 namespace {
@@ -11,6 +12,22 @@ std::string text_of(const ComparedRun& run, const std::string& key) {
   const auto found = run.result.find(key);
   return found != run.result.end() && found->is_string() ? found->get<std::string>() : "";
 }
+
+/// Those that share a sentence, in the order in which sentences come up.
+class Sentences {
+ public:
+  void add(const std::string& sentence, const std::string& who) {
+    if (sentence.empty()) return;
+    auto found = std::find_if(list_.begin(), list_.end(),
+                              [&](const auto& known) { return known.first == sentence; });
+    if (found == list_.end()) found = list_.insert(found, {sentence, {}});
+    found->second.push_back(who);
+  }
+  const auto& list() const { return list_; }
+
+ private:
+  std::vector<std::pair<std::string, std::vector<std::string>>> list_;
+};
 
 /// What a run was tested on: `"cifar10", classes [3, 5]`.
 std::string test_set(const ComparedRun& run) {
@@ -22,17 +39,13 @@ std::string test_set(const ComparedRun& run) {
 }
 
 void note_test_sets(Comparison& comparison) {
-  std::vector<std::pair<std::string, std::vector<std::string>>> sets;
+  Sentences sets;
   for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
-    const std::string set = test_set(comparison.runs[comparison.configurations[c].runs.front()]);
-    auto found = std::find_if(sets.begin(), sets.end(),
-                              [&](const auto& known) { return known.first == set; });
-    if (found == sets.end()) found = sets.insert(found, {set, {}});
-    found->second.push_back(number_name(c));
+    sets.add(test_set(comparison.runs[comparison.configurations[c].runs.front()]), number_name(c));
   }
-  if (sets.size() < 2) return;
+  if (sets.list().size() < 2) return;
   std::string text;
-  for (const auto& [set, numbers] : sets) {
+  for (const auto& [set, numbers] : sets.list()) {
     text += (text.empty() ? "" : "; ") + set + " (configuration " + joined(numbers) + ")";
   }
   comparison.notes.push_back("accuracies on different test images do not compare: " + text);
@@ -40,7 +53,7 @@ void note_test_sets(Comparison& comparison) {
 
 /// Not from the keys: runs of one configuration may have found other files under one name.
 void note_data(Comparison& comparison) {
-  std::vector<std::pair<std::string, std::vector<std::string>>> remarks;
+  Sentences remarks;
   for (const ComparedRun& run : comparison.runs) {
     std::string remark = text_of(run, "data_remark");
     const auto chosen = run.result.find("validation_is_test_images");
@@ -48,36 +61,47 @@ void note_data(Comparison& comparison) {
       remark += remark.empty() ? "" : "; ";
       remark += "the best epoch was chosen on images of the test set";
     }
-    if (remark.empty()) continue;
-    auto found = std::find_if(remarks.begin(), remarks.end(),
-                              [&](const auto& known) { return known.first == remark; });
-    if (found == remarks.end()) found = remarks.insert(found, {remark, {}});
-    found->second.push_back(run.label);
+    remarks.add(remark, run.label);
   }
-  for (const auto& [remark, labels] : remarks) {
+  for (const auto& [remark, labels] : remarks.list()) {
     comparison.notes.push_back(joined(labels) + ": " + remark);
   }
 }
 
 /// A score below its rule's threshold is a number like any other: what it lacks is said once for
 /// all runs that lack it.
+void note_verdicts(Comparison& comparison, const Figure& figure) {
+  Sentences reasons;
+  for (const ComparedRun& run : comparison.runs) {
+    const RunScore* score = score_of(run, figure);
+    if (score == nullptr || score->qualifies.value_or(true)) continue;
+    reasons.add(score->why_not, run.label);
+  }
+  for (const auto& [why, labels] : reasons.list()) {
+    const bool all = labels.size() > 1 && labels.size() == comparison.runs.size();
+    const std::string verb = labels.size() > 1 ? " do not qualify" : " does not qualify";
+    comparison.notes.push_back((all ? "no run qualifies" : joined(labels) + verb) + " under " +
+                               figure.rule + ": " + why);
+  }
+}
+
 void note_scores(Comparison& comparison) {
   for (const Figure& figure : compared_figures()) {
-    std::vector<std::pair<std::string, std::vector<std::string>>> reasons;
+    note_verdicts(comparison, figure);
+    Sentences sentences;
     for (const ComparedRun& run : comparison.runs) {
-      const RunScore* score = score_of(run, figure);
-      if (score == nullptr || score->qualifies.value_or(true)) continue;
-      auto found = std::find_if(reasons.begin(), reasons.end(),
-                                [&](const auto& known) { return known.first == score->why_not; });
-      if (found == reasons.end()) found = reasons.insert(found, {score->why_not, {}});
-      found->second.push_back(run.label);
+      if (const RunScore* score = score_of(run, figure)) sentences.add(score->note, run.label);
     }
-    for (const auto& [why, labels] : reasons) {
-      const bool all = labels.size() > 1 && labels.size() == comparison.runs.size();
-      const std::string verb = labels.size() > 1 ? " do not qualify" : " does not qualify";
-      comparison.notes.push_back((all ? "no run qualifies" : joined(labels) + verb) + " under " +
-                                 figure.rule + ": " + why);
+    for (const auto& [sentence, labels] : sentences.list()) {
+      comparison.notes.push_back(joined(labels) + " under " + figure.rule + ": " + sentence);
     }
+  }
+  Sentences dense;
+  for (const ComparedRun& run : comparison.runs) {
+    if (!run.scores.empty()) dense.add(run.why_dense, run.label);
+  }
+  for (const auto& [why, labels] : dense.list()) {
+    comparison.notes.push_back(joined(labels) + ": " + dense_note(why));
   }
   for (const ComparedRun& run : comparison.runs) {
     if (run.why_no_scores.empty()) continue;

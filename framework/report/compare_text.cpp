@@ -32,6 +32,17 @@ std::string run_cell(const ComparedRun& run, const Figure& figure) {
   return figure_text(figure.kind, number_of(run, figure)) + (starred ? "*" : "");
 }
 
+/// For the number of runs, mean and deviation.
+bool has_columns_of_its_own(const Figure& figure) {
+  return figure.measured && figure.kind != FigureKind::score;
+}
+
+/// One column is enough for what seldom varies.
+std::string common_cell(const Figure& figure, const MeanAndDeviation& about) {
+  if (about.common() || !figure.measured) return figure_text(figure.kind, about.common());
+  return figure_text(figure.kind, about.mean) + " +- " + figure_text(figure.kind, about.deviation);
+}
+
 std::string cut(const std::string& value) {
   if (display_width(value) <= widest_value) return value;
   std::string out = value;
@@ -66,7 +77,7 @@ std::string runs_table(const Comparison& comparison) {
 std::string configurations_table(const Comparison& comparison) {
   std::vector<Column> columns = {{"configuration", Align::right}, {"seeds"}};
   for (const Figure& figure : compared_figures()) {
-    if (!figure.measured) {
+    if (!has_columns_of_its_own(figure)) {
       columns.push_back({figure.title, Align::right});
       continue;
     }
@@ -82,8 +93,8 @@ std::string configurations_table(const Comparison& comparison) {
     std::vector<std::string> cells = {std::to_string(c + 1), cut(seeds)};
     for (const Figure& figure : compared_figures()) {
       const MeanAndDeviation& about = configuration.figures.at(figure.key);
-      if (!figure.measured) {
-        cells.push_back(figure_text(figure.kind, about.common()));
+      if (!has_columns_of_its_own(figure)) {
+        cells.push_back(common_cell(figure, about));
         continue;
       }
       cells.push_back(std::to_string(about.count));

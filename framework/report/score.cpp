@@ -62,12 +62,17 @@ void judge(const Graph& graph, const ScoreRequest& request, Score& score) {
   }
 }
 
-void add_layers(const ScoredNetwork& network, bool freebie, Score& score) {
+void add_layers(const ScoredNetwork& network, const ScoreRequest& request, bool freebie,
+                Score& score) {
   for (const ScoredNode& node : network.nodes) {
     ScoreLayer layer{.name = node.layer.name, .op = node.layer.op, .detail = node.layer.detail};
     if (node.has_weight) {
       layer.weight_bits = node.weight.bits * node.weight.members;
       layer.input_bits = node.input.bits;
+    }
+    if (request.sparsity.contains(layer.name)) {
+      layer.zeros = static_cast<std::int64_t>(node.weights - node.nonzero);
+      score.zeros = score.zeros.value_or(0) + *layer.zeros;
     }
     if (is_micronet(score.rule)) {
       count_micronet(network, node, score.rule, freebie, layer);
@@ -107,14 +112,28 @@ void note_relus(const ScoredNetwork& network, Score& score) {
                                   "modules; course2021-script-functional leaves them out");
 }
 
+std::string zeros_note(const ScoredNetwork& network, const Score& score) {
+  double known = 0, unknown = 0;
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+    (score.layers[i].zeros ? known : unknown) += network.nodes[i].weights;
+  }
+  const auto whole = [](double number) {
+    return with_separators(static_cast<std::int64_t>(number));
+  };
+  std::string text = with_separators(*score.zeros) + " of " + whole(known) + " weights are 0";
+  if (*score.zeros > 0) {
+    text += is_micronet(score.rule) ? ": they are not multiplied, and not stored where a mask of "
+                                      "one bit a weight takes less"
+                                    : ": they are not stored, and multiplied like the others";
+  }
+  return text + (unknown > 0 ? "; of " + whole(unknown) + " more it is unknown" : "");
+}
+
 void add_notes(const ScoredNetwork& network, const ScoreRequest& request, Score& score) {
   std::vector<std::string>& notes = score.notes;
-  if (score.freebie) {
-    notes.push_back(
-        "nothing is quantized: values and multiplies count 16 bits (the freebie); "
-        "without it the score is " +
-        shown(*score.without_freebie));
-  }
+  if (score.freebie) notes.push_back(freebie_note(score));
+  if (!request.why_dense.empty()) notes.push_back(dense_note(request.why_dense));
+  if (score.zeros) notes.push_back(zeros_note(network, score));
   if (score.rule == ScoreRule::micronet && network.quantized) {
     notes.push_back(
         "sums of integers count the bits of one accumulator; micronet-adder-tree and "
@@ -140,6 +159,17 @@ void add_notes(const ScoredNetwork& network, const ScoreRequest& request, Score&
 
 }  // namespace
 
+std::string freebie_note(const Score& score) {
+  if (!score.freebie) return "";
+  return "nothing is quantized: values and multiplies count 16 bits (the freebie); without it the "
+         "score is " +
+         shown(*score.without_freebie);
+}
+
+std::string dense_note(const std::string& why_dense) {
+  return "zeros among the weights count like other values: " + why_dense;
+}
+
 double ScoreLayer::stored_values() const {
   return number_of(stored);
 }
@@ -162,10 +192,10 @@ Score score(const Graph& graph, const ScoreRequest& request) {
   result.freebie = is_micronet(request.rule) && !network.quantized;
   if (result.freebie) {
     Score plain = result;
-    add_layers(network, /*freebie=*/false, plain);
+    add_layers(network, request, /*freebie=*/false, plain);
     result.without_freebie = plain.score;
   }
-  add_layers(network, result.freebie, result);
+  add_layers(network, request, result.freebie, result);
   judge(graph, request, result);
   add_notes(network, request, result);
   return result;

@@ -89,6 +89,7 @@ struct ScoreRequest {
   std::map<std::string, LayerPlan> plans;    ///< by node; ignored with `uniform`
   std::optional<UniformBits> uniform;        ///< the micronet rules keep biases at 32 bits
   std::map<std::string, Sparsity> sparsity;  ///< by conv2d or linear node; absent: dense
+  std::string why_dense;                     ///< why `sparsity` is empty, for a note: "--dense"
   std::string data_set;                      ///< chooses the reference, "" = the rule's first
   std::optional<double> accuracy;            ///< test accuracy, a fraction of one
   std::optional<ScoreReference> reference;   ///< instead of the rule's own
@@ -104,6 +105,7 @@ struct ScoreItem {
 struct ScoreLayer {
   std::string name, op, detail;
   std::optional<double> weight_bits, input_bits;  ///< conv2d and linear
+  std::optional<std::int64_t> zeros;              ///< of its weights; empty where unknown
   std::vector<ScoreItem> stored, computed;
 
   double stored_values() const;  ///< items as they are
@@ -126,6 +128,7 @@ struct Score {
   std::string why_not;                    ///< a sentence when it does not qualify
   bool freebie = false;                   ///< micronet: counted as 16 bits
   std::optional<double> without_freebie;  ///< the score at 32 bits, where it was taken
+  std::optional<std::int64_t> zeros;      ///< of all weights; empty where none is known
   std::vector<std::string> notes;
   std::vector<ScoreLayer> layers;  ///< every node but the input, in order
 };
@@ -134,13 +137,19 @@ struct Score {
 /// encoding, kind internal for plans or sparsities that do not fit the graph.
 Score score(const Graph& graph, const ScoreRequest& request);
 
-/// The table (layer, operation, bits, values, storage, operations, their weighted number, the
-/// layer's share of the score), then the totals, and what the reader must know.
+/// What its reader must know of the freebie; "" for a score without it.
+std::string freebie_note(const Score& score);
+/// Of `why_dense`: that zeros do not count.
+std::string dense_note(const std::string& why_dense);
+
+/// The table (layer, operation, bits, zeros where there are any, values, storage, operations, their
+/// weighted number, the layer's share of the score), then the totals, and what the reader must
+/// know.
 std::string to_text(const Score& score);
 /// {rule, score, storage, operations, threshold, accuracy, qualifies, why_not, data_set, reference,
-/// stored_parameters, counted_operations, freebie, without_freebie, uniform, notes, layers: [{name,
-/// op, detail, weight_bits, input_bits, storage, operations, stored: [{what, count, bits}],
-/// computed}]}; a layer's storage and operations are of 32 bits; what is not there is null.
+/// stored_parameters, counted_operations, freebie, without_freebie, uniform, zeros, notes, layers:
+/// [{name, op, detail, weight_bits, input_bits, zeros, storage, operations, stored: [{what, count,
+/// bits}], computed}]}; a layer's storage and operations are of 32 bits; what is not there is null.
 nlohmann::json to_json(const Score& score);
 
 }  // namespace qhost::report

@@ -24,6 +24,7 @@ json layer_json(const ScoreLayer& layer) {
           {"detail", layer.detail},
           {"weight_bits", or_null(layer.weight_bits)},
           {"input_bits", or_null(layer.input_bits)},
+          {"zeros", or_null(layer.zeros)},
           {"storage", layer.storage()},
           {"operations", layer.operations()},
           {"stored", items_json(layer.stored)},
@@ -58,6 +59,7 @@ json to_json(const Score& score) {
           {"freebie", score.freebie},
           {"without_freebie", or_null(score.without_freebie)},
           {"uniform", uniform_json(score.uniform)},
+          {"zeros", or_null(score.zeros)},
           {"notes", score.notes},
           {"layers", std::move(layers)}};
 }

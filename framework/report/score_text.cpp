@@ -28,29 +28,43 @@ double share(const Score& score, double storage, double operations) {
   return score.score > 0 ? part / score.score : 0;
 }
 
+/// Most networks have none: their tables do without the column.
+bool has_zeros(const Score& score) {
+  return score.zeros.value_or(0) > 0;
+}
+
 std::string table(const Score& score) {
-  Table table({{"layer"},
-               {"operation"},
-               {"weight bits", Align::right},
-               {"input bits", Align::right},
-               {"values", Align::right},
-               {"storage", Align::right},
-               {"operations", Align::right},
-               {"weighted", Align::right},
-               {"share", Align::right}});
+  std::vector<Column> columns = {{"layer"},
+                                 {"operation"},
+                                 {"weight bits", Align::right},
+                                 {"input bits", Align::right},
+                                 {"values", Align::right},
+                                 {"storage", Align::right},
+                                 {"operations", Align::right},
+                                 {"weighted", Align::right},
+                                 {"share", Align::right}};
+  const auto zeros_at = [](auto& list) { return list.begin() + 4; };
+  if (has_zeros(score)) columns.insert(zeros_at(columns), {"zeros", Align::right});
+  Table table(columns);
+  const auto add_row = [&](std::vector<std::string> cells, const std::string& zeros) {
+    if (has_zeros(score)) cells.insert(zeros_at(cells), zeros);
+    table.add_row(cells);
+  };
   double values = 0, operations = 0;
   for (const ScoreLayer& layer : score.layers) {
     if (layer.stored.empty() && layer.computed.empty()) continue;
     values += layer.stored_values();
     operations += layer.operation_count();
-    table.add_row({layer.name, layer.detail, bits(layer.weight_bits), bits(layer.input_bits),
-                   whole(layer.stored_values()), whole(layer.storage()),
-                   whole(layer.operation_count()), whole(layer.operations()),
-                   formatted("%.1f %%", 100 * share(score, layer.storage(), layer.operations()))});
+    add_row({layer.name, layer.detail, bits(layer.weight_bits), bits(layer.input_bits),
+             whole(layer.stored_values()), whole(layer.storage()), whole(layer.operation_count()),
+             whole(layer.operations()),
+             formatted("%.1f %%", 100 * share(score, layer.storage(), layer.operations()))},
+            layer.zeros ? with_separators(*layer.zeros) : "-");
   }
   table.add_rule();
-  table.add_row({"total", "", "", "", whole(values), whole(score.stored_parameters),
-                 whole(operations), whole(score.counted_operations), "100 %"});
+  add_row({"total", "", "", "", whole(values), whole(score.stored_parameters), whole(operations),
+           whole(score.counted_operations), "100 %"},
+          with_separators(score.zeros.value_or(0)));
   return table.to_string();
 }
 

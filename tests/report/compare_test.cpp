@@ -9,6 +9,7 @@ namespace qhost::report {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -226,6 +227,34 @@ TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
   EXPECT_EQ(runs.at(0).at("course_qualifies"), true);
   EXPECT_EQ(runs.at(0).at("course_why_not"), nullptr);
   EXPECT_EQ(to_json(c).at("configurations").at(0).at("micronet_score"), 0.32);
+}
+
+TEST(Compare, ScoresThatVaryWithTheZerosHaveAMeanAndADeviation) {
+  std::vector<ComparedRun> runs = {scored(run("a", 0.95, keys(1))), scored(run("b", 0.95, keys(2))),
+                                   scored(unfinished("c", "interrupted", 3))};
+  runs[0].scores["course"].score = 0.125;
+  runs[1].scores["course"].score = 0.375;
+  const Comparison c = compare(runs);
+  EXPECT_THAT(c.notes, Not(Contains(HasSubstr("course_score differs"))));
+  const json one = to_json(c).at("configurations").at(0);
+  EXPECT_EQ(one.at("course_score"), 0.25) << "weights in the middle of a training are in no mean";
+  EXPECT_DOUBLE_EQ(one.at("course_score_deviation").get<double>(), std::sqrt(0.03125));
+  EXPECT_EQ(one.at("micronet_score_deviation"), 0);
+  EXPECT_THAT(to_text(c), HasSubstr("      0.32  0.25 +- 0.1768\n"));
+}
+
+TEST(Compare, WhatAReaderMustKnowOfAScoreIsSaidInItsWords) {
+  ComparedRun a = scored(run("a", 0.95, keys(1))), b = scored(run("b", 0.95, keys(2)));
+  a.scores["micronet"].note = b.scores["micronet"].note = "it takes the freebie";
+  b.why_dense = "the run keeps no checkpoint";
+  ComparedRun c = run("c", 0.95, keys(3));
+  c.why_dense = "unread";
+  EXPECT_THAT(compare({a, b, c}).notes,
+              AllOf(Contains("a, b under micronet: it takes the freebie"),
+                    Contains("b: zeros among the weights count like other values: the run keeps no "
+                             "checkpoint"),
+                    Not(Contains(HasSubstr("unread")))))
+      << "c has no scores";
 }
 
 TEST(Compare, ARunWithoutAnAccuracyIsScoredWithoutAVerdict) {

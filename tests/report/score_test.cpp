@@ -10,6 +10,7 @@
 namespace qhost::report {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -190,6 +191,54 @@ TEST(Score, TextIsATableWithItsTotals) {
       "note: biases and batch norm count as trained, 32 bits a value; course-folded counts what folding leaves; the rule knows no scales, zero points or codebooks\n");
   // clang-format on
   EXPECT_THAT(to_text(score(network(), {.rule = ScoreRule::course})), Not(HasSubstr("qualifies")));
+}
+
+// conv1 has 216 weights in 8 filters on 64 positions, fc 80.
+TEST(Score, ZerosLowerItByWhatTheyDoNotCost) {
+  for (const ScoreRule rule : {ScoreRule::course, ScoreRule::micronet}) {
+    ScoreRequest request{.rule = rule,
+                         .plans = {{"conv1", {.weight = Encoding::ternary(ScaleKind::tensor)}}}};
+    const Score dense = score(network(), request);
+    request.sparsity = {{"conv1", {.nonzero = 116}}, {"fc", {.nonzero = 80}}};
+    const Score sparse = score(network(), request);
+    const bool course = rule == ScoreRule::course;
+    // 100 codes of 2 bits; or from 216 * 2 bits to a mask of 216 and 116 signs. A multiply by a
+    // sign has 1 bit, an add of floats 32.
+    EXPECT_DOUBLE_EQ(dense.stored_parameters - sparse.stored_parameters,
+                     course ? 200 / 32.0 : (216 * 2 - 216 - 116) / 32.0);
+    EXPECT_DOUBLE_EQ(dense.counted_operations - sparse.counted_operations,
+                     course ? 0 : 100 * 64 * (1 / 32.0 + 1));
+    EXPECT_FALSE(dense.zeros);
+    EXPECT_EQ(sparse.zeros, 100);
+    EXPECT_THAT(sparse.notes,
+                Contains(course ? "100 of 296 weights are 0: they are not stored, and multiplied "
+                                  "like the others"
+                                : "100 of 296 weights are 0: they are not multiplied, and not "
+                                  "stored where a mask of one bit a weight takes less"));
+    EXPECT_EQ(layer(sparse, "conv1").zeros, 100);
+    EXPECT_EQ(layer(sparse, "fc").zeros, 0);
+    EXPECT_FALSE(layer(sparse, "bn1").zeros);
+    const nlohmann::json json = to_json(sparse);
+    EXPECT_EQ(json["zeros"], 100);
+    EXPECT_EQ(json["layers"][0]["zeros"], 100);
+    EXPECT_EQ(json["layers"][1]["zeros"], nullptr);
+    EXPECT_EQ(to_json(dense)["layers"][0]["zeros"], nullptr);
+    EXPECT_THAT(to_text(sparse), HasSubstr("input bits  zeros  values"));
+    EXPECT_THAT(to_text(dense), HasSubstr("input bits  values"));
+  }
+}
+
+TEST(Score, ItsTextSaysWhetherZerosWereCounted) {
+  ScoreRequest request{.rule = ScoreRule::course};
+  request.sparsity = {{"conv1", {.nonzero = 216}}};
+  const Score none = score(network(), request);
+  EXPECT_THAT(none.notes, Contains("0 of 216 weights are 0; of 80 more it is unknown"));
+  EXPECT_THAT(to_text(none), HasSubstr("input bits  values")) << "a column of nothing";
+  request.sparsity.clear();
+  EXPECT_EQ(score(network(), request).score, none.score);
+  request.why_dense = "they are unknown";
+  EXPECT_THAT(score(network(), request).notes,
+              Contains("zeros among the weights count like other values: they are unknown"));
 }
 
 TEST(ScoreErrors, ANetworkWithoutWeightsHasNone) {
