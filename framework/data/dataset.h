@@ -50,6 +50,8 @@ struct Dataset {
   /// Empty, or what a reader of a result must know: "the pixels are not those of the published
   /// files: accuracies do not compare with published ones".
   std::string remark;
+  /// What went wrong while loading and cost time only.
+  std::vector<std::string> notes;
   Split train, validation, test;
   /// The course's MiniCIFAR takes its validation images from the test set.
   bool validation_is_test_images = false;

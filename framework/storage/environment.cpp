@@ -55,34 +55,6 @@ json cpu_quota() {
   return nullptr;
 }
 
-json cpu_facts() {
-  std::string model;
-  std::set<std::string> flags;
-  std::ifstream file("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::string key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
-    const std::string value = colon + 2 <= line.size() ? line.substr(colon + 2) : "";
-    if (key == "model name" && model.empty()) model = value;
-    if ((key == "flags" || key == "Features") && flags.empty()) {
-      std::istringstream words(value);
-      for (std::string word; words >> word;) {
-        if (is_of_interest(word)) flags.insert(word);
-      }
-    }
-  }
-  cpu_set_t usable;
-  const bool known = ::sched_getaffinity(0, sizeof usable, &usable) == 0;
-  const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
-  return {{"model", text_or_null(model)},
-          {"cores", cores > 0 ? json(cores) : json()},
-          {"usable_cores", known ? json(CPU_COUNT(&usable)) : json()},
-          {"quota", cpu_quota()},
-          {"flags", flags}};
-}
-
 std::string compiler() {
 #ifdef __clang__
   return __VERSION__;  // begins with the name
@@ -136,6 +108,34 @@ json git_state(const fs::path& folder) {
     }
   }
   return state["commit"].is_null() ? json() : state;
+}
+
+json cpu_facts() {
+  std::string model;
+  std::set<std::string> flags;
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::string key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    const std::string value = colon + 2 <= line.size() ? line.substr(colon + 2) : "";
+    if (key == "model name" && model.empty()) model = value;
+    if ((key == "flags" || key == "Features") && flags.empty()) {
+      std::istringstream words(value);
+      for (std::string word; words >> word;) {
+        if (is_of_interest(word)) flags.insert(word);
+      }
+    }
+  }
+  cpu_set_t usable;
+  const bool known = ::sched_getaffinity(0, sizeof usable, &usable) == 0;
+  const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
+  return {{"model", text_or_null(model)},
+          {"cores", cores > 0 ? json(cores) : json()},
+          {"usable_cores", known ? json(CPU_COUNT(&usable)) : json()},
+          {"quota", cpu_quota()},
+          {"flags", flags}};
 }
 
 json environment_facts(const EnvironmentInput& input) {

@@ -28,6 +28,9 @@ nlohmann::json environment_facts(const EnvironmentInput& input);
 /// tracked files only.
 nlohmann::json git_state(const std::filesystem::path& folder);
 
+/// {model, cores, usable_cores, quota, flags} of `cpu` above.
+nlohmann::json cpu_facts();
+
 std::string host_name();
 
 }  // namespace qhost::storage

@@ -2,6 +2,7 @@
 
 #include "model/device.h"
 #include "qhost/error.h"
+#include "storage/cache_folder.h"
 #include "training/whiten.h"
 
 namespace qhost::training {
@@ -113,7 +114,9 @@ data::Dataset load_data(const config::Experiment& experiment) {
       located(experiment, "augment", [&] { return whitening_options(experiment.augment); });
   data::Dataset data = located(
       experiment, "data", [&] { return dataset_info(experiment).load(experiment.data.options); });
-  if (whitening) located(experiment, "augment", [&] { whiten(data, *whitening); });
+  if (whitening) {
+    located(experiment, "augment", [&] { whiten(data, *whitening, storage::cache_folder()); });
+  }
   return data;
 }
 

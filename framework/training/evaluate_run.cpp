@@ -25,6 +25,7 @@ EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& regist
   model->load(read_tensors(checkpoint.tensors, "model/"));
 
   const data::Dataset data = load_data(experiment);
+  for (const std::string& note : data.notes) result.complaints.push_back("note: " + note);
   const data::Split* split = request.split == "test"         ? &data.test
                              : request.split == "validation" ? &data.validation
                              : request.split == "train"      ? &data.train

@@ -20,7 +20,7 @@ struct EvaluationRequest {
 struct EvaluationResult {
   FinalFigures figures;
   std::filesystem::path checkpoint;     ///< the folder that the weights came from
-  std::vector<std::string> complaints;  ///< damaged checkpoints that were passed over
+  std::vector<std::string> complaints;  ///< damaged checkpoints passed over, notes on the data
 };
 
 /// Throws Error: configuration for a request that does not fit the run, storage for damaged files,

@@ -231,6 +231,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   }
 
   if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
+  for (const std::string& note : data.notes) progress.note("note: " + note);
   nlohmann::json result = base_result(experiment, *model, data, run);
   result["dataset_provenance"] = data.provenance;
   result.update(request.facts);

@@ -11,6 +11,7 @@
 
 #include "data/augment.h"
 #include "qhost/error.h"
+#include "training/whitening_cache.h"
 
 namespace qhost::training {
 namespace {
@@ -133,8 +134,14 @@ Whitener::Whitener(const data::Split& train, const WhiteningOptions& options) : 
   }
   Moments of = moments(train, options_);
   mean_ = of.mean;
-  matrix_ = inverse_root(std::move(of.covariance), options_.filter_bias).to(at::kFloat);
+  // A product's last bits may depend on how its factors lie in memory.
+  matrix_ =
+      inverse_root(std::move(of.covariance), options_.filter_bias).to(at::kFloat).contiguous();
 }
+
+Whitener::Whitener(const WhiteningOptions& options, const at::Tensor& mean,
+                   const at::Tensor& matrix)
+    : options_(options), mean_(mean.contiguous()), matrix_(matrix.contiguous()) {}
 
 void Whitener::apply(data::Split& split) const {
   if (split.empty()) return;
@@ -153,8 +160,9 @@ void Whitener::apply(data::Split& split) const {
   split.pixels = {};
 }
 
-void whiten(data::Dataset& set, const WhiteningOptions& options) {
-  const Whitener whitener(set.train, options);
+void whiten(data::Dataset& set, const WhiteningOptions& options,
+            const std::filesystem::path& cache) {
+  const Whitener whitener = kept_whitener(set.train, options, cache, set.notes);
   for (data::Split* split : {&set.train, &set.validation, &set.test}) whitener.apply(*split);
 }
 

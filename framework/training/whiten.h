@@ -21,6 +21,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <optional>
 
 #include "data/dataset.h"
@@ -51,6 +52,8 @@ class Whitener {
   /// Throws Error of kind data for fewer than two images and for images that do not differ,
   /// OptionError for constants under which there is no transform (gcn_scale, zca_filter_bias).
   Whitener(const data::Split& train, const WhiteningOptions& options);
+  /// One that was fitted before, with these options.
+  Whitener(const WhiteningOptions& options, const at::Tensor& mean, const at::Tensor& matrix);
 
   /// Writes the split's floats and frees its bytes. Throws Error (internal) when the images have
   /// another size.
@@ -64,7 +67,10 @@ class Whitener {
   at::Tensor mean_, matrix_;
 };
 
-/// Fits on set.train, applies to train, validation and test.
-void whiten(data::Dataset& set, const WhiteningOptions& options);
+/// Fits on set.train, applies to train, validation and test. Where `cache` names a folder the fit
+/// is kept there for the next start (training/whitening_cache.h), and what is wrong with that
+/// becomes one of set.notes.
+void whiten(data::Dataset& set, const WhiteningOptions& options,
+            const std::filesystem::path& cache = {});
 
 }  // namespace qhost::training

@@ -8,6 +8,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using Words = Workshop::Words;
 
 class Whitened : public ::testing::Test {
@@ -58,6 +59,34 @@ TEST_F(Whitened, QuantizeCalibratesAndEvaluatesOnWhitenedImages) {
   const json again =
       json::parse(ok({"eval", quantized.at("run_dir").get<std::string>(), "--json"}).out);
   EXPECT_EQ(again.at("test_loss"), quantized.at("test_loss"));
+}
+
+TEST_F(Whitened, TheFitIsKeptInTheUsersCache) {
+  const json line = finished({"run", "e.toml", "--json"});
+  const fs::path cache = workshop_ / "home/.cache/qhost";
+  const auto files = [&] {
+    return std::distance(fs::directory_iterator(cache), fs::directory_iterator());
+  };
+  EXPECT_EQ(files(), 1);
+  const json again = json::parse(ok({"eval", "runs/e/latest", "--json"}).out);
+  EXPECT_EQ(again.at("test_loss"), line.at("test_loss"));
+  EXPECT_EQ(files(), 1);
+
+  workshop_.write(fs::relative(fs::directory_iterator(cache)->path(), workshop_.path()), "damaged");
+  const ProcessResult damaged = ok({"eval", "runs/e/latest", "--json"});
+  EXPECT_THAT(damaged.err,
+              StartsWith("note: the whitening kept by an earlier start cannot be used, "
+                         "and is fitted again: "));
+  EXPECT_EQ(json::parse(damaged.out).at("test_loss"), line.at("test_loss"));
+
+  workshop_.write("file", "");
+  const ProcessOptions nowhere = {
+      .environment = {{"XDG_CACHE_HOME", (workshop_ / "file").string()}}, .before = {}};
+  const ProcessResult run = workshop_.run({"run", "e.toml", "--json"}, nowhere);
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.err, HasSubstr("the whitening cannot be kept for the next start, which will fit "
+                                 "it again: cannot make "));
+  EXPECT_EQ(last_json_line(run.out).at("test_loss"), line.at("test_loss"));
 }
 
 TEST_F(Whitened, AKilledRunEndsInTheSameBits) {

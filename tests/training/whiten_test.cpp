@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <stdlib.h>
+
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -12,10 +15,14 @@
 #include "data/augment.h"
 #include "qhost/error.h"
 #include "qhost/random.h"
+#include "training/whitening_cache.h"
 
 namespace qhost::training {
 namespace {
 
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -225,6 +232,122 @@ TEST(Whitening, RefusesWhatHasNoTransform) {
   data::Split other = noise(4, 9, 1);
   expect_error(ErrorKind::internal, "", {"fitted on images of 8 pixels, these have 9"},
                [&] { whitener.apply(other); });
+}
+
+class WhiteningCache : public ::testing::Test {
+ protected:
+  WhiteningCache() {
+    std::string pattern = (fs::temp_directory_path() / "qhost-whitening-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    folder_ = pattern;
+  }
+  ~WhiteningCache() override {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  data::Dataset whitened(const fs::path& cache, const WhiteningOptions& options = {},
+                         std::uint64_t key = 1) {
+    data::Dataset set;
+    set.train = noise(2500, 48, key);
+    set.test = noise(30, 48, 9);
+    whiten(set, options, cache);
+    return set;
+  }
+  std::vector<fs::path> kept() {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder_)) files.push_back(entry.path());
+    return files;
+  }
+  fs::path folder_;
+};
+
+TEST_F(WhiteningCache, TheNextStartHasTheSameBits) {
+  const data::Dataset plain = whitened({}), first = whitened(folder_ / "new/folder");
+  const auto file = fs::directory_iterator(folder_ / "new/folder")->path();
+  const auto written = fs::last_write_time(file);
+  const data::Dataset second = whitened(folder_ / "new/folder");
+  EXPECT_EQ(fs::last_write_time(file), written);
+  for (const data::Dataset* set : {&first, &second}) {
+    EXPECT_EQ(set->train.floats, plain.train.floats);
+    EXPECT_EQ(set->test.floats, plain.test.floats);
+    EXPECT_THAT(set->notes, IsEmpty());
+  }
+}
+
+// A sum that the kept file says instead of the fit shows that the file is read at all.
+TEST_F(WhiteningCache, WhatIsKeptIsUsed) {
+  const data::Split train = noise(40, 8, 1);
+  std::vector<std::string> notes;
+  const Whitener fitted = kept_whitener(train, {}, folder_, notes);
+  const fs::path file = folder_ / ("whitening-" + whitening_key(train, {}) + ".safetensors");
+  ASSERT_TRUE(fs::exists(file));
+  WhiteningOptions other;
+  other.filter_bias = 7;
+  const Whitener another = kept_whitener(train, other, folder_, notes);
+  fs::copy_file(folder_ / ("whitening-" + whitening_key(train, other) + ".safetensors"), file,
+                fs::copy_options::overwrite_existing);
+  EXPECT_TRUE(at::equal(kept_whitener(train, {}, folder_, notes).matrix(), another.matrix()));
+  EXPECT_FALSE(at::equal(fitted.matrix(), another.matrix()));
+  EXPECT_THAT(notes, IsEmpty());
+}
+
+TEST_F(WhiteningCache, EveryThingThatDecidesTheBitsHasAFileOfItsOwn) {
+  whitened(folder_);
+  EXPECT_EQ(kept().size(), 1U);
+  whitened(folder_, {}, 2);
+  EXPECT_EQ(kept().size(), 2U) << "other images";
+  std::size_t files = 2;
+  const auto expect_another = [&](const char* what, auto change) {
+    WhiteningOptions options;
+    change(options);
+    whitened(folder_, options);
+    EXPECT_EQ(kept().size(), ++files) << what;
+  };
+  expect_another("gcn_scale", [](WhiteningOptions& o) { o.scale = 54; });
+  expect_another("gcn_sqrt_bias", [](WhiteningOptions& o) { o.sqrt_bias = 1e-300; });
+  expect_another("gcn_min_divisor", [](WhiteningOptions& o) { o.min_divisor = 1e-9; });
+  expect_another("zca_filter_bias", [](WhiteningOptions& o) { o.filter_bias = 0.2; });
+  expect_another("gcn_subtract_mean", [](WhiteningOptions& o) { o.subtract_mean = false; });
+  expect_another("gcn_use_std", [](WhiteningOptions& o) { o.use_std = true; });
+  const int threads = at::get_num_threads();
+  at::set_num_threads(threads + 1);
+  whitened(folder_);
+  at::set_num_threads(threads);
+  EXPECT_EQ(kept().size(), ++files) << "threads";
+}
+
+TEST_F(WhiteningCache, ADamagedFileIsToldAndWrittenAgain) {
+  const data::Dataset plain = whitened(folder_);
+  const fs::path file = kept().at(0);
+  const auto size = static_cast<std::streamoff>(fs::file_size(file));
+  const auto damage = [&](const std::function<void()>& work) {
+    work();
+    const data::Dataset again = whitened(folder_);
+    EXPECT_EQ(again.train.floats, plain.train.floats);
+    EXPECT_THAT(again.notes, ElementsAre(AllOf(HasSubstr("the whitening kept by an earlier start "
+                                                         "cannot be used, and is fitted again: "),
+                                               HasSubstr(file.string()))));
+    EXPECT_THAT(whitened(folder_).notes, IsEmpty()) << "it was not written again";
+  };
+  damage([&] { fs::resize_file(file, static_cast<std::uintmax_t>(size) / 2); });
+  damage([&] { std::ofstream(file) << "no container"; });
+  damage([&] {  // one bit of the matrix
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(size - 1);
+    const char last = static_cast<char>(stream.get() ^ 1);
+    stream.seekp(size - 1);
+    stream.put(last);
+  });
+}
+
+TEST_F(WhiteningCache, WhereNothingCanBeWrittenItIsFittedEachTime) {
+  std::ofstream(folder_ / "file") << "in the way";
+  const data::Dataset set = whitened(folder_ / "file");
+  EXPECT_EQ(set.train.floats, whitened({}).train.floats);
+  EXPECT_THAT(set.notes,
+              ElementsAre(AllOf(HasSubstr("the whitening cannot be kept for the next start, which "
+                                          "will fit it again: cannot make "),
+                                HasSubstr((folder_ / "file").string()))));
 }
 
 TEST(WhiteningOptions, AreReadFromTheExperimentsTable) {

@@ -1,0 +1,25 @@
+#include "storage/cache_folder.h"
+
+#include <cstdlib>
+
+namespace qhost::storage {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? fs::path() : fs::path(value);
+}
+
+}  // namespace
+
+fs::path cache_folder() {
+  // The XDG specification: a relative path is to be ignored.
+  const fs::path given = variable("XDG_CACHE_HOME");
+  if (given.is_absolute()) return given / "qhost";
+  const fs::path home = variable("HOME");
+  return home.is_absolute() ? home / ".cache" / "qhost" : fs::path();
+}
+
+}  // namespace qhost::storage
