@@ -1,5 +1,6 @@
 /// qhost run: trains what an experiment file describes.
 #include "training/run.h"
+#include "training/requirements.h"
 
 #include <cmath>
 #include <iostream>
@@ -88,7 +89,7 @@ int execute(Context& context, const Arguments& arguments) {
   for (const config::SweepPoint& point : loaded.points) {
     const Graph graph = training::build_graph(point.experiment, context.registry);
     const Plan plan = training::build_plan(point.experiment, context.registry, graph);
-    training::require_recalibration(point.experiment, graph, plan);
+    training::require_possible(point.experiment, graph, plan);
   }
   if (arguments.flag("dry-run")) {
     std::cerr << file << ": " << loaded.points.size()

@@ -102,9 +102,11 @@ std::vector<Option> rule_options() {
                       "the layers that the rule is about: globs on names, re:REGEX, first, last, "
                       "type:conv2d, kernel:1x1"),
       Option::strings("roles", {}, "what to quantize; absent: all that the method offers")
-          .one_of({"weight", "input"}),
-      Option::strings("keep_float", {},
-                      "layers that the rule leaves alone; absent: the method's own default"),
+          .one_of({"weight", "input", "gradient"}),
+      Option::strings(
+          "keep_float", {},
+          "layers that the rule leaves alone, or a role of them as first/input; absent: "
+          "the method's own default"),
   };
 }
 

@@ -22,8 +22,8 @@ struct Finding {
   bool holds() const { return failure.empty(); }
 };
 
-/// Of the method alone, slot by slot, with its default options and with each choice that an option
-/// names:
+/// Of the method alone, slot by slot (also as the network's first layer), with its default options,
+/// with each choice that an option names and with the smallest count that one takes:
 ///
 ///     options         every default lies in its own range; a value beyond it is refused
 ///     slots           each role that is offered is taken by some slot
@@ -34,12 +34,14 @@ struct Finding {
 ///     gradient        finite, and not 0 everywhere
 ///     encoding        encode() gives what encoding() announced, and the tensors that it needs
 ///     decoding        decode(encode(x)) equals forward(x) in evaluation mode, as floats
-///     levels          no code beyond the encoding's; up to 4 bits each of them occurs on tensors
-///                     that are made to cover them
+///     levels          no code beyond the encoding's; up to 4 bits each of them (but the last where
+///                     the levels lie symmetrically around 0) occurs on tensors made to cover them
 ///     sign of zero    of binary codes, as the encoding says, for +0 and -0
 ///     untouched       encode() and forward() leave the latent weight alone
 ///     after_step      without optimizer steps between, its calls settle: nothing drifts
 ///     state           an object that gets another's parameters encodes to the same bits
+///
+/// and of its gradient slots: shape, determinism, finite results for gradients of 0.
 std::vector<Finding> check_quantizer(const QuantizerMethod& method);
 
 /// In a network (two convolutions, one behind a ReLU or a batch norm, and a linear layer), trained
@@ -59,6 +61,7 @@ std::vector<Finding> check_quantizer_in_network(const QuantizerMethod& method);
 ///
 ///     builds          to a graph that ends in the classes
 ///     same twice      the same nodes, parameters and shapes
+///     published names where a network has them, one of its own for each tensor
 ///     options         every default lies in its own range
 ///     runs            training and evaluation of a batch are finite, with gradients for all
 ///                     parameters

@@ -43,6 +43,7 @@ class Trial {
     model_ = std::make_unique<Model>(std::move(graph), std::move(plan), how);
     model_->initialise(position());
     if (model_->plan().needs_calibration) model_->calibrate(images(50), position(), true);
+    if (model_->plan().bias_correction) model_->correct_biases({images(50)}, position());
     std::vector<training::TrainableParameter> parameters;
     for (const NamedTensor& entry : model_->state()) {
       if (!entry.trainable) continue;
@@ -158,7 +159,7 @@ std::string check_nothing_to_do(const QuantizerMethod& method, const Options& op
 
 std::vector<Finding> check_quantizer_in_network(const QuantizerMethod& method) {
   std::vector<Finding> findings;
-  for (const Variant& variant : variants(method.options)) {
+  for (const Variant& variant : variants(method.options, Integers::smallest_too)) {
     try {
       make_plan(network(), {rule_of(method, variant.options)});
     } catch (const OptionError&) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "conformance/gradients.h"
 #include "conformance/variants.h"
 #include "qhost/error.h"
 
@@ -51,10 +52,18 @@ Slot input_slot(Op op, std::vector<std::int64_t> shape) {
   return slot;
 }
 
+Slot at_an_end(Slot slot) {
+  slot.name = "first " + slot.name;
+  slot.info.first = true;
+  return slot;
+}
+
 const std::vector<Slot>& all_slots() {
   static const std::vector<Slot> slots = {weight_slot(Op::conv2d, {8, 6, 3, 3}),
                                           weight_slot(Op::linear, {5, 40}),
+                                          at_an_end(weight_slot(Op::conv2d, {8, 6, 3, 3})),
                                           input_slot(Op::conv2d, {6, 8, 8}),
+                                          at_an_end(input_slot(Op::conv2d, {6, 8, 8})),
                                           input_slot(Op::linear, {40}),
                                           input_slot(Op::add, {6, 8, 8}),
                                           input_slot(Op::concat, {6, 8, 8}),
@@ -292,8 +301,12 @@ std::string check_levels(Subject& subject) {
     return "the code " + std::to_string(*seen.rbegin()) + " occurs, the encoding has " +
            std::to_string(codes);
   }
-  if (codes <= 16 && static_cast<int>(seen.size()) < codes) {
-    return "only " + std::to_string(seen.size()) + " of " + std::to_string(codes) + " codes occur";
+  // Levels -q .. q around 0 leave the last code out.
+  const at::Tensor zero = subject.encode(subject.sample(0.5, 8)).zero_point;
+  const bool symmetric = zero.defined() && at::eq(zero, codes - 2).all().item<bool>();
+  const int wanted = symmetric ? codes - 1 : codes;
+  if (codes <= 16 && static_cast<int>(seen.size()) < wanted) {
+    return "only " + std::to_string(seen.size()) + " of " + std::to_string(wanted) + " codes occur";
   }
   return "";
 }
@@ -399,7 +412,8 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
   std::vector<Finding> findings;
   check_options(method.options, findings);
   std::set<Role> taken;
-  for (const Variant& variant : variants(method.options)) {
+  if (check_gradients(method, findings)) taken.insert(Role::gradient);
+  for (const Variant& variant : variants(method.options, Integers::smallest_too)) {
     for (const Slot& slot : all_slots()) {
       const std::string where = variant.name + ", " + slot.name;
       if (std::find(method.roles.begin(), method.roles.end(), slot.info.role) ==

@@ -28,7 +28,7 @@ OptionValue filler(const Option& option) {
 
 }  // namespace
 
-std::vector<Variant> variants(const std::vector<Option>& declared) {
+std::vector<Variant> variants(const std::vector<Option>& declared, Integers integers) {
   std::map<std::string, OptionValue> base;
   for (const Option& option : declared) {
     if (!option.default_value()) base[option.name()] = filler(option);
@@ -46,6 +46,12 @@ std::vector<Variant> variants(const std::vector<Option>& declared) {
     } else if (option.type() == OptionType::boolean) {
       add(option, true);
       add(option, false);
+    } else if (option.type() == OptionType::integer && integers == Integers::smallest_too) {
+      for (std::int64_t count = 1; count <= 8; ++count) {
+        if (!option.why_invalid(count).empty()) continue;
+        add(option, count);
+        break;
+      }
     }
   }
   return list;

@@ -15,9 +15,13 @@ struct Variant {
   Options options;
 };
 
-/// The defaults, then each choice of each option that has a closed list, and both values of each
-/// boolean: one option changed at a time.
-std::vector<Variant> variants(const std::vector<Option>& declared);
+enum class Integers { as_declared, smallest_too };
+
+/// The defaults, then each choice of each option that has a closed list, both values of each
+/// boolean and, if wanted, the smallest count from 1 to 8 that an integer may be: one option
+/// changed at a time.
+std::vector<Variant> variants(const std::vector<Option>& declared,
+                              Integers integers = Integers::as_declared);
 
 /// Checks of the declarations themselves, which architectures and quantizers share.
 void check_options(const std::vector<Option>& declared, std::vector<Finding>& findings);

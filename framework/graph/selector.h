@@ -21,7 +21,7 @@ namespace qhost {
 /// Which slot of a node is asked for. (The SDK's Role says the same, in a header that needs
 /// LibTorch.)
 enum class SlotRole {
-  weight,  ///< conv2d, linear
+  weight,  ///< conv2d, linear; what has one has the slot of its output's gradient, too
   input    ///< conv2d, linear, add, concat, max_pool, average_pool, global_average_pool
 };
 

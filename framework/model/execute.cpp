@@ -1,8 +1,9 @@
-/// Running the graph: training, evaluation, calibration.
+/// Running the graph, node by node.
 #include <algorithm>
 #include <cmath>
 
 #include "model/model.h"
+#include "model/slot_math.h"
 #include "model/steps.h"
 #include "qhost/custom.h"
 #include "qhost/error.h"
@@ -51,22 +52,6 @@ class Autocast {
   c10::DeviceType device_;
   bool enabled_, was_;
 };
-
-/// Whether the slot quantizes in the phase that the run is in.
-bool is_active(const PlannedSlot& slot, std::int64_t epoch) {
-  bool active = true;
-  for (const Phase& phase : slot.traits.phases) {
-    if (phase.first_epoch > epoch) continue;
-    active = slot.info.role == Role::weight ? phase.weights_quantized : phase.inputs_quantized;
-  }
-  return active;
-}
-
-/// A vector over channels, shaped to broadcast over a convolution's or a linear layer's output.
-at::Tensor over_channels(const at::Tensor& values, Op op) {
-  if (values.dim() == 0 || values.numel() == 1) return values.reshape({});
-  return op == Op::conv2d ? values.reshape({1, -1, 1, 1}) : values;
-}
 
 std::array<std::int64_t, 2> pair(const Size2& size) {
   return {size.height, size.width};
@@ -123,33 +108,7 @@ at::Tensor activate(const Node& node, at::Tensor& x, bool in_place) {
   throw Error(ErrorKind::internal, node.name + ": unknown activation");
 }
 
-/// gamma / sqrt(running variance + epsilon), per channel.
-at::Tensor fold_factor(const Node& norm, const std::vector<at::Tensor>& parameters) {
-  const double epsilon = norm.as<BatchNormOptions>().epsilon;
-  return parameters.at(0) * at::rsqrt(parameters.at(3) + epsilon);
-}
-
-at::Tensor per_filter(const at::Tensor& factor, const at::Tensor& weight) {
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
-  shape[0] = factor.numel();
-  return weight * factor.reshape(shape);
-}
-
-double most_frequent_share(const Encoded& encoded) {
-  const at::Tensor codes = encoded.codes.reshape(-1).to(at::kCPU, at::kByte);
-  std::array<std::int64_t, 256> counts{};
-  const auto* data = codes.data_ptr<std::uint8_t>();
-  for (std::int64_t i = 0; i < codes.numel(); ++i) ++counts[data[i]];
-  return static_cast<double>(*std::max_element(counts.begin(), counts.end())) /
-         static_cast<double>(std::max<std::int64_t>(codes.numel(), 1));
-}
-
 }  // namespace
-
-void Model::record(const std::string& slot, const Encoded& encoded) {
-  if (!record_codes_ || encoded.encoding.is_float()) return;
-  code_use_.push_back({slot, most_frequent_share(encoded)});
-}
 
 at::Tensor Model::dropout(const at::Tensor& x, const std::string& node, double probability,
                           const RunPosition& position) const {
@@ -193,7 +152,7 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
     }
   }
   const NoAutocast guard(x.device().type());
-  const SlotContext now = context(*slot, run.mode, run.position, run.member);
+  const SlotContext now = context(slot->info, slot->traits, run.mode, run.position, run.member);
   x = x.to(at::kFloat);
   if (calibrating) {
     slot->input->observe(now, x);
@@ -232,6 +191,24 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
   return value;
 }
 
+at::Tensor Model::watch_gradient(const Run& run, const Step& step, const at::Tensor& y) const {
+  const PlannedGradient* planned = step.gradient;
+  if (planned == nullptr || !y.requires_grad()) return y;
+  bool active = true;
+  for (const Phase& phase : planned->traits.phases) {
+    if (phase.first_epoch <= run.position.epoch) active = phase.gradients_quantized;
+  }
+  if (!active) return y;
+  const SlotContext now =
+      context(planned->info, planned->traits, run.mode, run.position, run.member);
+  y.register_hook([quantizer = planned->quantizer, now](const at::Tensor& gradient) {
+    const at::NoGradGuard no_grad;
+    const NoAutocast guard(gradient.device().type());
+    return quantizer->backward(now, gradient.to(at::kFloat)).to(gradient.scalar_type());
+  });
+  return y;
+}
+
 at::Tensor Model::affine_node(Run& run, Step& step) {
   const Node& node = *step.node;
   const bool has_bias = step.parameters.size() > 1;
@@ -252,11 +229,13 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
         factor = fold_factor(*norm.node, norm.parameters);
         weight = per_filter(factor, weight);
       }
-      weight = slot->weight->forward(context(*slot, run.mode, run.position, run.member), weight);
+      weight = slot->weight->forward(
+          context(slot->info, slot->traits, run.mode, run.position, run.member), weight);
     }
     weight = weight.to(run.compute);
     if (!factor.defined() && !output_scale.defined()) {
-      return convolve(node, x, weight, has_bias ? bias.to(run.compute) : bias);
+      return watch_gradient(run, step,
+                            convolve(node, x, weight, has_bias ? bias.to(run.compute) : bias));
     }
     at::Tensor y = convolve(node, x, weight, {});
     if (factor.defined()) y = y / over_channels(factor, node.op).to(run.compute);
@@ -265,7 +244,8 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
       // ten times as long where there are fewer than 32 channels.
       y = (y.to(at::kFloat) * output_scale).to(run.compute);
     }
-    return has_bias ? y + over_channels(bias, node.op).to(run.compute) : y;
+    if (has_bias) y = y + over_channels(bias, node.op).to(run.compute);
+    return watch_gradient(run, step, y);
   }
 
   if (!active && !input_scale.defined() && !output_scale.defined()) {
@@ -274,7 +254,7 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
   FrozenWeight frozen{.levels = latent};
   if (active) {
     frozen = frozen_->weights.at(node.id).at(static_cast<std::size_t>(run.member));
-    if (slot->folded_batch_norm >= 0) bias = frozen.bias;
+    bias = frozen.bias;
   }
   at::Tensor y = convolve(node, x, frozen.levels, {});
   at::Tensor scale = frozen.scale;
@@ -287,67 +267,18 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
   return y;
 }
 
-void Model::freeze(const RunPosition& position) {
-  if (frozen_ && frozen_->epoch == position.epoch && frozen_->seed == position.seed) return;
-  const at::NoGradGuard no_grad;
-  frozen_ = std::make_unique<Frozen>();
-  frozen_->epoch = position.epoch;
-  frozen_->seed = position.seed;
-  for (const PlannedSlot& slot : plan_.slots) {
-    if (!slot.weight || !is_active(slot, position.epoch)) continue;
-    const Step& step = steps_[static_cast<std::size_t>(slot.node)];
-    at::Tensor latent = step.parameters.at(0), bias;
-    if (slot.folded_batch_norm >= 0) {
-      const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
-      const at::Tensor factor = fold_factor(*norm.node, norm.parameters);
-      latent = per_filter(factor, latent);
-      at::Tensor mean = norm.parameters.at(2);
-      if (step.parameters.size() > 1) mean = mean - step.parameters[1];
-      bias = norm.parameters.at(1) - mean * factor;
-    }
-    auto& members = frozen_->weights[slot.node];
-    Encoded encoded;
-    at::Tensor all_levels;
-    for (int member = 0; member < plan_.members; ++member) {
-      // A method that keeps all members in one Encoded is asked once.
-      if (member == 0 || encoded.encoding.members == 1) {
-        encoded = slot.weight->encode(context(slot, Mode::evaluate, position, member), latent);
-        all_levels = levels(encoded);
-      }
-      if (member == 0) record(slot_prefix(slot.info), encoded);
-      at::Tensor level = all_levels;
-      at::Tensor scale = encoded.scale;
-      if (encoded.encoding.members > 1) level = level[member % encoded.encoding.members];
-      if (scale.defined()) scale = over_channels(scale, step.node->op);
-      members.push_back({.levels = level.contiguous(latent.suggest_memory_format()),
-                         .scale = scale,
-                         .bias = bias});
-    }
-  }
-}
-
-std::map<std::string, Encoded> Model::encoded_weights(const RunPosition& position) {
-  const at::NoGradGuard no_grad;
-  std::map<std::string, Encoded> result;
-  for (const PlannedSlot& slot : plan_.slots) {
-    if (!slot.weight || !is_active(slot, position.epoch)) continue;
-    at::Tensor latent = steps_[static_cast<std::size_t>(slot.node)].parameters.at(0);
-    if (slot.folded_batch_norm >= 0) {
-      const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
-      latent = per_filter(fold_factor(*norm.node, norm.parameters), latent);
-    }
-    result[slot.info.node] =
-        slot.weight->encode(context(slot, Mode::evaluate, position, 0), latent);
-  }
-  return result;
-}
-
 at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& position, int member,
                       std::string* non_finite) {
   Run run;
   run.mode = mode;
   run.position = position;
   run.member = member;
+  return run_graph(run, input, non_finite);
+}
+
+at::Tensor Model::run_graph(Run& run, const at::Tensor& input, std::string* non_finite) {
+  const Mode mode = run.mode;
+  const RunPosition& position = run.position;
   const bool training = mode == Mode::train;
   if (training && options_.precision == Precision::bf16) run.compute = at::kBFloat16;
   run.values.resize(steps_.size());
@@ -458,6 +389,7 @@ at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& pos
         break;
       }
     }
+    if (run.last == &step) return y;
     if (non_finite != nullptr && non_finite->empty() && !at::isfinite(y).all().item<bool>()) {
       *non_finite = node.name;
     }
@@ -485,46 +417,6 @@ at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
     sum = sum + run(x, Mode::evaluate, position, member, nullptr);
   }
   return plan_.members > 1 ? sum / plan_.members : sum;
-}
-
-void Model::calibrate(const at::Tensor& x, const RunPosition& position, bool batch_statistics) {
-  const at::NoGradGuard no_grad;
-  calibrates_on_batch_statistics_ = batch_statistics;
-  if (position.step == 0) {
-    for (const PlannedSlot& slot : plan_.slots) {
-      if (!slot.weight) continue;
-      at::Tensor latent = steps_[static_cast<std::size_t>(slot.node)].parameters.at(0);
-      if (slot.folded_batch_norm >= 0) {
-        const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
-        latent = per_filter(fold_factor(*norm.node, norm.parameters), latent);
-      }
-      slot.weight->observe(context(slot, Mode::calibrate, position, 0), latent);
-    }
-  }
-  run(x, Mode::calibrate, position, 0, nullptr);
-  frozen_.reset();
-}
-
-void Model::recalibrate_batch_norms(const at::Tensor& x, const RunPosition& position,
-                                    std::int64_t batch) {
-  const at::NoGradGuard no_grad;
-  freeze(position);
-  for (int member = 0; member < plan_.members; ++member) {
-    // The first pass has the factor 1, which a value that is not finite would survive: 0 * inf.
-    if (batch == 0 && member == 0) reset_running_statistics();
-    averaged_passes_ = batch * plan_.members + member + 1;
-    run(x, Mode::evaluate, position, member, nullptr);
-  }
-  averaged_passes_ = 0;
-}
-
-void Model::reset_running_statistics() {
-  for (Step& step : steps_) {
-    if (step.node->op != Op::batch_norm) continue;
-    const std::size_t statistics = step.node->as<BatchNormOptions>().affine ? 2 : 0;
-    step.parameters[statistics].zero_();
-    step.parameters[statistics + 1].fill_(1);
-  }
 }
 
 std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position) {

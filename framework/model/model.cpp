@@ -135,6 +135,17 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
                         .learning_rate_multiplier = parameter.learning_rate_multiplier,
                         .weight_decay = parameter.weight_decay});
     }
+    if (slot.weight && slot.traits.bias_correction) {
+      step.bias_correction =
+          at::zeros({slot.info.shape.at(0)}, at::TensorOptions(at::kFloat).device(options_.device));
+      state_.push_back({.name = slot_prefix(slot.info) + ".bias_correction",
+                        .tensor = step.bias_correction,
+                        .trainable = false});
+    }
+  }
+
+  for (const PlannedGradient& gradient : plan_.gradients) {
+    steps_[static_cast<std::size_t>(gradient.node)].gradient = &gradient;
   }
 
   // A ReLU overwrites what it reads when nobody else reads it: one pass over memory less.
@@ -189,7 +200,7 @@ void Model::initialise(const RunPosition& position,
     draw_parameters(position.seed);
   }
   for (const PlannedSlot& slot : plan_.slots) {
-    SlotContext at_start = context(slot, Mode::train, position, 0);
+    SlotContext at_start = context(slot.info, slot.traits, Mode::train, position, 0);
     at_start.pretrained = weights != nullptr;
     if (slot.weight) {
       slot.weight->initialise(at_start,
@@ -231,12 +242,12 @@ void Model::load(const std::map<std::string, at::Tensor>& tensors) {
   frozen_.reset();
 }
 
-SlotContext Model::context(const PlannedSlot& slot, Mode mode, const RunPosition& position,
-                           int member) const {
+SlotContext Model::context(const SlotInfo& slot, const Traits& traits, Mode mode,
+                           const RunPosition& position, int member) const {
   SlotContext context;
-  context.slot = &slot.info;
+  context.slot = &slot;
   context.mode = mode;
-  for (const Phase& phase : slot.traits.phases) {
+  for (const Phase& phase : traits.phases) {
     if (phase.first_epoch <= position.epoch) context.phase = phase.name;
   }
   context.epoch = position.epoch;
@@ -251,7 +262,7 @@ SlotContext Model::context(const PlannedSlot& slot, Mode mode, const RunPosition
 void Model::after_step(const RunPosition& position) {
   const at::NoGradGuard no_grad;
   for (const PlannedSlot& slot : plan_.slots) {
-    const SlotContext now = context(slot, Mode::train, position, 0);
+    const SlotContext now = context(slot.info, slot.traits, Mode::train, position, 0);
     if (slot.weight) {
       slot.weight->after_step(now, steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
     } else {

@@ -81,11 +81,15 @@ class Model {
   /// Logits, [N, classes] float32, differentiable. `x` is [N, ...] float32.
   at::Tensor train(const at::Tensor& x, const RunPosition& position);
   /// Logits of the quantized network, under NoGrad and in float32; averaged over the members.
+  /// Throws Error (diverged) that names a weight which is not finite where slots would hide it.
   at::Tensor evaluate(const at::Tensor& x, const RunPosition& position);
   /// Runs the float network in evaluation mode and shows each slot what it would quantize.
   /// An untrained network's running statistics say nothing of its activations: `batch_statistics`
   /// takes those of `x` in every batch norm, and leaves the running ones alone.
   void calibrate(const at::Tensor& x, const RunPosition& position, bool batch_statistics = false);
+  /// Sets the bias corrections of the weight slots whose methods ask for them, over the images of
+  /// `batches`, each [N, ...] float32: see Traits::bias_correction. After calibrate().
+  void correct_biases(const std::vector<at::Tensor>& batches, const RunPosition& position);
   /// Makes the running statistics of every batch norm the average over the batches shown so far,
   /// `batch` being the number of this one from 0: of their means and of their unbiased variances,
   /// each batch with the same weight (as torch.optim.swa_utils.update_bn). The quantizers compute
@@ -112,14 +116,22 @@ class Model {
   struct Run;        // the values of one pass
   at::Tensor run(const at::Tensor& x, Mode mode, const RunPosition& position, int member,
                  std::string* non_finite);
+  at::Tensor run_graph(Run& run, const at::Tensor& input, std::string* non_finite);
   void freeze(const RunPosition& position);
+  void freeze_slot(const PlannedSlot& slot, const RunPosition& position);
+  /// What a weight slot quantizes: the latent weight, folded where the method folds.
+  at::Tensor seen_weight(const PlannedSlot& slot) const;
+  at::Tensor bias_in_evaluation(const PlannedSlot& slot) const;
+  void require_finite_weights() const;
   void reset_running_statistics();
   void draw_parameters(std::uint64_t seed);
-  SlotContext context(const PlannedSlot& slot, Mode mode, const RunPosition& position,
-                      int member) const;
+  SlotContext context(const SlotInfo& slot, const Traits& traits, Mode mode,
+                      const RunPosition& position, int member) const;
   at::Tensor edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
                   at::Tensor& input_scale);
   at::Tensor affine_node(Run& run, Step& step);
+  /// `y`, whose gradient passes through the node's gradient slot.
+  at::Tensor watch_gradient(const Run& run, const Step& step, const at::Tensor& y) const;
   void record(const std::string& slot, const Encoded& encoded);
   at::Tensor dropout(const at::Tensor& x, const std::string& node, double probability,
                      const RunPosition& position) const;

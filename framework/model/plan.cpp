@@ -9,8 +9,9 @@
 namespace qhost {
 namespace {
 
+/// A gradient enters the nodes that have a weight.
 SlotRole slot_role(Role role) {
-  return role == Role::weight ? SlotRole::weight : SlotRole::input;
+  return role == Role::input ? SlotRole::input : SlotRole::weight;
 }
 
 SlotInfo describe(const Graph& graph, const Node& node, Role role, int edge) {
@@ -36,9 +37,19 @@ SlotInfo describe(const Graph& graph, const Node& node, Role role, int edge) {
     info.fan_in = connections.in;
     info.fan_out = connections.out;
   }
-  info.shape = role == Role::weight
-                   ? node.parameters.at(0).shape
-                   : graph.node(node.inputs.at(static_cast<std::size_t>(edge))).shape.dims;
+  info.first = first_weighted(graph) == &node;
+  info.last = last_weighted(graph) == &node;
+  switch (role) {
+    case Role::weight:
+      info.shape = node.parameters.at(0).shape;
+      break;
+    case Role::input:
+      info.shape = graph.node(node.inputs.at(static_cast<std::size_t>(edge))).shape.dims;
+      break;
+    case Role::gradient:
+      info.shape = node.shape.dims;
+      break;
+  }
   return info;
 }
 
@@ -59,6 +70,36 @@ std::set<int> select(const Graph& graph, int rule, const std::string& key,
     ids.insert(found.begin(), found.end());
   }
   return ids;
+}
+
+/// What a rule's keep_float takes out of it: `first` every role of that layer, `first/input` one.
+std::set<std::pair<int, Role>> kept_float(const Graph& graph, int rule,
+                                          const std::vector<std::string>& texts) {
+  std::set<std::pair<int, Role>> kept;
+  for (const std::string& text : texts) {
+    std::vector<Role> roles = {Role::weight, Role::input, Role::gradient};
+    std::string layers = text;
+    for (const Role role : roles) {
+      const std::string suffix = std::string("/") + to_string(role);
+      if (!text.ends_with(suffix)) continue;
+      layers = text.substr(0, text.size() - suffix.size());
+      roles = {role};
+      break;
+    }
+    if (roles.size() > 1 && text.find('/') != std::string::npos) {
+      const std::string why = Selector::why_invalid(text);
+      if (!why.empty()) {
+        throw RuleError(rule, "keep_float",
+                        why +
+                            "\nhelp: a role of a layer is kept by `/weight`, `/input` or "
+                            "`/gradient` behind its selector");
+      }
+    }
+    for (const int id : select(graph, rule, "keep_float", {layers})) {
+      for (const Role role : roles) kept.emplace(id, role);
+    }
+  }
+  return kept;
 }
 
 /// The batch norm that alone reads `node`, or -1.
@@ -101,8 +142,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
   for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
     const MethodRule& rule = rules[static_cast<std::size_t>(r)];
     const std::set<int> layers = select(graph, r, "layers", rule.layers);
-    const std::set<int> kept =
-        select(graph, r, "keep_float", rule.keep_float.value_or(rule.default_keep_float));
+    const std::set<std::pair<int, Role>> kept =
+        kept_float(graph, r, rule.keep_float.value_or(rule.default_keep_float));
     const std::vector<Role>& roles = rule.roles.empty() ? rule.offers : rule.roles;
     for (const Role role : roles) {
       if (std::find(rule.offers.begin(), rule.offers.end(), role) == rule.offers.end()) {
@@ -115,7 +156,7 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
                             "\"\nhelp: it offers " + offers);
       }
       for (const int id : slot_candidates(graph, slot_role(role))) {
-        if (layers.count(id) == 0 || kept.count(id) != 0) continue;
+        if (layers.count(id) == 0 || kept.contains({id, role})) continue;
         Claim& claim = claims[{id, role}];
         if (claim.rule >= 0) overridden_by[static_cast<std::size_t>(claim.rule)].insert(r);
         claim.rule = r;
@@ -129,6 +170,18 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
     const Role role = key.second;
     const MethodRule& rule = rules[static_cast<std::size_t>(claim.rule)];
     if (!rule.quantizer) continue;  // `none`: float, whatever an earlier rule says
+    if (role == Role::gradient) {
+      const SlotInfo info = describe(graph, node, role, 0);
+      std::shared_ptr<GradientQuantizer> quantizer = rule.quantizer->gradient(info);
+      if (!quantizer) continue;
+      ++slots_of[static_cast<std::size_t>(claim.rule)];
+      plan.gradients.push_back({.info = info,
+                                .node = node.id,
+                                .method = rule.method,
+                                .traits = rule.quantizer->traits(),
+                                .quantizer = std::move(quantizer)});
+      continue;
+    }
     const int edges = role == Role::weight ? 1 : static_cast<int>(node.inputs.size());
     for (int edge = 0; edge < edges; ++edge) {
       PlannedSlot slot;
@@ -158,6 +211,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
       }
       plan.members = std::max(plan.members, slot.traits.members);
       plan.needs_calibration = plan.needs_calibration || slot.traits.needs_calibration;
+      plan.bias_correction =
+          plan.bias_correction || (role == Role::weight && slot.traits.bias_correction);
       ++slots_of[static_cast<std::size_t>(claim.rule)];
       plan.slots.push_back(std::move(slot));
     }

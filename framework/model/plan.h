@@ -21,7 +21,8 @@ struct MethodRule {
   std::vector<Role> offers;                 ///< QuantizerMethod::roles
   std::vector<std::string> layers = {"*"};  ///< selectors; see graph/selector.h
   std::vector<Role> roles;                  ///< empty: all that the method offers
-  std::optional<std::vector<std::string>> keep_float;  ///< selectors; empty optional: the default
+  /// Selectors, each for both roles or, as "first/input", for one; empty optional: the default.
+  std::optional<std::vector<std::string>> keep_float;
   std::vector<std::string> default_keep_float;
 };
 
@@ -42,13 +43,24 @@ struct PlannedSlot {
   std::optional<Repointing> repointing;
 };
 
+/// A node whose output's gradient will be quantized on its way back.
+struct PlannedGradient {
+  SlotInfo info;
+  int node = 0;
+  std::string method;
+  Traits traits;
+  std::shared_ptr<GradientQuantizer> quantizer;
+};
+
 struct Plan {
-  std::vector<PlannedSlot> slots;     ///< in graph order, weight before inputs of one node
+  std::vector<PlannedSlot> slots;  ///< in graph order, weight before inputs of one node
+  std::vector<PlannedGradient> gradients;
   std::vector<std::string> warnings;  ///< "rule 1 (bwn) is wholly overridden by rule 2 (xnornet)"
   int members = 1;
   bool needs_calibration = false;
+  bool bias_correction = false;  ///< some weight slot's method asks for it
 
-  bool is_float() const { return slots.empty(); }
+  bool is_float() const { return slots.empty() && gradients.empty(); }
   const PlannedSlot* find(int node, Role role, int edge = 0) const;
 };
 

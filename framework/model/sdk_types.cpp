@@ -9,7 +9,15 @@ namespace qhost {
 CustomOp::~CustomOp() = default;
 
 const char* to_string(Role role) {
-  return role == Role::weight ? "weight" : "input";
+  switch (role) {
+    case Role::weight:
+      return "weight";
+    case Role::input:
+      return "input";
+    case Role::gradient:
+      break;
+  }
+  return "gradient";
 }
 
 Random SlotContext::random(std::string_view purpose) const {
@@ -43,11 +51,16 @@ void InputQuantizer::initialise(const SlotContext&) {}
 void InputQuantizer::observe(const SlotContext&, const at::Tensor&) {}
 void InputQuantizer::after_step(const SlotContext&) {}
 
+GradientQuantizer::~GradientQuantizer() = default;
+
 Quantizer::~Quantizer() = default;
 std::unique_ptr<WeightQuantizer> Quantizer::weight(const SlotInfo&) {
   return nullptr;
 }
 std::unique_ptr<InputQuantizer> Quantizer::input(const SlotInfo&) {
+  return nullptr;
+}
+std::unique_ptr<GradientQuantizer> Quantizer::gradient(const SlotInfo&) {
   return nullptr;
 }
 Traits Quantizer::traits() const {

@@ -18,19 +18,21 @@ std::string slot_prefix(const SlotInfo& slot);
 /// One node, ready to run.
 struct Model::Step {
   const Node* node = nullptr;
-  std::vector<at::Tensor> parameters;      ///< in the order of node->parameters
-  const PlannedSlot* weight = nullptr;     ///< its weight slot
-  std::vector<const PlannedSlot*> inputs;  ///< its input slots, one entry per edge, null without
-  int folded_into = -1;                    ///< a batch norm: the convolution that may absorb it
-  bool overwrites_input = false;           ///< a ReLU or add that may work in place
-  bool behind_repointing_only = false;     ///< read by nobody while every re-pointed slot is active
+  std::vector<at::Tensor> parameters;         ///< in the order of node->parameters
+  const PlannedSlot* weight = nullptr;        ///< its weight slot
+  std::vector<const PlannedSlot*> inputs;     ///< its input slots, one entry per edge, null without
+  const PlannedGradient* gradient = nullptr;  ///< of its output
+  at::Tensor bias_correction;           ///< [Cout], state of its weight slot; undefined without
+  int folded_into = -1;                 ///< a batch norm: the convolution that may absorb it
+  bool overwrites_input = false;        ///< a ReLU or add that may work in place
+  bool behind_repointing_only = false;  ///< read by nobody while every re-pointed slot is active
 };
 
 /// What evaluation computes with for one weight slot and member: made once per set of weights.
 struct FrozenWeight {
   at::Tensor levels;  ///< in the latent weight's layout
   at::Tensor scale;   ///< [1, C, 1, 1], [C] or scalar; undefined without
-  at::Tensor bias;    ///< the folded batch norm; undefined without
+  at::Tensor bias;    ///< with the folded batch norm and the correction; undefined without any
 };
 
 struct Model::Frozen {
@@ -46,6 +48,7 @@ struct Model::Run {
   RunPosition position;
   int member = 0;
   at::ScalarType compute = at::kFloat;
+  const Step* last = nullptr;  ///< the pass ends with this node's output; null: with the network's
   std::vector<at::Tensor> values;
 };
 

@@ -30,7 +30,8 @@ void store_learned(const ScoredNetwork& network, const ScoredNode& node, ScoreLa
   const char* what = node.has_weight                   ? "biases"
                      : node.node->op == Op::batch_norm ? "gamma and beta"
                                                        : "learned values";
-  store(layer, what, static_cast<double>(node.layer.parameters) - node.weights,
+  const double added = node.layer.added_bias ? node.channels() : 0;
+  store(layer, what, static_cast<double>(node.layer.parameters) - node.weights + added,
         other_bits(network));
 }
 

@@ -38,7 +38,7 @@ struct ScoredNode {
 
   double outputs() const { return static_cast<double>(node->shape.elements()); }
   double channels() const { return static_cast<double>(node->shape.channels()); }
-  bool has_bias() const { return has_weight && node->parameters.size() > 1; }
+  bool has_bias() const { return has_weight && (node->parameters.size() > 1 || layer.added_bias); }
   /// A factor in front of the weights vanishes in them: floats, or a table for each channel.
   bool weight_absorbs_scale() const {
     return weight.is_real() || (weight.kind == Operand::Kind::table && weight.table_per_channel);

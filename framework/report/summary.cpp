@@ -13,6 +13,11 @@ bool has_weight(const Node& node) {
   return node.op == Op::conv2d || node.op == Op::linear;
 }
 
+bool feeds_only_batch_norm(const Graph& graph, const Node& node) {
+  const std::vector<int> readers = graph.consumers(node.id);
+  return readers.size() == 1 && graph.node(readers[0]).op == Op::batch_norm;
+}
+
 void require_valid(const Encoding& encoding, const Node& node, const char* role,
                    const std::string& method) {
   const std::string fault = why_invalid(encoding);
@@ -65,6 +70,9 @@ SummaryLayer layer_of(const Graph& graph, const Node& node, const LayerPlan& pla
     layer.weight_bytes = stored_bytes(*layer.weight, shape);
     layer.float_weight_bytes = float_size * Shape{shape}.elements();
     layer.bytes += layer.weight_bytes - layer.float_weight_bytes;
+    layer.added_bias =
+        plan.bias_correction && node.parameters.size() == 1 && !feeds_only_batch_norm(graph, node);
+    if (layer.added_bias) layer.bytes += float_size * node.shape.channels();
   }
   return layer;
 }

@@ -18,7 +18,8 @@ struct LayerPlan {
   std::optional<Encoding> weight, input;
   std::string weight_method, input_method;  ///< names of the quantizers, "" for float
   std::string note;                         ///< what was re-pointed
-  std::string bypassed_relu;  ///< the ReLU that the input was moved in front of, or ""
+  std::string bypassed_relu;     ///< the ReLU that the input was moved in front of, or ""
+  bool bias_correction = false;  ///< the method adds a bias to the node
 };
 
 struct SummaryLayer {
@@ -33,9 +34,12 @@ struct SummaryLayer {
   std::optional<Encoding> weight;     ///< conv2d, linear: float32 unless planned; else empty
   std::optional<Encoding> input;      ///< conv2d, linear, and what a rule quantizes; else empty
   std::string weight_method, input_method, note;
+  /// A correction adds a bias to a node that has neither one nor a batch norm to take it.
+  bool added_bias = false;
   std::int64_t weight_bytes = 0;  ///< stored_bytes of the weight's encoding; conv2d, linear only
   std::int64_t float_weight_bytes = 0;  ///< the same weight as float32
-  std::int64_t bytes = 0;        ///< weight_bytes + 4 for every other parameter and buffer value
+  /// weight_bytes + 4 for every other parameter and buffer value, and for each of an added bias
+  std::int64_t bytes = 0;
   std::int64_t float_bytes = 0;  ///< 4 for every parameter and buffer value
 };
 

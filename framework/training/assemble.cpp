@@ -18,12 +18,18 @@ auto located(const config::Experiment& experiment, const std::string& table, Wor
   }
 }
 
+constexpr Role every_role[] = {Role::weight, Role::input, Role::gradient};
+
 const data::DatasetInfo& dataset_info(const config::Experiment& experiment) {
   const data::DatasetInfo* info = data::find_dataset(experiment.data.name);
   if (info == nullptr) {
     throw Error(ErrorKind::internal, "no data set `" + experiment.data.name + "`");
   }
   return *info;
+}
+
+void add_note(report::LayerPlan& layer, const std::string& note) {
+  layer.note += (layer.note.empty() ? "" : "; ") + note;
 }
 
 }  // namespace
@@ -51,10 +57,12 @@ Plan build_plan(const config::Experiment& experiment, Registry& registry, const 
     rule.layers = given.layers;
     rule.keep_float = given.keep_float;
     for (const std::string& role : given.roles) {
-      rule.roles.push_back(role == "weight" ? Role::weight : Role::input);
+      for (const Role known : every_role) {
+        if (role == to_string(known)) rule.roles.push_back(known);
+      }
     }
     if (rule.method == "none") {
-      rule.offers = {Role::weight, Role::input};
+      rule.offers.assign(std::begin(every_role), std::end(every_role));
     } else {
       const QuantizerMethod& method = registry.quantizer(rule.method);
       rule.offers = method.roles;
@@ -96,15 +104,19 @@ std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const P
     if (slot.weight) {
       layer.weight = slot.weight->encoding(slot.info);
       layer.weight_method = slot.method;
+      layer.bias_correction = slot.traits.bias_correction;
     } else {
       layer.input = slot.input->encoding(slot.info);
       layer.input_method = slot.method;
       if (slot.repointing) {
-        if (!layer.note.empty()) layer.note += "; ";
-        layer.note += to_string(graph, *slot.repointing);
+        add_note(layer, to_string(graph, *slot.repointing));
         layer.bypassed_relu = graph.node(slot.repointing->relu).name;
       }
     }
+  }
+  for (const PlannedGradient& gradient : plan.gradients) {
+    add_note(plans[gradient.info.node],
+             "gradient: " + gradient.method + ", " + gradient.quantizer->summary());
   }
   return plans;
 }

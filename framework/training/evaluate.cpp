@@ -26,14 +26,6 @@ std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
   return batches;
 }
 
-[[noreturn]] void refuse_recalibration(const config::Experiment& experiment,
-                                       const std::string& why) {
-  throw Error(
-      ErrorKind::configuration,
-      "train.bn_recalibrate = " + std::to_string(experiment.train.integer("bn_recalibrate")) +
-          ": " + why + "\nhelp: set train.bn_recalibrate = 0");
-}
-
 }  // namespace
 
 MetricsResult evaluate(Model& model, const data::Split& split, const Shape& image,
@@ -55,23 +47,6 @@ MetricsResult evaluate(Model& model, const data::Split& split, const Shape& imag
   return metrics.result();
 }
 
-void require_recalibration(const config::Experiment& experiment, const Graph& graph,
-                           const Plan& plan) {
-  if (experiment.train.integer("bn_recalibrate") == 0) return;
-  for (const PlannedSlot& slot : plan.slots) {
-    if (!slot.weight || slot.folded_batch_norm < 0) continue;
-    refuse_recalibration(experiment, "`" + slot.method + "` folds batch norms into the weights (" +
-                                         graph.node(slot.folded_batch_norm).name + " into " +
-                                         slot.info.node +
-                                         "), which leaves no statistics to take anew");
-  }
-  const auto& nodes = graph.nodes();
-  if (std::none_of(nodes.begin(), nodes.end(),
-                   [](const Node& node) { return node.op == Op::batch_norm; })) {
-    refuse_recalibration(experiment, "the network has no batch norm");
-  }
-}
-
 FinalFigures evaluate_final(Model& model, const config::Experiment& experiment,
                             const data::Dataset& data, const data::Split& split,
                             const RunPosition& position, bool record_code_use) {
@@ -84,7 +59,6 @@ FinalFigures evaluate_final(Model& model, const config::Experiment& experiment,
   };
   FinalFigures result;
   if (train.integer("bn_recalibrate") > 0) {
-    require_recalibration(experiment, model.graph(), model.plan());
     result.before_recalibration = figures(false);
     result.recalibration_batches = recalibrate(model, experiment, data, position);
   }

@@ -19,11 +19,6 @@ MetricsResult evaluate(Model& model, const data::Split& split, const Shape& imag
                        std::int64_t batch_size, const LossFunction& loss,
                        const RunPosition& position, bool record_code_use = false);
 
-/// Throws Error (configuration) where `train.bn_recalibrate` asks for what the network has not:
-/// batch norms with running statistics of their own.
-void require_recalibration(const config::Experiment& experiment, const Graph& graph,
-                           const Plan& plan);
-
 /// What a run ends with, and what evaluating it again gives.
 struct FinalFigures {
   MetricsResult metrics;

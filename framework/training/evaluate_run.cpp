@@ -6,6 +6,7 @@
 #include "storage/run_directory.h"
 #include "training/assemble.h"
 #include "training/find_checkpoint.h"
+#include "training/requirements.h"
 #include "training/run.h"
 #include "training/tensor_bytes.h"
 #include "training/trainer.h"
@@ -22,6 +23,7 @@ EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& regist
       find_checkpoint(run, request.checkpoint, result.complaints);
   result.checkpoint = checkpoint.folder;
   const std::unique_ptr<Model> model = build_model(experiment, registry);
+  require_possible(experiment, model->graph(), model->plan());
   model->load(read_tensors(checkpoint.tensors, "model/"));
 
   const data::Dataset data = load_data(experiment);

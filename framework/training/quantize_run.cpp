@@ -6,6 +6,7 @@
 #include "training/catalog.h"
 #include "training/evaluate.h"
 #include "training/initial_weights.h"
+#include "training/requirements.h"
 
 namespace qhost::training {
 namespace {
@@ -95,7 +96,7 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progr
   }
   // What is wrong with the quantizer shows before anything is computed.
   const Graph graph = build_graph(experiment, registry);
-  require_recalibration(experiment, graph, build_plan(experiment, registry, graph));
+  require_possible(experiment, graph, build_plan(experiment, registry, graph));
 
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
   const MetricsResult before = evaluate_float(as_float, registry);

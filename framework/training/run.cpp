@@ -1,3 +1,4 @@
+#include "training/requirements.h"
 #include "training/run.h"
 
 #include <torch/version.h>
@@ -181,7 +182,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
   // All that can be wrong with the experiment is found before a directory is made.
   const std::unique_ptr<Model> model = build_model(experiment, registry);
-  require_recalibration(experiment, model->graph(), model->plan());
+  require_possible(experiment, model->graph(), model->plan());
   for (const std::string& warning : model->plan().warnings) progress.note("warning: " + warning);
 
   Opened opened = open_directory(experiment, request, registry);

@@ -136,11 +136,15 @@ void Trainer::calibrate(bool pretrained) {
                    std::to_string(wanted) + " batches");
   }
   RunPosition at = position();
+  const bool corrects = model_.plan().bias_correction;
+  std::vector<at::Tensor> shown;
   for (std::int64_t step = 0; step < batches; ++step) {
     at.step = step;
-    model_.calibrate(buffer.fill(images, 0, step).images, at,
-                     /*batch_statistics=*/!pretrained);
+    const at::Tensor batch = buffer.fill(images, 0, step).images;
+    model_.calibrate(batch, at, /*batch_statistics=*/!pretrained);
+    if (corrects) shown.push_back(batch.clone());
   }
+  if (corrects) model_.correct_biases(shown, position());
 }
 
 bool Trainer::restore() {

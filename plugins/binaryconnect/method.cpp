@@ -1,7 +1,6 @@
 #include "method.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/ge.h>
@@ -10,7 +9,6 @@
 #include <ATen/ops/stack.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
 #include <string>
 
 #include "../shared/sign.h"
@@ -104,27 +102,10 @@ Settings Settings::from(const Options& options) {
   }
 
   const std::string& scale = options.string("lr_scale");
-  if (scale == "glorot") s.lr_scale = LrScale::glorot;
-  if (scale == "glorot_squared") s.lr_scale = LrScale::glorot_squared;
-
-  const std::string& init = options.string("init");
-  // Latent weights spread over [-1, 1] need the enlarged steps to cross zero at all.
-  s.init_is_given = init != "auto";
-  if (init == "paper" || (init == "auto" && s.lr_scale != LrScale::none)) s.init = Init::paper;
+  if (scale == "glorot") s.lr_scale = latent::LrScale::glorot;
+  if (scale == "glorot_squared") s.lr_scale = latent::LrScale::glorot_squared;
+  s.start = latent::Start::of(options.string("init"), s.lr_scale);
   return s;
-}
-
-double learning_rate_multiplier(LrScale scale, const SlotInfo& slot) {
-  const double squared = static_cast<double>(slot.fan_in + slot.fan_out) / 1.5;  // 1/c^2
-  switch (scale) {
-    case LrScale::glorot:
-      return std::sqrt(squared);
-    case LrScale::glorot_squared:
-      return squared;
-    case LrScale::none:
-      break;
-  }
-  return 1.0;
 }
 
 Encoding BinaryWeight::encoding(const SlotInfo&) const {
@@ -135,20 +116,11 @@ Encoding BinaryWeight::encoding(const SlotInfo&) const {
 }
 
 LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
-  return {.learning_rate_multiplier = learning_rate_multiplier(settings_.lr_scale, slot)};
+  return {.learning_rate_multiplier = latent::learning_rate_multiplier(settings_.lr_scale, slot)};
 }
 
 void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
-  if (context.pretrained && settings_.init == Init::paper && settings_.init_is_given) {
-    throw Error(ErrorKind::configuration,
-                "binaryconnect: init = \"paper\" draws the latent weights of " +
-                    context.slot->node +
-                    " anew, train.init_from loads them\n"
-                    "help: take one of the two out");
-  }
-  if (settings_.init == Init::architecture || context.pretrained) return;
-  const at::NoGradGuard no_grad;
-  latent.copy_(uniform_like(context.random("initialise"), latent).mul_(2).sub_(1));
+  latent::draw("binaryconnect", settings_.start, context, latent);
 }
 
 at::Tensor BinaryWeight::forward(const SlotContext& context, const at::Tensor& latent) {

@@ -15,12 +15,14 @@
 ///
 /// The multiplier follows the authors' code, which enlarges the step by the inverse of the Glorot
 /// coefficient c = sqrt(1.5 / (fan_in + fan_out)), fan_in = kh*kw*Cin/groups and
-/// fan_out = kh*kw*Cout/groups: 1 (none), 1/c (glorot), 1/c^2 (glorot_squared).
+/// fan_out = kh*kw*Cout/groups: 1 (none), 1/c (glorot), 1/c^2 (glorot_squared); see
+/// ../shared/latent_start.h.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "../shared/latent_start.h"
 #include "qhost/options.h"
 #include "qhost/quantizer.h"
 
@@ -33,19 +35,12 @@ enum class Binarization { deterministic, stochastic };
 /// latent weights themselves (32 bits), or the mean output of `samples` stochastic draws.
 enum class TestWeights { binary, real, ensemble };
 
-enum class LrScale { none, glorot, glorot_squared };
-
-/// Where the latent weights start: Uniform(-1, 1) as in the authors' code, or as the architecture
-/// drew them.
-enum class Init { paper, architecture };
-
 struct Settings {
   Binarization mode = Binarization::deterministic;
   TestWeights test_weights = TestWeights::binary;
   int samples = 1;  ///< members of the ensemble; 1 for the other kinds of test weights
-  LrScale lr_scale = LrScale::none;
-  Init init = Init::architecture;
-  bool init_is_given = false;  ///< not "auto"
+  latent::LrScale lr_scale = latent::LrScale::none;
+  latent::Start start;
 
   /// Resolves "auto": test_weights are binary for the deterministic and real for the stochastic
   /// mode; the start is the paper's if the learning rate is scaled, else the architecture's.
@@ -54,9 +49,6 @@ struct Settings {
 
 /// The options of `[quantizer] name = "binaryconnect"`.
 std::vector<Option> options();
-
-/// 1, 1/c or 1/c^2.
-double learning_rate_multiplier(LrScale scale, const SlotInfo& slot);
 
 /// One slot's weights.
 class BinaryWeight : public WeightQuantizer {

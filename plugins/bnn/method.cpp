@@ -1,11 +1,9 @@
 #include "method.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/ge.h>
 #include <ATen/ops/isfinite.h>
 
-#include <cmath>
 #include <string>
 
 #include "../shared/sign.h"
@@ -36,11 +34,8 @@ std::vector<Option> options() {
 Settings Settings::from(const Options& options) {
   Settings s;
   s.stochastic_activations = options.string("activations") == "stochastic";
-  s.glorot = options.string("lr_scale") == "glorot";
-  const std::string& init = options.string("init");
-  s.start_is_given = init != "auto";
-  // Latent weights spread over [-1, 1] need the enlarged steps to cross zero at all.
-  s.paper_start = init == "paper" || (init == "auto" && s.glorot);
+  if (options.string("lr_scale") == "glorot") s.lr_scale = latent::LrScale::glorot;
+  s.start = latent::Start::of(options.string("init"), s.lr_scale);
   return s;
 }
 
@@ -49,22 +44,11 @@ Encoding BinaryWeight::encoding(const SlotInfo&) const {
 }
 
 LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
-  if (!settings_.glorot) return {};
-  const double fans = static_cast<double>(slot.fan_in + slot.fan_out);
-  return {.learning_rate_multiplier = std::sqrt(fans / 1.5)};
+  return {.learning_rate_multiplier = latent::learning_rate_multiplier(settings_.lr_scale, slot)};
 }
 
 void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
-  if (!settings_.paper_start) return;
-  if (context.pretrained) {
-    if (!settings_.start_is_given) return;
-    throw Error(ErrorKind::configuration, "bnn: init = \"paper\" draws the latent weights of " +
-                                              context.slot->node +
-                                              " anew, train.init_from loads them\n"
-                                              "help: take one of the two out");
-  }
-  const at::NoGradGuard no_grad;
-  latent.copy_(uniform_like(context.random("initialise"), latent).mul_(2).sub_(1));
+  latent::draw("bnn", settings_.start, context, latent);
 }
 
 at::Tensor BinaryWeight::forward(const SlotContext&, const at::Tensor& latent) {
@@ -127,7 +111,7 @@ QuantizerMethod method() {
           "arXiv 1602.02830",
       .options = options(),
       .roles = {Role::weight, Role::input},
-      .keep_float = {"first", "last"},
+      .keep_float = {"first/input", "last"},
       .create = [](const Options& given) -> std::unique_ptr<Quantizer> {
         return std::make_unique<BinarizedNeuralNetwork>(Settings::from(given));
       },

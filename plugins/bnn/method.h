@@ -12,23 +12,21 @@
 /// An input behind a ReLU is read in front of it (InputRange::signed_values). Zero padding puts a
 /// 0 between the signs, in training and in evaluation, as in the authors' code.
 ///
-/// The paper binarizes every layer, except that the first one reads the image itself. Since one
-/// keep_float serves both roles, the default keeps the first and the last layer in float; two rules
-/// are the paper's network, where what the last layer reads takes both signs:
-///
-///     [[quantizer]]                  [[quantizer]]
-///     name = "bnn"                   name = "bnn"
-///     roles = ["weight"]             roles = ["input"]
-///     keep_float = []                keep_float = ["first"]
+/// The paper binarizes every layer, except that the first one reads the image itself: that is
+/// keep_float = ["first/input"], where what the last layer reads takes both signs and a batch norm
+/// follows it, as in the paper's network. The default keeps the last layer in float as well: behind
+/// the average of a residual network's ReLUs nothing is left to take a sign of.
 ///
 /// The authors' code enlarges the steps of the weights by 1/c, c = sqrt(1.5 / (fan_in + fan_out)),
-/// and starts them uniformly in [-1, 1]: lr_scale = "glorot" does both (with Adam, as theirs).
+/// and starts them uniformly in [-1, 1]: lr_scale = "glorot" does both (with Adam, as theirs); see
+/// ../shared/latent_start.h.
 /// Their shift-based batch norm and AdaMax are left out.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "../shared/latent_start.h"
 #include "qhost/options.h"
 #include "qhost/quantizer.h"
 
@@ -36,11 +34,9 @@ namespace qhost::bnn {
 
 struct Settings {
   bool stochastic_activations = false;
-  bool glorot = false;          ///< the learning rate times 1/c
-  bool paper_start = false;     ///< latent weights from Uniform(-1, 1), else the architecture's
-  bool start_is_given = false;  ///< init is not "auto"
+  latent::LrScale lr_scale = latent::LrScale::none;
+  latent::Start start;
 
-  /// Resolves init = "auto": the paper's start if the learning rate is scaled.
   static Settings from(const Options& options);
 };
 

@@ -5,6 +5,7 @@
 #include <ATen/ops/amax.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/copysign.h>
+#include <ATen/ops/div.h>
 #include <ATen/ops/eq.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ge.h>
@@ -12,9 +13,12 @@
 #include <ATen/ops/mean.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/sign.h>
+#include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/tanh.h>
 #include <torch/csrc/autograd/custom_function.h>
+
+#include <vector>
 
 namespace qhost::dorefa {
 namespace {
@@ -22,13 +26,15 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+constexpr double smallest_normal = 1.17549435e-38;  // of float32
+
 double as_real(std::int64_t n) {
   return static_cast<double>(n);
 }
 
 /// max|t|, and at least the smallest normal number: a layer of zeros has the code of 0 everywhere.
 at::Tensor largest(const at::Tensor& t) {
-  return at::amax(at::abs(t)).clamp_min_(1.17549435e-38);
+  return at::amax(at::abs(t)).clamp_min_(smallest_normal);
 }
 
 class QuantizeWeight : public torch::autograd::Function<QuantizeWeight> {
@@ -117,6 +123,17 @@ at::Tensor input_scale(const at::Tensor& x, int bits) {
 
 at::Tensor quantize_input(const at::Tensor& x, int bits) {
   return QuantizeInput::apply(x, static_cast<std::int64_t>(bits));
+}
+
+at::Tensor quantize_gradient(const at::Tensor& g, const at::Tensor& u, int bits) {
+  const double n = as_real(largest_code(bits));
+  std::vector<std::int64_t> of_image;
+  for (std::int64_t d = 1; d < g.dim(); ++d) of_image.push_back(d);
+  const at::Tensor twice = at::amax(at::abs(g), of_image, /*keepdim=*/true).mul_(2);
+  // 0/0 of an image without a gradient: any number will do, since `twice` multiplies it.
+  at::Tensor r = at::div(g, twice.clamp_min(smallest_normal)).add_(0.5);
+  r.add_(at::sub(u, 0.5).div_(n)).clamp_(0, 1);
+  return r.mul_(n).round_().div_(n).sub_(0.5).mul_(twice);
 }
 
 }  // namespace qhost::dorefa

@@ -1,4 +1,4 @@
-/// The quantizers of DoReFa-Net (arXiv 1606.06160, sections 2.2 to 2.4), with n = 2^k - 1:
+/// The quantizers of DoReFa-Net (arXiv 1606.06160, sections 2.2 to 2.5), with n = 2^k - 1:
 ///
 ///     quantize_k(r) = round(n * r) / n         r in [0, 1]; round half to even; d/dr = 1
 ///
@@ -17,6 +17,13 @@
 /// Inputs of k bits:
 ///
 ///     x~ = quantize_k(clip(x, 0, 1));     dC/dx = dC/dx~ where 0 <= x <= 1, else 0
+///
+/// The gradient g of a layer's output, k bits, m = max|g| over one image, Eq. 12:
+///
+///     g~ = 2m * (quantize_k(clip(g/(2m) + 1/2 + N, 0, 1)) - 1/2),    N = (u - 1/2)/n, u in [0, 1)
+///
+///   N makes E[g~] = g but for the clip, which keeps what N pushes out of [0, 1] on a level (the
+///   authors' program has it, the paper leaves it unsaid). An image whose m is 0 keeps its zeros.
 ///
 /// Codes are 0 .. n. The values computed are scale * (code - zero point), rounded once: 1 ulp of
 /// their layer's largest value beside the formulas above.
@@ -48,5 +55,8 @@ at::Tensor input_codes(const at::Tensor& x, int bits);
 /// 1/n.
 at::Tensor input_scale(const at::Tensor& x, int bits);
 at::Tensor quantize_input(const at::Tensor& x, int bits);
+
+/// g~ of gradients [N, ...]; `u` has their shape. Under NoGrad.
+at::Tensor quantize_gradient(const at::Tensor& g, const at::Tensor& u, int bits);
 
 }  // namespace qhost::dorefa

@@ -28,6 +28,11 @@ std::vector<Option> options() {
   return {
       Option::integer("weight_bits", 1, "of a weight").at_least(1).at_most(8),
       Option::integer("input_bits", 2, "of an input").at_least(1).at_most(8),
+      Option::integer("gradient_bits", 32,
+                      "of the gradient of a layer's output, 1 to 8; 32 leaves it in float")
+          .at_least(1)
+          .at_most(32)
+          .from_paper("Eq. 12"),
       Option::string("gradient", "exact",
                      "of weights of 2 or more bits; exact: through max|tanh(W)| as well; "
                      "fixed_max: with that maximum for a constant")
@@ -37,8 +42,15 @@ std::vector<Option> options() {
 }
 
 Settings Settings::from(const Options& options) {
+  const std::int64_t gradient_bits = options.integer("gradient_bits");
+  if (gradient_bits > 8 && gradient_bits < 32) {
+    throw OptionError("gradient_bits", "gradient_bits = " + std::to_string(gradient_bits) +
+                                           " lies between 9 and 31\nhelp: give 1 to 8, or 32 for "
+                                           "gradients in float");
+  }
   return {.weight_bits = static_cast<int>(options.integer("weight_bits")),
           .input_bits = static_cast<int>(options.integer("input_bits")),
+          .gradient_bits = static_cast<int>(gradient_bits),
           .through_max = options.string("gradient") == "exact"};
 }
 
@@ -85,6 +97,19 @@ EncodedInput DorefaInput::encode(const SlotContext& context, const at::Tensor& x
   return result;
 }
 
+at::Tensor DorefaGradient::backward(const SlotContext& context, const at::Tensor& gradient) {
+  return quantize_gradient(gradient, uniform_like(context.random("gradient"), gradient), bits_);
+}
+
+std::string DorefaGradient::summary() const {
+  return std::to_string(bits_) + " bit, stochastic, scale per image";
+}
+
+std::unique_ptr<GradientQuantizer> DorefaNet::gradient(const SlotInfo&) {
+  if (settings_.gradient_bits == 32) return nullptr;
+  return std::make_unique<DorefaGradient>(settings_.gradient_bits);
+}
+
 std::unique_ptr<WeightQuantizer> DorefaNet::weight(const SlotInfo&) {
   return std::make_unique<DorefaWeight>(settings_);
 }
@@ -99,10 +124,10 @@ QuantizerMethod method() {
       .name = "dorefa",
       .summary =
           "weights of k bits through tanh (1 bit: sign times the mean |W|), inputs of k "
-          "bits in [0, 1]",
+          "bits in [0, 1]; stochastic gradients of k bits",
       .paper = "Zhou, Wu, Ni, Zhou, Wen, Zou, DoReFa-Net, 2016, arXiv 1606.06160",
       .options = options(),
-      .roles = {Role::weight, Role::input},
+      .roles = {Role::weight, Role::input, Role::gradient},
       .keep_float = {"first", "last"},
       .create = [](const Options& given) -> std::unique_ptr<Quantizer> {
         return std::make_unique<DorefaNet>(Settings::from(given));

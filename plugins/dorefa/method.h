@@ -1,5 +1,5 @@
-/// DoReFa-Net (Zhou, Wu, Ni, Zhou, Wen, Zou, 2016, arXiv 1606.06160): weights and inputs of a few
-/// bits. The formulas and their gradients are in functions.h.
+/// DoReFa-Net (Zhou, Wu, Ni, Zhou, Wen, Zou, 2016, arXiv 1606.06160): weights, inputs and gradients
+/// of a few bits. The formulas and their gradients are in functions.h.
 ///
 /// Weights of k > 1 bits are uniform in [-1, +1], those of 1 bit are +-E|W|; one scale per layer
 /// in both cases. Inputs are clipped to [0, 1], so they belong behind a ReLU or a batch norm. The
@@ -10,12 +10,13 @@
 ///     exact        the whole derivative, through tanh and through max|tanh(W)|, as in the paper
 ///     fixed_max    max|tanh(W)| taken for a constant, as in much public code
 ///
-/// The paper's quantized gradients are left out: they belong to the gradient of a layer's output,
-/// which a slot does not see (G = 32 in the paper's tables). The first and the last layer stay in
-/// float by default, as in the paper.
+/// gradient_bits (G in the paper's tables) quantizes the gradient of each layer's output, with
+/// u = uniform_like(random("gradient"), g); 32, the default, leaves it alone. The first and the
+/// last layer stay in float by default, in all three roles, as in the paper.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "qhost/options.h"
@@ -26,7 +27,9 @@ namespace qhost::dorefa {
 struct Settings {
   int weight_bits = 1;
   int input_bits = 2;
+  int gradient_bits = 32;  ///< 32: float
   bool through_max = true;
+  /// Throws OptionError for gradient_bits between 9 and 31.
   static Settings from(const Options& options);
 };
 
@@ -62,12 +65,26 @@ class DorefaInput : public InputQuantizer {
   Settings settings_;
 };
 
-/// The configured method: weights and inputs of conv2d and linear nodes.
+/// The gradient of one layer's output.
+class DorefaGradient : public GradientQuantizer {
+ public:
+  explicit DorefaGradient(int bits) : bits_(bits) {}
+
+  at::Tensor backward(const SlotContext& context, const at::Tensor& gradient) override;
+  std::string summary() const override;
+
+ private:
+  int bits_;
+};
+
+/// The configured method: weights, inputs and gradients of conv2d and linear nodes.
 class DorefaNet : public Quantizer {
  public:
   explicit DorefaNet(const Settings& settings) : settings_(settings) {}
   std::unique_ptr<WeightQuantizer> weight(const SlotInfo& slot) override;
   std::unique_ptr<InputQuantizer> input(const SlotInfo& slot) override;
+  /// Null for gradient_bits = 32.
+  std::unique_ptr<GradientQuantizer> gradient(const SlotInfo& slot) override;
 
  private:
   Settings settings_;

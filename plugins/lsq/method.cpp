@@ -51,6 +51,11 @@ std::vector<Option> options() {
   return {
       Option::integer("weight_bits", 4, "of a weight").at_least(2).at_most(8),
       Option::integer("input_bits", 4, "of an input").at_least(1).at_most(8),
+      Option::integer("first_last_bits", 8,
+                      "of the weights and inputs of the first and the last layer")
+          .at_least(2)
+          .at_most(8)
+          .from_paper("section 2.3"),
       Option::boolean("signed_inputs", false,
                       "levels on both sides of 0 for the inputs; they need 2 bits or more")
           .from_paper("section 2"),
@@ -63,6 +68,7 @@ Settings Settings::from(const Options& options) {
   Settings s;
   s.weight_bits = static_cast<int>(options.integer("weight_bits"));
   s.input_bits = static_cast<int>(options.integer("input_bits"));
+  s.first_last_bits = static_cast<int>(options.integer("first_last_bits"));
   s.signed_inputs = options.boolean("signed_inputs");
   s.step_learning_rate = options.real("step_learning_rate");
   s.step_weight_decay = options.real("step_weight_decay");
@@ -74,14 +80,20 @@ Settings Settings::from(const Options& options) {
   return s;
 }
 
+int Settings::bits(const SlotInfo& slot) const {
+  if (slot.first || slot.last) return first_last_bits;
+  return slot.role == Role::weight ? weight_bits : input_bits;
+}
+
 LearnedStepWeight::LearnedStepWeight(const Settings& settings, const SlotInfo& slot)
     : settings_(settings),
-      levels_(Levels::signed_of(settings.weight_bits)),
+      bits_(settings.bits(slot)),
+      levels_(Levels::signed_of(bits_)),
       gradient_scale_(gradient_scale(elements(slot), levels_)),
       step_(at::ones({}, at::kFloat)) {}
 
 Encoding LearnedStepWeight::encoding(const SlotInfo&) const {
-  return encoding_of(settings_.weight_bits, levels_);
+  return encoding_of(bits_, levels_);
 }
 
 std::vector<SlotParameter> LearnedStepWeight::parameters() {
@@ -117,19 +129,20 @@ Encoded LearnedStepWeight::encode(const SlotContext& context, const at::Tensor& 
 
 LearnedStepInput::LearnedStepInput(const Settings& settings, const SlotInfo& slot)
     : settings_(settings),
-      levels_(settings.signed_inputs ? Levels::signed_of(settings.input_bits)
-                                     : Levels::unsigned_of(settings.input_bits)),
+      bits_(settings.bits(slot)),
+      signed_(settings.signed_inputs || slot.first),
+      levels_(signed_ ? Levels::signed_of(bits_) : Levels::unsigned_of(bits_)),
       gradient_scale_(gradient_scale(elements(slot), levels_)),
       step_(at::ones({}, at::kFloat)),
       started_(at::zeros({}, at::kFloat)) {}
 
 Encoding LearnedStepInput::encoding(const SlotInfo&) const {
-  return encoding_of(settings_.input_bits, levels_);
+  return encoding_of(bits_, levels_);
 }
 
 InputRange LearnedStepInput::range() const {
   // Not signed_values: levels on both sides of 0 serve what is behind a ReLU as well.
-  return settings_.signed_inputs ? InputRange::any : InputRange::non_negative;
+  return signed_ ? InputRange::any : InputRange::non_negative;
 }
 
 std::vector<SlotParameter> LearnedStepInput::parameters() {
@@ -185,7 +198,6 @@ QuantizerMethod method() {
           "arXiv 1902.08153",
       .options = options(),
       .roles = {Role::weight, Role::input},
-      .keep_float = {"first", "last"},
       .create = [](const Options& given) -> std::unique_ptr<Quantizer> {
         return std::make_unique<LearnedStepSize>(Settings::from(given));
       },

@@ -13,18 +13,11 @@
 /// First step, 2 * mean|v| / sqrt(Qp): for weights of the initial ones; for inputs of the first
 /// batch of training that the slot sees. Until then s = 1.
 ///
-/// The level 0 exists, so there is no sign of 0 to choose. The latent weights are not clipped. The
-/// paper keeps the first and the last layer at 8 bits; keep_float leaves them in float, and a rule
-/// of its own quantizes them:
+/// The level 0 exists, so there is no sign of 0 to choose. The latent weights are not clipped.
 ///
-///     [[quantizer]]                                 [[quantizer]]
-///     name = "lsq"                                  name = "lsq"
-///     weight_bits = 8                               layers = ["*"]      # all but first and last
-///     input_bits = 8                                weight_bits = 3
-///     layers = ["first", "last"]                    input_bits = 3
-///     keep_float = []
-///
-/// (The network's input takes both signs: give the rule of the first layer signed_inputs = true.)
+/// The first and the last layer have first_last_bits, 8 as in the paper (section 2.3), for weights
+/// and inputs; keep_float = ["first", "last"] leaves them in float. The first layer's inputs are
+/// those of the network, of both signs once normalised: they always take the levels of the weights.
 #pragma once
 
 #include <memory>
@@ -39,10 +32,13 @@ namespace qhost::lsq {
 struct Settings {
   int weight_bits = 4;
   int input_bits = 4;
+  int first_last_bits = 8;  ///< of the first and the last layer
   bool signed_inputs = false;
   double step_learning_rate = 1;  ///< multiplies the experiment's
   double step_weight_decay = 0;
 
+  /// The bits of a slot's weights, or inputs.
+  int bits(const SlotInfo& slot) const;
   /// Throws OptionError for signed inputs of one bit, whose Qp would be 0.
   static Settings from(const Options& options);
 };
@@ -65,6 +61,7 @@ class LearnedStepWeight : public WeightQuantizer {
 
  private:
   Settings settings_;
+  int bits_;
   Levels levels_;
   double gradient_scale_;
   at::Tensor step_;  // scalar, learned
@@ -85,6 +82,8 @@ class LearnedStepInput : public InputQuantizer {
 
  private:
   Settings settings_;
+  int bits_;
+  bool signed_;
   Levels levels_;
   double gradient_scale_;
   at::Tensor step_;     // scalar, learned

@@ -28,6 +28,7 @@ class Static : public Quantizer {
     Traits traits;
     traits.fold_batch_norm = settings_.fold_batch_norm;
     traits.needs_calibration = true;
+    traits.bias_correction = settings_.bias_correction;
     return traits;
   }
 
@@ -66,6 +67,7 @@ StaticSettings StaticSettings::from(const Options& options) {
   s.observe_training = options.string("observe") == "training";
   s.training = training_from(options);
   s.fold_batch_norm = options.boolean("fold_batch_norm");
+  s.bias_correction = options.boolean("bias_correction");
   s.joins = options.boolean("joins");
   s.pools = options.boolean("pools");
   const bool counts =
@@ -228,6 +230,10 @@ QuantizerMethod static_method() {
               Option::boolean("fold_batch_norm", true,
                               "quantize the weights with the batch norm "
                               "folded in"),
+              Option::boolean("bias_correction", false,
+                              "give each channel back what rounding its weights took from its "
+                              "mean over the calibration's images; for a trained network")
+                  .from_paper("Nagel et al., 1906.04721, section 4.2"),
               training_option(),
               joins_option(),
               pools_option(),

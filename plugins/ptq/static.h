@@ -9,7 +9,10 @@
 ///     inputs    affine, codes 0 .. 2^b-1, or symmetric, codes -2^(b-1) .. 2^(b-1)-1 with z = 0
 ///               (quint8 with zero point 128 has the same values); per tensor; reduce_range takes
 ///               one bit away
-///     biases    float32, with the batch norm's folded in
+///     biases    float32, with the batch norm's folded in, and with bias_correction = true what
+///               rounding the weights took from the mean of each channel (Traits::bias_correction;
+///               Nagel et al., 1906.04721, section 4.2), over the calibration's images: for a
+///               network that is trained already
 ///
 /// A weight has the shape [Cout, Cin/groups, kh, kw] or [out, in]; an input is [N, C, H, W] or
 /// [N, F].
@@ -51,6 +54,7 @@ struct StaticSettings {
   bool observe_training = true;
   Training training = Training::as_float;
   bool fold_batch_norm = true;
+  bool bias_correction = false;
   bool joins = true;
   bool pools = true;
 

@@ -114,6 +114,27 @@ TEST_F(Pretrained, BinaryConnectBinarizesTheTrainedWeights) {
               HasSubstr("init = \"paper\" draws the latent weights of conv1 anew"));
 }
 
+TEST_F(Pretrained, QuantizeCorrectsBiasesAndTrainingDoesNot) {
+  const auto loss = [&](const std::string& corrects) {
+    const json result = finished({"quantize", "runs/float/latest", "ptq_static", "weight_bits=2",
+                                  "bias_correction=" + corrects, "--json"});
+    const json again =
+        json::parse(ok({"eval", result.at("run_dir").get<std::string>(), "--json"}).out);
+    EXPECT_EQ(again.at("test_loss"), result.at("test_loss"));
+    return result.at("test_loss").get<double>();
+  };
+  EXPECT_NE(loss("true"), loss("false"));
+  EXPECT_THAT(
+      refused({"run", "e.toml", "quantizer.name=ptq_static", "quantizer.bias_correction=true",
+               "train.epochs=2", "name=trained"},
+              2),
+      HasSubstr("`ptq_static` corrects biases for the weights that it is given, and train.epochs = "
+                "2 trains them further\nhelp: `qhost quantize RUN ptq_static` takes a trained "
+                "network as it is (so does train.epochs = 0 with train.init_from); or set "
+                "bias_correction = false"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/trained"));
+}
+
 TEST_F(Pretrained, QuantizeRefusesWhatItCannotDo) {
   finished({"run", "e.toml", "--json"});
   EXPECT_THAT(refused({"quantize", "runs/e/latest", "bwn"}, 2),

@@ -132,6 +132,61 @@ TEST(Plan, KeepFloatNarrowsItsOwnRuleOnly) {
                   "b.conv1 weight by first", "b.conv2 weight by first", "fc weight by first"));
 }
 
+TEST(Plan, KeepFloatTakesOneRoleOfALayer) {
+  MethodRule all = rule("m", both, {"stem", "a.conv1", "fc"});
+  all.keep_float = Strings{"first/input", "fc/weight", "re:a.*/input"};
+  EXPECT_THAT(slots(make_plan(blocks(), {all})),
+              ElementsAre("stem weight by m", "a.conv1 weight by m", "fc input by m"));
+  all.keep_float = Strings{"stem/output"};
+  EXPECT_EQ(complaint({all}),
+            (Complaint{0, "keep_float",
+                       "the character `/` in `stem/output` stands in no node's name, so the glob "
+                       "can match none\nhelp: a role of a layer is kept by `/weight`, `/input` or "
+                       "`/gradient` behind its selector"}));
+}
+
+TEST(Plan, SaysWhichLayersAreTheFirstAndTheLast) {
+  const Plan plan = make_plan(blocks(), {rule("m", both)});
+  Strings first, last;
+  for (const PlannedSlot& slot : plan.slots) {
+    if (slot.info.first) first.push_back(slot.info.node + " " + to_string(slot.info.role));
+    if (slot.info.last) last.push_back(slot.info.node + " " + to_string(slot.info.role));
+  }
+  EXPECT_THAT(first, ElementsAre("stem weight", "stem input"));
+  EXPECT_THAT(last, ElementsAre("fc weight", "fc input"));
+}
+
+TEST(Plan, GradientsAreSlotsOfTheirOwn) {
+  struct Kept : GradientQuantizer {
+    at::Tensor backward(const SlotContext&, const at::Tensor& gradient) override {
+      return gradient;
+    }
+    std::string summary() const override { return "as they are"; }
+  };
+  struct Gradients : Quantizer {
+    std::unique_ptr<GradientQuantizer> gradient(const SlotInfo&) override {
+      return std::make_unique<Kept>();
+    }
+  };
+  MethodRule gradients = {.method = "g",
+                          .quantizer = std::make_shared<Gradients>(),
+                          .offers = {Role::gradient},
+                          .layers = {"*"},
+                          .keep_float = Strings{"first/gradient", "last"}};
+  const Plan plan = make_plan(blocks(), {rule("m", weight), gradients});
+  Strings nodes;
+  for (const PlannedGradient& each : plan.gradients) {
+    nodes.push_back(each.info.node + " by " + each.method);
+  }
+  EXPECT_THAT(nodes, ElementsAre("a.conv1 by g", "a.conv2 by g", "b.conv1 by g", "b.conv2 by g"));
+  EXPECT_EQ(plan.gradients[0].info.role, Role::gradient);
+  EXPECT_EQ(plan.gradients[0].info.shape, (std::vector<std::int64_t>{4, 8, 8}));
+  EXPECT_EQ(plan.slots.size(), 6U);
+  // Alone it leaves a network whose evaluation is float, and is no rule without an effect.
+  EXPECT_TRUE(make_plan(blocks(), {gradients}).slots.empty());
+  EXPECT_FALSE(make_plan(blocks(), {gradients}).is_float());
+}
+
 TEST(Plan, NoneMasksTheRulesBefore) {
   EXPECT_THAT(slots(make_plan(blocks(), {rule("m", weight), none({"*conv*", "fc"})})),
               ElementsAre("stem weight by m"));

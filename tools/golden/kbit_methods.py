@@ -190,6 +190,26 @@ def dorefa_cases(generator):
         value = (torch.round(clipped * n) / n).float()
         inside = ((x >= 0) & (x <= 1)).float()
         yield case({"input_bits": bits}, x, g, value, g * inside, role="input")
+    yield from dorefa_gradient_cases(generator)
+
+
+def dorefa_gradient_cases(generator):
+    """Eq. 12 in double, one image at a time; its last image has no gradient at all."""
+    for shape in ([3, 2, 4, 3], [4, 6]):
+        for bits in (1, 2, 4, 8):
+            n = 2 ** bits - 1
+            g = drawn(generator, shape, 2e-3, (0.0, -0.0))
+            g[-1] = 0
+            u = keyed_uniform(key_of(SEED, "stage1.conv/gradient/0", "gradient", 0, 4), g.numel())
+            u = u.reshape(shape)
+            value = torch.zeros(shape)
+            for image in range(shape[0] - 1):
+                m = g[image].abs().max().item()
+                r = g[image].double() / (2 * m) + 0.5 + (u[image].double() - 0.5) / n
+                scaled = r.clamp(0, 1) * n
+                require_clear(scaled)
+                value[image] = (2 * m * (scaled.round() / n - 0.5)).float()
+            yield case({"gradient_bits": bits}, g, u, value, value, role="gradient", step=4)
 
 
 # --- bnn ------------------------------------------------------------------------------------------

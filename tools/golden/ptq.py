@@ -2,6 +2,8 @@
 """Writes tests/golden/ptq/*.json: what the four ways of the plugin `ptq` must compute.
 
     static.json       PyTorch's own observers and quantizers (torch.ao.quantization)
+    bias_correction.json  the float and the quantized layer side by side on PyTorch's own fake
+                      quantizers, one layer after the other as torch.ao's _correct_bias does it
     fixed_point.json  every exponent tried, in double
     codebook.json     Lloyd's algorithm, every value compared with every centre
     half.json         binary16 by Python's struct, bfloat16 on the bits
@@ -199,6 +201,71 @@ def static():
     }
 
 
+# --- bias correction ----------------------------------------------------------------------------
+
+# The layers of tests/plugins/quantizers/bias_correction_test.cpp: a convolution whose batch norm is
+# folded, one with a bias of its own, a linear layer behind the average.
+CORRECTED = {
+    "conv1.weight": {"key": 40, "shape": [4, 3, 3, 3], "amplitude": 0.6, "offset": 0.02},
+    "bn1.weight": {"key": 41, "shape": [4], "amplitude": 0.3, "offset": 1.0},
+    "bn1.bias": {"key": 42, "shape": [4], "amplitude": 0.5, "offset": 0.1},
+    "bn1.running_mean": {"key": 43, "shape": [4], "amplitude": 0.5, "offset": 0.0},
+    "bn1.running_var": {"key": 44, "shape": [4], "amplitude": 0.3, "offset": 1.0},
+    "conv2.weight": {"key": 45, "shape": [5, 4, 3, 3], "amplitude": 0.5, "offset": -0.01},
+    "conv2.bias": {"key": 46, "shape": [5], "amplitude": 0.5, "offset": 0.2},
+    "fc.weight": {"key": 47, "shape": [3, 5], "amplitude": 0.7, "offset": 0.05},
+    "fc.bias": {"key": 48, "shape": [3], "amplitude": 0.5, "offset": 0.0},
+}
+
+
+def bias_correction_case(weight_bits):
+    t = {name: made(recipe) for name, recipe in CORRECTED.items()}
+    images = [{"key": 50 + i, "shape": [6, 3, 7, 7], "amplitude": 1.5, "offset": 0.2}
+              for i in range(2)]
+    factor = t["bn1.weight"] * torch.rsqrt(t["bn1.running_var"] + 1e-5)
+    layers = [  # weight, bias, what computes, what stands between it and the layer before
+        (t["conv1.weight"] * factor.reshape(-1, 1, 1, 1),
+         t["bn1.bias"] - t["bn1.running_mean"] * factor,
+         lambda x, w, b: torch.conv2d(x, w, b, padding=1), lambda x: x),
+        (t["conv2.weight"], t["conv2.bias"],
+         lambda x, w, b: torch.conv2d(x, w, b, padding=1), torch.relu),
+        (t["fc.weight"], t["fc.bias"], torch.nn.functional.linear,
+         lambda x: torch.relu(x).mean((2, 3))),
+    ]
+    observed, float_values = [], [made(recipe) for recipe in images]
+    for weight, bias, compute, between in layers:
+        observer = observers.MinMaxObserver(dtype=torch.quint8)
+        float_values = [between(x) for x in float_values]
+        for x in float_values:
+            observer(x)
+        observed.append(observer.calculate_qparams())
+        float_values = [compute(x, weight, bias) for x in float_values]
+
+    qmin, qmax = code_range(weight_bits, True)
+    corrections, values = [], [made(recipe) for recipe in images]
+    for (weight, bias, compute, between), (scale, zero_point) in zip(layers, observed):
+        of_weight = observers.PerChannelMinMaxObserver(
+            dtype=torch.qint8, qscheme=torch.per_channel_symmetric, quant_min=qmin, quant_max=qmax)
+        of_weight(weight)
+        scales, zeros = of_weight.calculate_qparams()
+        rounded = torch.fake_quantize_per_channel_affine(weight, scales, zeros.int(), 0, qmin, qmax)
+        values = [torch.fake_quantize_per_tensor_affine(between(x), scale.item(), int(zero_point),
+                                                        0, 255) for x in values]
+        right = torch.cat([compute(x, weight, bias) for x in values]).double()
+        wrong = torch.cat([compute(x, rounded, bias) for x in values]).double()
+        over = [d for d in range(right.dim()) if d != 1]
+        corrections.append((right - wrong).mean(over).float())
+        values = [compute(x, rounded, bias + corrections[-1]) for x in values]
+    return {"weight_bits": weight_bits, "images": images, "state": CORRECTED,
+            "corrections": {name: hexadecimal(c) for name, c in
+                            zip(("conv1", "conv2", "fc"), corrections)},
+            "logits": hexadecimal(torch.cat(values))}
+
+
+def bias_correction():
+    return {"cases": [bias_correction_case(bits) for bits in (2, 4, 8)]}
+
+
 # --- fixed point --------------------------------------------------------------------------------
 
 def fixed_point_codes(w, bits, v):
@@ -315,8 +382,9 @@ def main():
     torch.set_num_threads(1)
     folder = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "ptq"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, make in (("static", static), ("fixed_point", fixed_point), ("codebook", codebook),
-                       ("half", half)):
+    for name, make in (("static", static), ("bias_correction", bias_correction),
+                       ("fixed_point", fixed_point),
+                       ("codebook", codebook), ("half", half)):
         document = {"made_by": f"tools/golden/ptq.py, PyTorch {torch.__version__.split('+')[0]}",
                     **make()}
         text = json.dumps(document, separators=(",", ":"))

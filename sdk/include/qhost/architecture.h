@@ -17,6 +17,19 @@ struct ArchitectureContext {
   std::int64_t classes = 0;  ///< length of the output
 };
 
+/// How a published implementation of an architecture names its tensors: weights saved by it load as
+/// they are, through train.init_from.
+struct PublishedNames {
+  std::string source;  ///< where it is published: "akamaster/pytorch_resnet_cifar10"
+  /// Its name of one of this network's tensors: "layer1.0.conv1.weight" for
+  /// "stage1.block0.conv1.weight". Empty where these options make a network that it does not have.
+  std::function<std::string(const std::string& tensor, const Options&)> name_of;
+  /// For a network that concatenates in another order: element c is the published number of this
+  /// network's channel c, along axis 1 of a tensor of several axes and axis 0 of the others. Null
+  /// or an empty result: the same order.
+  std::function<std::vector<std::int64_t>(const std::string& tensor, const Options&)> channels_of;
+};
+
 /// A named architecture. `build` receives the network's input and returns its output (the logits,
 /// shape {classes}); it throws OptionError for options that do not fit together.
 struct Architecture {
@@ -26,6 +39,8 @@ struct Architecture {
   std::vector<Option> options;
   std::function<Value(GraphBuilder&, Value input, const ArchitectureContext&, const Options&)>
       build;
+  /// Tried in this order where a file's names are not this network's own.
+  std::vector<PublishedNames> published;
 };
 
 }  // namespace qhost

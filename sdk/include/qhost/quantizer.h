@@ -1,9 +1,10 @@
 /// qhost/quantizer.h: the contract between the host and a quantizer.
 ///
 /// A quantizer never sees the network. The host walks the graph and offers it *slots*: a slot is a
-/// (node, role) that the experiment's rules select, where role is `weight` (of a conv2d or linear)
-/// or `input` (what such a node, or an add, concat or pooling reads). For a slot it returns an
-/// object that computes the quantized tensor while training and encodes it for everything else:
+/// (node, role) that the experiment's rules select, where role is `weight` (of a conv2d or linear),
+/// `input` (what such a node, or an add, concat or pooling reads) or `gradient` (what flows back
+/// into a conv2d or linear). For a slot it returns an object that computes the quantized tensor
+/// while training and, but for gradients, encodes it for everything else:
 ///
 ///     class Sign : public qhost::WeightQuantizer {
 ///       Encoding encoding(const SlotInfo&) const override { return
@@ -41,7 +42,11 @@
 
 namespace qhost {
 
-enum class Role { weight, input };
+enum class Role {
+  weight,
+  input,
+  gradient  ///< of the loss with respect to the node's output, in training only
+};
 QHOST_API const char* to_string(Role role);
 
 enum class Mode {
@@ -56,7 +61,7 @@ struct SlotInfo {
   Op op = Op::conv2d;
   Role role = Role::weight;
   /// Role weight: the latent weight's shape, [Cout, Cin/groups, kh, kw] or [out, in].
-  /// Role input: one sample's shape, {C, H, W} or {F}.
+  /// Role input: one sample's shape, {C, H, W} or {F}; role gradient: that of the node's output.
   std::vector<std::int64_t> shape;
   Size2 kernel, stride, padding;  ///< conv2d; kernel and stride of a pooling
   std::int64_t groups = 1;
@@ -65,6 +70,8 @@ struct SlotInfo {
   /// Inputs of one output unit and outputs fed by one input: Cin/groups*kh*kw and
   /// Cout/groups*kh*kw.
   std::int64_t fan_in = 0, fan_out = 0;
+  /// The node is the network's first, or last, conv2d or linear: what papers keep at more bits.
+  bool first = false, last = false;
 };
 
 /// What a call knows besides its tensors.
@@ -183,12 +190,25 @@ class QHOST_API InputQuantizer {
   virtual EncodedInput encode(const SlotContext& context, const at::Tensor& x) = 0;
 };
 
+/// Quantizes the gradient that enters a node's backward pass. Not copied; one object per slot.
+class QHOST_API GradientQuantizer {
+ public:
+  virtual ~GradientQuantizer();
+
+  /// `gradient` is of the loss with respect to the node's output, [N, ...] float32: what comes back
+  /// takes its place, and both the weight's and the input's gradients follow from it.
+  virtual at::Tensor backward(const SlotContext& context, const at::Tensor& gradient) = 0;
+  /// For the summary: "6 bit, stochastic".
+  virtual std::string summary() const = 0;
+};
+
 /// A part of the training in which slots may rest as floats ("float", then "quantized").
 struct Phase {
   std::string name;
   std::int64_t first_epoch = 0;
   bool weights_quantized = true;
   bool inputs_quantized = true;
+  bool gradients_quantized = true;
 };
 
 /// What the host must do for a method beyond its slots.
@@ -203,6 +223,14 @@ struct Traits {
   /// statistics that say nothing of its activations: there every batch norm takes those of the
   /// calibration batch, and leaves the running ones alone.
   bool needs_calibration = false;
+  /// After a calibration the host adds to each weight slot's node, in graph order, what rounding
+  /// the weight took from the mean of its output: per output channel
+  ///     c = mean over images and positions of conv(x^, W) - conv(x^, W^)
+  /// over the calibration's images, x^ being the node's input in the quantized network, whose
+  /// earlier nodes are corrected. Kept as NODE/weight.bias_correction, [Cout]; evaluation adds it.
+  /// A network that is trained afterwards leaves its correction behind: the host refuses that.
+  /// (Nagel et al., arXiv 1906.04721, section 4.2; Finkelstein et al., arXiv 1906.03193)
+  bool bias_correction = false;
   /// Evaluation runs this many networks (SlotContext::member) and averages their outputs.
   int members = 1;
   std::vector<Phase> phases;
@@ -214,6 +242,7 @@ class QHOST_API Quantizer {
   virtual ~Quantizer();
   virtual std::unique_ptr<WeightQuantizer> weight(const SlotInfo& slot);
   virtual std::unique_ptr<InputQuantizer> input(const SlotInfo& slot);
+  virtual std::unique_ptr<GradientQuantizer> gradient(const SlotInfo& slot);
   virtual Traits traits() const;
 };
 
@@ -224,7 +253,8 @@ struct QuantizerMethod {
   std::string paper;
   std::vector<Option> options;
   std::vector<Role> roles = {Role::weight};  ///< what it offers
-  /// The rule's `keep_float` when the experiment does not give one: {"first", "last"} or {}.
+  /// The rule's `keep_float` when the experiment does not give one: {"first", "last"}, {}, or one
+  /// role of a layer, {"first/input"}.
   std::vector<std::string> keep_float;
   std::function<std::unique_ptr<Quantizer>(const Options&)> create;
 };

@@ -160,7 +160,7 @@ TEST(Bnn, ALatentWeightThatIsNoNumberIsNotEncoded) {
 TEST(Bnn, TakesSignedInputsOfMultiplyingNodesOnly) {
   const QuantizerMethod m = method();
   EXPECT_EQ(m.name, "bnn");
-  EXPECT_EQ(m.keep_float, (std::vector<std::string>{"first", "last"}));
+  EXPECT_EQ(m.keep_float, (std::vector<std::string>{"first/input", "last"}));
   EXPECT_EQ(m.roles, (std::vector<Role>{Role::weight, Role::input}));
   EXPECT_EQ(make(m)->input(input_slot(Op::conv2d, {1, 2, 2}))->range(), InputRange::signed_values);
   EXPECT_EQ(make(m)->input(input_slot(Op::add, {1, 2, 2})), nullptr);

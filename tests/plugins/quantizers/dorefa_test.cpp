@@ -28,13 +28,29 @@ Given weight_bits(std::int64_t bits) {
   return {{"weight_bits", bits}};
 }
 
+SlotInfo gradient_slot() {
+  SlotInfo slot;
+  slot.node = "stage1.conv";
+  slot.role = Role::gradient;
+  return slot;
+}
+
 TEST(Dorefa, EqualsTheIndependentImplementation) {
   const auto cases = test::golden_cases("dorefa");
-  ASSERT_EQ(cases.size(), 17U);
+  ASSERT_EQ(cases.size(), 25U);
   for (const auto& which : cases) {
     const at::Tensor x = test::golden_tensor(which, "input");
     const at::Tensor g = test::golden_tensor(which, "upstream");
     const auto quantizer = make(method(), test::golden_options(which));
+    if (which["role"] == "gradient") {
+      const SlotInfo slot = gradient_slot();
+      const auto step = which["step"].get<std::int64_t>();
+      const at::Tensor value =
+          quantizer->gradient(slot)->backward(context_of(slot, Mode::train, step), x);
+      EXPECT_TRUE(test::within_ulps(value, test::golden_tensor(which, "value"), 2))
+          << which["options"];
+      continue;
+    }
     at::Tensor value, gradient;
     if (which["role"] == "weight") {
       const SlotInfo slot = conv_weight_slot(x.size(0), x.size(1));
@@ -56,6 +72,49 @@ TEST(Dorefa, EqualsTheIndependentImplementation) {
     EXPECT_TRUE(test::within_ulps(value, expected, 1)) << which["options"];
     EXPECT_TRUE(test::within_ulps(gradient, test::golden_tensor(which, "gradient"), 8))
         << which["options"];
+  }
+}
+
+TEST(Dorefa, QuantizedGradientsAreUnbiasedAndScaledPerImage) {
+  const SlotInfo slot = gradient_slot();
+  const auto quantizer = make(method(), {{"gradient_bits", std::int64_t{2}}})->gradient(slot);
+  at::Tensor g = spread({2, 3, 2, 2}, 0.5);
+  g[1].mul_(1e-6);
+  at::Tensor mean = at::zeros_like(g, at::kDouble);
+  constexpr int draws = 4000;
+  for (int step = 0; step < draws; ++step) {
+    const at::Tensor q = quantizer->backward(context_of(slot, Mode::train, step), g);
+    mean += q.to(at::kDouble) / draws;
+    if (step != 0) continue;
+    // 2m * {-1/2, -1/6, 1/6, 1/2}, m the image's own.
+    for (const int image : {0, 1}) {
+      const at::Tensor levels = q[image].div(g[image].abs().max()).mul(3);
+      EXPECT_TRUE(at::allclose(levels, levels.round(), 1e-5, 1e-5));
+      EXPECT_LE(levels.abs().max().item<double>(), 3.001);
+    }
+  }
+  // 0.67 m is one step of the levels; the mean of 4000 draws strays by 1 % of it.
+  for (const int image : {0, 1}) {
+    const at::Tensor m = g[image].abs().max();
+    // Near the ends the clip keeps what the noise pushes out: half a step from them it is unbiased.
+    const at::Tensor inner = at::le(g[image].abs(), m * 0.66);
+    const at::Tensor error = at::where(inner, (mean[image] - g[image]).abs() / m, 0.0);
+    EXPECT_LT(error.max().item<double>(), 0.04);
+  }
+}
+
+TEST(Dorefa, GradientBitsAreOptionalAndWithinTheirRange) {
+  EXPECT_EQ(make(method(), {})->gradient(gradient_slot()), nullptr);
+  EXPECT_EQ(
+      make(method(), {{"gradient_bits", std::int64_t{6}}})->gradient(gradient_slot())->summary(),
+      "6 bit, stochastic, scale per image");
+  try {
+    make(method(), {{"gradient_bits", std::int64_t{12}}});
+    ADD_FAILURE() << "12 bits were taken";
+  } catch (const OptionError& error) {
+    EXPECT_STREQ(error.what(),
+                 "gradient_bits = 12 lies between 9 and 31\n"
+                 "help: give 1 to 8, or 32 for gradients in float");
   }
 }
 
@@ -180,7 +239,7 @@ TEST(Dorefa, LatentWeightsThatAreNotFiniteAreNotEncoded) {
 TEST(Dorefa, KeepsTheFirstAndLastLayerInFloatByDefault) {
   const QuantizerMethod m = method();
   EXPECT_EQ(m.keep_float, (std::vector<std::string>{"first", "last"}));
-  EXPECT_EQ(m.roles, (std::vector<Role>{Role::weight, Role::input}));
+  EXPECT_EQ(m.roles, (std::vector<Role>{Role::weight, Role::input, Role::gradient}));
   EXPECT_EQ(make(m)->input(input_slot(Op::add, {1, 2, 2})), nullptr);
   EXPECT_THROW(make(m, weight_bits(0)), OptionError);
   EXPECT_THROW(make(m, weight_bits(9)), OptionError);

@@ -256,9 +256,37 @@ TEST(Lsq, WhatIsNotFiniteIsNotEncoded) {
   EXPECT_THAT(message(*weight, w), HasSubstr("lsq: the step is not finite in stage1.conv"));
 }
 
+TEST(Lsq, TheFirstAndTheLastLayerHaveTheirOwnBits) {
+  const auto bits = [](const Given& given, SlotInfo slot, bool first, bool last) {
+    slot.first = first;
+    slot.last = last;
+    const auto quantizer = make(method(), given);
+    const Encoding encoding = slot.role == Role::weight ? quantizer->weight(slot)->encoding(slot)
+                                                        : quantizer->input(slot)->encoding(slot);
+    return to_string(encoding);
+  };
+  const Given three = {{"weight_bits", std::int64_t{3}}, {"input_bits", std::int64_t{2}}};
+  const SlotInfo weight = conv_weight_slot(4, 3), input = input_slot(Op::conv2d, {3, 4, 4});
+  const std::string signed_levels = ", scale per tensor, zero point per tensor";
+  EXPECT_EQ(bits(three, weight, false, false), "uniform 3 bit" + signed_levels);
+  EXPECT_EQ(bits(three, weight, true, false), "uniform 8 bit" + signed_levels);
+  EXPECT_EQ(bits(three, weight, false, true), "uniform 8 bit" + signed_levels);
+  EXPECT_EQ(bits(three, input, false, false), "uniform 2 bit, scale per tensor");
+  EXPECT_EQ(bits(three, input, false, true), "uniform 8 bit, scale per tensor");
+  // The image has values of both signs.
+  EXPECT_EQ(bits(three, input, true, false), "uniform 8 bit" + signed_levels);
+  Given four = three;
+  four["first_last_bits"] = std::int64_t{4};
+  EXPECT_EQ(bits(four, weight, true, false), "uniform 4 bit" + signed_levels);
+  SlotInfo image = input;
+  image.first = true;
+  EXPECT_EQ(make(method(), three)->input(image)->range(), InputRange::any);
+  EXPECT_EQ(make(method(), three)->input(input)->range(), InputRange::non_negative);
+}
+
 TEST(Lsq, RefusesWhatHasNoLevels) {
   const QuantizerMethod m = method();
-  EXPECT_EQ(m.keep_float, (std::vector<std::string>{"first", "last"}));
+  EXPECT_TRUE(m.keep_float.empty());
   EXPECT_EQ(m.roles, (std::vector<Role>{Role::weight, Role::input}));
   EXPECT_THROW(make(m, weight_bits(1)), OptionError);
   EXPECT_THROW(make(m, weight_bits(9)), OptionError);

@@ -1,0 +1,30 @@
+#include "model/slot_math.h"
+
+namespace qhost {
+
+bool is_active(const PlannedSlot& slot, std::int64_t epoch) {
+  bool active = true;
+  for (const Phase& phase : slot.traits.phases) {
+    if (phase.first_epoch > epoch) continue;
+    active = slot.info.role == Role::weight ? phase.weights_quantized : phase.inputs_quantized;
+  }
+  return active;
+}
+
+at::Tensor over_channels(const at::Tensor& values, Op op) {
+  if (values.dim() == 0 || values.numel() == 1) return values.reshape({});
+  return op == Op::conv2d ? values.reshape({1, -1, 1, 1}) : values;
+}
+
+at::Tensor fold_factor(const Node& norm, const std::vector<at::Tensor>& parameters) {
+  const double epsilon = norm.as<BatchNormOptions>().epsilon;
+  return parameters.at(0) * at::rsqrt(parameters.at(3) + epsilon);
+}
+
+at::Tensor per_filter(const at::Tensor& factor, const at::Tensor& weight) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
+  shape[0] = factor.numel();
+  return weight * factor.reshape(shape);
+}
+
+}  // namespace qhost

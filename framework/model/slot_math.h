@@ -1,0 +1,21 @@
+/// model/slot_math.h: what running, freezing and calibrating slots share. Private to model/.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/plan.h"
+
+namespace qhost {
+
+/// Whether the slot quantizes in the phase that the run is in.
+bool is_active(const PlannedSlot& slot, std::int64_t epoch);
+/// A vector over channels, shaped to broadcast over a convolution's or a linear layer's output.
+at::Tensor over_channels(const at::Tensor& values, Op op);
+/// gamma / sqrt(running variance + epsilon) of a batch norm, [C].
+at::Tensor fold_factor(const Node& norm, const std::vector<at::Tensor>& parameters);
+/// Each filter of `weight` times its entry of `factor`.
+at::Tensor per_filter(const at::Tensor& factor, const at::Tensor& weight);
+
+}  // namespace qhost

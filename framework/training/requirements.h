@@ -1,0 +1,15 @@
+/// training/requirements.h: what an experiment asks of its network and of its methods together,
+/// which neither a key's declaration nor a rule can see alone.
+#pragma once
+
+#include "config/experiment.h"
+#include "model/plan.h"
+
+namespace qhost::training {
+
+/// Throws Error (configuration): where `train.bn_recalibrate` is set and the network has no batch
+/// norm, or a folded one; where a method corrects biases (Traits::bias_correction) and the network
+/// is trained afterwards.
+void require_possible(const config::Experiment& experiment, const Graph& graph, const Plan& plan);
+
+}  // namespace qhost::training
