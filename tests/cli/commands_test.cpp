@@ -303,6 +303,22 @@ TEST_F(Commands, RecalibratedBatchNormsHaveTwoAccuracies) {
               HasSubstr("train.bn_recalibrate: the training set has only 4 of 99 batches"));
 }
 
+TEST_F(Commands, WithoutBatchNormsThereIsNothingToRecalibrate) {
+  fs::create_directories(workshop_ / "plugins");
+  fs::copy_file(QHOST_BINARY_DIR "/tests/plugins/broken/good.so", workshop_ / "plugins/good.so");
+  workshop_.write("linear.toml", "[data]\nname = \"digits\"\n[model]\nname = \"one_layer\"\n");
+  const Words run = {"run", "linear.toml", "--plugin-path", "plugins", "train.max_steps=1"};
+  Words recalibrated = run;
+  recalibrated.push_back("train.bn_recalibrate=2");
+  const ProcessResult refused = workshop_.run(recalibrated);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_EQ(refused.err,
+            "error: train.bn_recalibrate = 2: the network has no batch norm\n"
+            "help: set train.bn_recalibrate = 0\n");
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/linear"));
+  ok(run);
+}
+
 TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
   for (const char* seed : {"train.seed=1", "train.seed=2"}) {
     ok({"run", "e.toml", seed, "train.epochs=1", "--run-dir", std::string("r/") + seed});
