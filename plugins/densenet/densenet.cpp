@@ -1,71 +1,15 @@
 #include "densenet.h"
 
-#include <algorithm>
-#include <cmath>
-#include <map>
 #include <string>
-#include <vector>
 
+#include "plan.h"
+#include "published.h"
 #include "qhost/error.h"
 
 namespace qhost::densenet {
 namespace {
 
-constexpr std::int64_t plain_stem = 16;
 constexpr std::int64_t bottleneck_width = 4;  // times the growth rate
-
-struct Plan {
-  std::string family;
-  std::vector<std::int64_t> layers;  // of each block
-  std::int64_t growth = 12;
-  std::int64_t stem = plain_stem;
-  bool bottleneck = true;
-  double compression = 0.5;
-  double dropout = 0;
-};
-
-std::vector<std::int64_t> cifar_blocks(std::int64_t depth, bool bottleneck) {
-  const std::int64_t step = bottleneck ? 6 : 3;
-  if (depth % step != 4 % step) {
-    const std::int64_t below = std::max<std::int64_t>(step + 4, (depth - 4) / step * step + 4);
-    const std::string form = std::to_string(step) + "n+4";
-    throw OptionError("depth", "depth " + std::to_string(depth) + " is not " + form +
-                                   ", as it is with" + (bottleneck ? "" : "out") +
-                                   " bottlenecks; nearest: " + std::to_string(below) + " and " +
-                                   std::to_string(below + step));
-  }
-  return std::vector<std::int64_t>(3, (depth - 4) / step);
-}
-
-std::vector<std::int64_t> imagenet_blocks(std::int64_t depth) {
-  const std::map<std::int64_t, std::vector<std::int64_t>> published = {{121, {6, 12, 24, 16}},
-                                                                       {161, {6, 12, 36, 24}},
-                                                                       {169, {6, 12, 32, 32}},
-                                                                       {201, {6, 12, 48, 32}}};
-  const auto found = published.find(depth);
-  if (found != published.end()) return found->second;
-  throw OptionError("depth",
-                    "depth " + std::to_string(depth) +
-                        " does not exist in the family imagenet; it has 121, 161, 169 and 201");
-}
-
-Plan plan_of(const Options& options) {
-  Plan plan = {.family = options.string("family"),
-               .growth = options.integer("growth_rate"),
-               .bottleneck = options.boolean("bottleneck"),
-               .compression = options.real("compression"),
-               .dropout = options.real("dropout")};
-  const bool cifar = plan.family == "cifar";
-  if (!cifar && !plan.bottleneck) {
-    throw OptionError("bottleneck",
-                      "the family imagenet has bottlenecks: its depths count their convolutions; "
-                      "leave bottleneck = true, or set family = \"cifar\"");
-  }
-  const std::int64_t depth = options.integer("depth");
-  plan.layers = cifar ? cifar_blocks(depth, plan.bottleneck) : imagenet_blocks(depth);
-  if (!cifar || (plan.bottleneck && plan.compression < 1)) plan.stem = 2 * plan.growth;
-  return plan;
-}
 
 // Each transition halves the image: the last block must have a pixel left of its own.
 void require_image(const Shape& input, const Plan& plan) {
@@ -77,17 +21,6 @@ void require_image(const Shape& input, const Plan& plan) {
                   " pixels; the data set gives " + to_string(input) +
                   "\nhelp: use a data set of larger images" +
                   (plan.family == "imagenet" ? ", or family = \"cifar\"" : ""));
-}
-
-// What a transition keeps. The last bits of a product such as 0.29 * 100 must not cost a channel.
-std::int64_t compressed(std::int64_t channels, double compression) {
-  const auto kept =
-      static_cast<std::int64_t>(std::floor(compression * static_cast<double>(channels) + 1e-6));
-  if (kept > 0) return kept;
-  throw OptionError("compression", "compression " + to_string(OptionValue(compression)) +
-                                       " keeps none of the " + std::to_string(channels) +
-                                       " channels before a transition; choose 1/" +
-                                       std::to_string(channels) + " or more");
 }
 
 Value dropped(GraphBuilder& g, const std::string& name, Value x, const Plan& plan) {
@@ -173,7 +106,8 @@ Architecture architecture() {
                .at_least(0)
                .below(1)
                .from_paper("arXiv 1608.06993, section 4.2")},
-      .build = build};
+      .build = build,
+      .published = published()};
 }
 
 }  // namespace qhost::densenet

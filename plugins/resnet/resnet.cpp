@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "blocks.h"
+#include "published.h"
 #include "qhost/error.h"
 
 namespace qhost::resnet {
@@ -137,7 +138,8 @@ Architecture architecture() {
                           "hardtanh, clip(x, -1, 1), is that of IR-Net, and of Bi-Real Net's float "
                           "pretraining; a quantizer of signed inputs reads in front of a relu")
                .one_of({"relu", "hardtanh"})},
-      .build = build};
+      .build = build,
+      .published = published()};
 }
 
 }  // namespace qhost::resnet

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "../shared/part_names.h"
 #include "qhost/error.h"
 
 namespace qhost::wideresnet {
@@ -59,6 +60,16 @@ Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
   return g.linear("fc", x, {.out_features = context.classes});
 }
 
+PublishedNames xternalz() {
+  return {.source = "xternalz/WideResNet-pytorch",
+          .name_of = [](const std::string& tensor, const Options&) {
+            return renamed(tensor, {{"stage#", "block#"},
+                                    {"block#", "layer.#"},
+                                    {"shortcut", "convShortcut"},
+                                    {"bn", "bn1"}});
+          }};
+}
+
 }  // namespace
 
 Architecture architecture() {
@@ -76,7 +87,8 @@ Architecture architecture() {
                       .at_least(0)
                       .below(1)
                       .from_paper("arXiv 1605.07146, section 2.4")},
-      .build = build};
+      .build = build,
+      .published = {xternalz()}};
 }
 
 }  // namespace qhost::wideresnet

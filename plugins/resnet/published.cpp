@@ -1,0 +1,45 @@
+#include "published.h"
+
+#include "../shared/part_names.h"
+
+namespace qhost::resnet {
+namespace {
+
+// All of them have basic blocks and ReLUs.
+struct Source {
+  std::string name;
+  std::string family;
+  bool preactivation;  // has pre-activated networks, too
+  PartNames parts;
+};
+
+PublishedNames names_of(const Source& source) {
+  return {.source = source.name,
+          .name_of = [source](const std::string& tensor, const Options& options) {
+            const bool there = options.string("family") == source.family &&
+                               options.string("block") == "basic" &&
+                               options.string("activation") == "relu" &&
+                               (source.preactivation || !options.boolean("preactivation"));
+            return there ? renamed(tensor, source.parts) : "";
+          }};
+}
+
+}  // namespace
+
+std::vector<PublishedNames> published() {
+  const PartNames shortcut = {
+      {"stage#", "layer#"}, {"block#", "#"}, {"conv", "0"}, {"bn", "1"}, {"fc", "linear"}};
+  const PartNames downsample = {{"stage#", "layer#"},
+                                {"block#", "#"},
+                                {"shortcut", "downsample"},
+                                {"conv", "0"},
+                                {"bn", "1"}};
+  return {
+      names_of({"akamaster/pytorch_resnet_cifar10", "cifar", false, shortcut}),
+      names_of({"chenyaofo/pytorch-cifar-models", "cifar", false, downsample}),
+      names_of({"kuangliu/pytorch-cifar", "imagenet", true, shortcut}),
+      // As it is common for small images: torchvision's own stem has another shape.
+      names_of({"torchvision (conv1 3x3 of stride 1, no maxpool)", "imagenet", false, downsample})};
+}
+
+}  // namespace qhost::resnet
