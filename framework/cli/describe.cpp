@@ -23,7 +23,12 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
   std::vector<Description> found;
   if (registry.has("architecture", name)) {
     const Architecture& a = registry.architecture(name);
+    std::string sources;
+    for (const PublishedNames& names : a.published) {
+      sources += (sources.empty() ? "reads the weights of: " : ", ") + names.source;
+    }
     found.push_back({"architecture", "model", a.name, a.summary, a.paper, a.options, {}});
+    if (!sources.empty()) found.back().notes.push_back(sources);
   }
   if (registry.has("quantizer", name)) {
     const QuantizerMethod& q = registry.quantizer(name);

@@ -1,9 +1,12 @@
 #include "training/initial_weights.h"
 
+#include <optional>
+
 #include "qhost/error.h"
 #include "storage/safetensors.h"
 #include "storage/sha256.h"
 #include "training/find_checkpoint.h"
+#include "training/published_weights.h"
 #include "training/tensor_bytes.h"
 
 namespace qhost::training {
@@ -20,9 +23,21 @@ fs::path file_of(const fs::path& source) {
   return find_checkpoint(run, "selected", passed_over).folder / "state.safetensors";
 }
 
-}  // namespace
+// What PyTorch adds to the names and tensors of a network.
+std::map<std::string, at::Tensor> without_additions(std::map<std::string, at::Tensor> tensors) {
+  std::erase_if(tensors, [](const auto& entry) {
+    return entry.first == "num_batches_tracked" || entry.first.ends_with(".num_batches_tracked");
+  });
+  const std::string prefix = "module.";
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.starts_with(prefix)) return tensors;
+  }
+  std::map<std::string, at::Tensor> result;
+  for (const auto& [name, tensor] : tensors) result[name.substr(prefix.size())] = tensor;
+  return result;
+}
 
-InitialWeights read_initial_weights(const fs::path& source) {
+InitialWeights read(const fs::path& source) {
   InitialWeights weights;
   weights.file = file_of(source);
   const storage::File file = storage::File::read(weights.file);
@@ -31,18 +46,45 @@ InitialWeights read_initial_weights(const fs::path& source) {
   if (weights.tensors.empty()) weights.tensors = read_tensors(file, "");
   std::erase_if(weights.tensors,
                 [](const auto& entry) { return entry.first.find('/') != std::string::npos; });
+  weights.tensors = without_additions(std::move(weights.tensors));
   return weights;
 }
 
-void require_weights(const Model& model, const InitialWeights& weights) {
+// The error that says why not; "" where they are the network's.
+std::optional<Error> refusal(const Model& model, const std::map<std::string, at::Tensor>& tensors) {
   try {
-    model.require_weights(weights.tensors);
+    model.require_weights(tensors);
+    return {};
   } catch (const Error& error) {
-    throw Error(error.kind(),
-                "train.init_from = " + weights.file.string() + ": " + error.what() +
-                    "\nhelp: give [model] the architecture and options of the network "
-                    "that the weights were trained in");
+    return error;
   }
+}
+
+}  // namespace
+
+InitialWeights read_initial_weights(const config::Experiment& experiment, Registry& registry,
+                                    const Model& model) {
+  InitialWeights weights = read(experiment.train.string("init_from"));
+  std::optional<Error> refused = refusal(model, weights.tensors);
+  weights.names = "qhost";
+  if (!refused) return weights;
+
+  const Architecture& architecture = registry.architecture(experiment.model.name);
+  const Options& options = experiment.model.options;
+  std::string whose;
+  if (auto published = from_published(weights.tensors, model.graph(), architecture, options)) {
+    weights.names = published->source;
+    weights.tensors = std::move(published->tensors);
+    refused = refusal(model, weights.tensors);
+    if (!refused) return weights;
+    whose = ", named as in " + weights.names;
+  }
+  const std::string known = known_names(model.graph(), architecture, options);
+  throw Error(refused->kind(),
+              "train.init_from = " + weights.file.string() + whose + ": " + refused->what() +
+                  "\nhelp: give [model] the architecture and options of the network that the "
+                  "weights were trained in" +
+                  (known.empty() || !whose.empty() ? "" : "\nhelp: " + known));
 }
 
 nlohmann::json record(const InitialWeights& weights, const Model& model) {
@@ -50,7 +92,10 @@ nlohmann::json record(const InitialWeights& weights, const Model& model) {
   for (const NamedTensor& entry : model.state()) {
     tensors[entry.name] = weights.tensors.count(entry.name) != 0 ? "loaded" : "initialised";
   }
-  return {{"file", weights.file.string()}, {"sha256", weights.sha256}, {"tensors", tensors}};
+  return {{"file", weights.file.string()},
+          {"sha256", weights.sha256},
+          {"names", weights.names},
+          {"tensors", tensors}};
 }
 
 }  // namespace qhost::training

@@ -8,25 +8,31 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "config/experiment.h"
 #include "model/model.h"
+#include "registry/registry.h"
 
 namespace qhost::training {
 
 struct InitialWeights {
   std::filesystem::path file;
   std::string sha256;
-  std::map<std::string, at::Tensor> tensors;  ///< parameters and buffers, by their names
+  std::string names;  ///< which the file has: "qhost", or the source of PublishedNames
+  std::map<std::string, at::Tensor> tensors;  ///< parameters and buffers, by the network's names
 };
 
-/// `source` is a run directory, whose selected checkpoint counts, or a safetensors file with the
-/// network's own names (those of a checkpoint begin with "model/"). What belongs to quantizers in
-/// it is left out. Throws Error: configuration when it is neither, storage when it cannot be read.
-InitialWeights read_initial_weights(const std::filesystem::path& source);
+/// What train.init_from names: a run directory, whose selected checkpoint counts, or a safetensors
+/// file, with the network's own names (those of a checkpoint begin with "model/") or with those of
+/// a published implementation (Architecture::published). What belongs to quantizers in it is left
+/// out, and so are PyTorch's counts "num_batches_tracked" and the "module." that its DataParallel
+/// puts in front of each name.
+/// Throws Error: configuration when it is neither, storage when it cannot be read, data, with the
+/// file's name, when these are the weights of another network.
+InitialWeights read_initial_weights(const config::Experiment& experiment, Registry& registry,
+                                    const Model& model);
 
-/// Throws Error (data), which names the source, when these are the weights of another network.
-void require_weights(const Model& model, const InitialWeights& weights);
-
-/// What a run keeps as init_from.json: {file, sha256, tensors: {NAME: "loaded" | "initialised"}}.
+/// What a run keeps as init_from.json: {file, sha256, names, tensors: {NAME: "loaded" |
+/// "initialised"}}.
 nlohmann::json record(const InitialWeights& weights, const Model& model);
 
 }  // namespace qhost::training

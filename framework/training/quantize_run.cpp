@@ -54,9 +54,8 @@ config::Experiment source_experiment(const QuantizeRequest& request, ComponentCa
 }
 
 MetricsResult evaluate_float(const config::Experiment& experiment, Registry& registry) {
-  const InitialWeights weights = read_initial_weights(experiment.train.string("init_from"));
   const std::unique_ptr<Model> model = build_model(experiment, registry);
-  require_weights(*model, weights);
+  const InitialWeights weights = read_initial_weights(experiment, registry, *model);
   RunPosition position;
   position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
   model->initialise(position, &weights.tensors);

@@ -1,5 +1,5 @@
-#include "training/requirements.h"
 #include "training/run.h"
+#include "training/requirements.h"
 
 #include <torch/version.h>
 #include <chrono>
@@ -203,12 +203,9 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   // The source may be gone when a run that has its weights by now is continued.
   const bool continues = !storage::checkpoint_steps(run.checkpoints()).empty();
   const auto weights = [&]() -> std::optional<InitialWeights> {
-    const std::string source = experiment.train.string("init_from");
-    if (source.empty() || continues) return {};
+    if (experiment.train.string("init_from").empty() || continues) return {};
     try {
-      InitialWeights read = read_initial_weights(source);
-      require_weights(*model, read);
-      return read;
+      return read_initial_weights(experiment, registry, *model);
     } catch (...) {
       if (!opened.existed) run.discard();
       throw;

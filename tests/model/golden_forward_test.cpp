@@ -1,14 +1,16 @@
 // The logits of whole networks against tests/golden/forward, which tools/golden/forward.py makes
 // from descriptions of its own. Weights, statistics and images follow from names by the formula
-// that stands there.
+// that stands there; the names are the network's own or those of a published implementation.
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 
 #include "densenet/densenet.h"
 #include "plugins/architectures/build.h"
 #include "resnet/resnet.h"
 #include "support.h"
+#include "training/published_weights.h"
 #include "vgg/vgg.h"
 #include "wideresnet/wideresnet.h"
 
@@ -85,8 +87,15 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
   const json file = golden(GetParam());
   const auto shape = file["input_shape"].get<std::vector<std::int64_t>>();
   const auto classes = file["classes"].get<std::int64_t>();
-  const Graph graph = build(architecture_named(file["architecture"].get<std::string>()),
-                            given_of(file["options"]), classes, {{shape[1], shape[2], shape[3]}});
+  const Architecture architecture = architecture_named(file["architecture"].get<std::string>());
+  const Given given = given_of(file["options"]);
+  const Graph graph = build(architecture, given, classes, {{shape[1], shape[2], shape[3]}});
+  const Options options = Options::from(architecture.options, given);
+  std::optional<PublishedNames> published;
+  for (const PublishedNames& one : architecture.published) {
+    if (one.source == file.value("names", "")) published = one;
+  }
+  ASSERT_EQ(published.has_value(), file.contains("names"));
   std::vector<double> logits;
   for (const json& row : file["logits"]) {
     for (const json& value : row) logits.push_back(value.get<double>());
@@ -99,11 +108,18 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
     std::map<std::string, at::Tensor> state;
     std::int64_t elements = 0;
     for (const NamedTensor& entry : model->state()) {
-      state[entry.name] = drawn(entry.name, entry.tensor.sizes().vec());
+      const std::string name = published ? published->name_of(entry.name, options) : entry.name;
+      state[name] = drawn(name, entry.tensor.sizes().vec());
       elements += entry.tensor.numel();
     }
     ASSERT_EQ(state.size(), file["tensors"].get<std::size_t>());
     ASSERT_EQ(elements, file["elements"].get<std::int64_t>());
+    if (published) {
+      const auto own = training::from_published(state, graph, architecture, options);
+      ASSERT_TRUE(own.has_value());
+      ASSERT_EQ(own->source, published->source);
+      state = own->tensors;
+    }
     model->load(state);
     const at::Tensor images = in_layout(numbers("input", shape) * 2, channels_last);
     EXPECT_TRUE(close(model->evaluate(images, {}), wanted, 1e-5));
@@ -112,7 +128,10 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, GoldenForward,
                          ::testing::Values("resnet20", "resnet20_bireal", "wrn_16_2",
-                                           "densenet_bc_100_12", "vgg_small"),
+                                           "densenet_bc_100_12", "vgg_small", "akamaster_resnet20",
+                                           "chenyaofo_resnet20", "kuangliu_resnet18",
+                                           "xternalz_wrn_16_2", "kuangliu_densenet_cifar",
+                                           "bamos_densenet_bc_40"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

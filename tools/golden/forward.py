@@ -2,7 +2,8 @@
 """Writes tests/golden/forward/*.json: the logits of whole networks in evaluation mode.
 
 The networks are written out here once more, from the papers, with torch.nn.functional alone and in
-float64. No weight is stored: every number is a function of its tensor's name and its index.
+float64. No weight is stored: every number is a function of its tensor's name and its index. Those of
+PUBLISHED have the names, and the order of concatenation, of an implementation on GitHub.
 
     key   = FNV-1a of the name, 64 bits
     h     = the output function of SplitMix64 on key + (index + 1) * 0x9E3779B97F4A7C15
@@ -144,6 +145,89 @@ def densenet_bc_100_12(t, x):
     return t.linear("fc", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
 
 
+def basic_blocks(t, x, widths, per_stage, around):
+    """Published ResNets; around(t, name, x, width, stride) is what a shortcut does to another shape."""
+    for stage, width in enumerate(widths, 1):
+        for block in range(per_stage):
+            name, stride = f"layer{stage}.{block}.", 2 if stage > 1 and block == 0 else 1
+            same = stride == 1 and x.shape[1] == width
+            y = t.norm_relu(name + "bn1", t.conv(name + "conv1", x, width, 3, stride))
+            y = t.norm(name + "bn2", t.conv(name + "conv2", y, width, 3))
+            x = torch.relu(y + (x if same else around(t, name, x, width, stride)))
+    return x.mean((2, 3))
+
+
+def projected(shortcut):
+    """Option B; `shortcut` is the name of its convolution and batch norm, numbered 0 and 1."""
+    def around(t, name, x, width, stride):
+        name += shortcut
+        return t.norm(name + ".1", t.conv(name + ".0", x, width, 1, stride))
+    return around
+
+
+def akamaster_resnet20(t, x):
+    x = t.norm_relu("bn1", t.conv("conv1", x, 16, 3))
+    x = basic_blocks(t, x, (16, 32, 64), 3, lambda t, name, x, *shape: widened(x, *shape))
+    return t.linear("linear", x, CLASSES)
+
+
+def chenyaofo_resnet20(t, x):
+    x = t.norm_relu("bn1", t.conv("conv1", x, 16, 3))
+    x = basic_blocks(t, x, (16, 32, 64), 3, projected("downsample"))
+    return t.linear("fc", x, CLASSES)
+
+
+def kuangliu_resnet18(t, x):
+    x = t.norm_relu("bn1", t.conv("conv1", x, 64, 3))
+    x = basic_blocks(t, x, (64, 128, 256, 512), 2, projected("shortcut"))
+    return t.linear("linear", x, CLASSES)
+
+
+def xternalz_wrn_16_2(t, x):
+    x = t.conv("conv1", x, 16, 3)
+    for stage, width in ((1, 32), (2, 64), (3, 128)):
+        for block in range(2):
+            name, stride = f"block{stage}.layer.{block}.", 2 if stage > 1 and block == 0 else 1
+            y = t.norm_relu(name + "bn1", x)
+            if block == 0:
+                x = t.conv(name + "convShortcut", y, width, 1, stride)
+            y = t.norm_relu(name + "bn2", t.conv(name + "conv1", y, width, 3, stride))
+            x = x + t.conv(name + "conv2", y, width, 3)
+    return t.linear("fc", t.norm_relu("bn1", x).mean((2, 3)), CLASSES)
+
+
+def kuangliu_densenet_cifar(t, x):
+    growth = 12
+    x = t.conv("conv1", x, 2 * growth, 3)
+    for block, layers in ((1, 6), (2, 12), (3, 24), (4, 16)):
+        for layer in range(layers):
+            name = f"dense{block}.{layer}."
+            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), 4 * growth, 1)
+            y = t.conv(name + "conv2", t.norm_relu(name + "bn2", y), growth, 3)
+            x = torch.cat([y, x], 1)  # the paper's order is the other one
+        if block < 4:
+            name = f"trans{block}."
+            y = t.conv(name + "conv", t.norm_relu(name + "bn", x), x.shape[1] // 2, 1)
+            x = F.avg_pool2d(y, 2)
+    return t.linear("linear", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
+
+
+def bamos_densenet_bc_40(t, x):
+    growth = 12
+    x = t.conv("conv1", x, 2 * growth, 3)
+    for block in (1, 2, 3):
+        for layer in range(6):
+            name = f"dense{block}.{layer}."
+            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), 4 * growth, 1)
+            y = t.conv(name + "conv2", t.norm_relu(name + "bn2", y), growth, 3)
+            x = torch.cat([x, y], 1)
+        if block < 3:
+            name = f"trans{block}."
+            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), x.shape[1] // 2, 1)
+            x = F.avg_pool2d(y, 2)
+    return t.linear("fc", t.norm_relu("bn1", x).mean((2, 3)), CLASSES)
+
+
 def vgg_small(t, x):
     for stage, width in ((1, 128), (2, 256), (3, 512)):
         x = t.norm_relu(f"stage{stage}.bn1", t.conv(f"stage{stage}.conv1", x, width, 3))
@@ -160,10 +244,23 @@ NETWORKS = [
     (vgg_small, "vgg", {"family": "small"}),
 ]
 
+IMAGENET = {"family": "imagenet"}
+PUBLISHED = [
+    (akamaster_resnet20, "akamaster/pytorch_resnet_cifar10", "resnet", {"depth": 20}),
+    (chenyaofo_resnet20, "chenyaofo/pytorch-cifar-models", "resnet", {"depth": 20, "shortcut": "B"}),
+    (kuangliu_resnet18, "kuangliu/pytorch-cifar", "resnet", IMAGENET | {"depth": 18}),
+    (xternalz_wrn_16_2, "xternalz/WideResNet-pytorch", "wideresnet",
+     {"depth": 16, "widen_factor": 2}),
+    (kuangliu_densenet_cifar, "kuangliu/pytorch-cifar", "densenet",
+     IMAGENET | {"depth": 121, "growth_rate": 12}),
+    (bamos_densenet_bc_40, "bamos/densenet.pytorch", "densenet", {"depth": 40, "growth_rate": 12}),
+]
+
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    for network, architecture, options in NETWORKS:
+    own = [(network, "", architecture, options) for network, architecture, options in NETWORKS]
+    for network, names, architecture, options in own + PUBLISHED:
         tensors = Tensors()
         with torch.no_grad():
             logits = network(tensors, 2 * numbers("input", INPUT))
@@ -171,6 +268,7 @@ def main():
             "made_by": "PyTorch-" + torch.__version__.split("+")[0],
             "architecture": architecture,
             "options": options,
+            **({"names": names} if names else {}),
             "classes": CLASSES,
             "input_shape": INPUT,
             "tensors": len(tensors.elements),
