@@ -5,41 +5,20 @@
     qhost run FILE train.init_from=resnet20.safetensors
 
 The file may hold the state_dict itself or a dictionary with one under "state_dict", "model" or "net".
-Layer names become those of qhost's plugin `resnet`, from either of two published forms:
-
-    akamaster/pytorch_resnet_cifar10   layer1.0.conv1, linear               family "cifar"
-    kuangliu/pytorch-cifar             layer1.0.conv1, shortcut.0, linear   family "imagenet"
-
---keep-names leaves them as they are. Needs PyTorch; the file is read with weights_only, so that it
-cannot run code. What is written is named; qhost checks every name and shape when it reads the file.
+Its names stay: `qhost describe ARCHITECTURE` says whose names qhost reads beside its own. Tensors become
+float32. Needs PyTorch; the file is read with weights_only, so that it cannot run code. What is written is
+listed; qhost checks every name and shape when it reads the file.
 """
 
 import argparse
 import json
 import pathlib
-import re
 import struct
 import sys
-
-RULES = [
-    (r"^module\.", ""),  # of DataParallel
-    (r"(^|\.)layer(\d+)\.(\d+)\.", r"\1stage\2.block\3."),
-    (r"\.(?:shortcut|downsample)\.0\.", ".shortcut.conv."),
-    (r"\.(?:shortcut|downsample)\.1\.", ".shortcut.bn."),
-    (r"^linear\.", "fc."),
-]
-# A count that no formula reads.
-LEFT_OUT = ".num_batches_tracked"
 
 
 class NoStateDict(Exception):
     """What was read is no dictionary of tensors."""
-
-
-def qhost_name(name):
-    for pattern, replacement in RULES:
-        name = re.sub(pattern, replacement, name)
-    return name
 
 
 def find_state_dict(content, is_tensor):
@@ -55,19 +34,6 @@ def find_state_dict(content, is_tensor):
         what = f"{others[0]!r} is no tensor" if others else "it is empty"
         raise NoStateDict(f"{what}; its keys are {', '.join(map(repr, list(content)[:5]))}")
     return content
-
-
-def renamed(state, keep_names):
-    """{new name: tensor}; two tensors with one new name are an error."""
-    result, before = {}, {}
-    for name, tensor in state.items():
-        if name.endswith(LEFT_OUT):
-            continue
-        new = name if keep_names else qhost_name(name)
-        if new in result:
-            raise NoStateDict(f"{before[new]!r} and {name!r} would both become {new!r}")
-        result[new], before[new] = tensor, name
-    return result
 
 
 def safetensors(arrays):
@@ -88,7 +54,6 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("target", type=pathlib.Path)
-    parser.add_argument("--keep-names", action="store_true")
     arguments = parser.parse_args()
     try:
         import torch
@@ -97,7 +62,7 @@ def main():
                  "this script with a Python that has both")
     try:
         content = torch.load(arguments.source, map_location="cpu", weights_only=True)
-        state = renamed(find_state_dict(content, torch.is_tensor), arguments.keep_names)
+        state = find_state_dict(content, torch.is_tensor)
     except NoStateDict as error:
         sys.exit(f"import_pytorch: {arguments.source} is no state_dict: {error}\n"
                  "help: save one with torch.save(model.state_dict(), FILE)")
