@@ -1,9 +1,12 @@
 /// Architectures.
 #include <ATen/ATen.h>
 
+#include <map>
+
 #include "conformance/variants.h"
 #include "model/model.h"
 #include "qhost/error.h"
+#include "training/published_weights.h"
 
 namespace qhost::conformance {
 namespace {
@@ -30,6 +33,33 @@ std::string check_same_twice(const Graph& a, const Graph& b) {
       return "node " + std::to_string(i) + " is " + one.name + ", then " + other.name;
     }
   }
+  return "";
+}
+
+// Where a network is published, each of its tensors has a name of its own there.
+std::string check_published(const PublishedNames& names, const Graph& graph,
+                            const Options& options) {
+  std::map<std::string, std::string> own_by_name;
+  std::string without;
+  for (const Node& node : graph.nodes()) {
+    for (const ParameterSpec& spec : node.parameters) {
+      const std::string own = node.name + "." + spec.name, there = names.name_of(own, options);
+      if (there.empty()) {
+        without = own;
+        continue;
+      }
+      const auto [other, added] = own_by_name.emplace(there, own);
+      if (!added) return own + " and " + other->second + " are both " + there;
+      if (!names.channels_of) continue;
+      const std::vector<std::int64_t> order = names.channels_of(own, options);
+      const std::int64_t channels = spec.shape.at(spec.shape.size() > 1 ? 1 : 0);
+      if (!order.empty() && !training::is_order(order, channels)) {
+        return "channels_of(" + own + ") does not name each of the " + std::to_string(channels) +
+               " channels once";
+      }
+    }
+  }
+  if (!without.empty() && !own_by_name.empty()) return without + " has no name, others have one";
   return "";
 }
 
@@ -73,6 +103,10 @@ std::vector<Finding> check_architecture(const Architecture& architecture) {
         findings.push_back({"builds", where, ""});
         findings.push_back({"same twice", where,
                             check_same_twice(graph, build(architecture, variant.options, images))});
+        for (const PublishedNames& names : architecture.published) {
+          findings.push_back({"published names", where + ", " + names.source,
+                              check_published(names, graph, variant.options)});
+        }
         Finding runs{"runs", where, ""};
         const std::string thrown = failure_of([&] { runs.failure = check_runs(graph, images); });
         if (!thrown.empty()) runs.failure = thrown;
