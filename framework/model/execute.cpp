@@ -224,7 +224,7 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
     at::Tensor weight = latent, factor;
     if (active) {
       const NoAutocast guard(x.device().type());
-      if (slot->folded_batch_norm >= 0) {
+      if (slot->folded_batch_norm >= 0 && slot->traits.fold_in_training) {
         const Step& norm = steps_[static_cast<std::size_t>(slot->folded_batch_norm)];
         factor = fold_factor(*norm.node, norm.parameters);
         weight = per_filter(factor, weight);

@@ -27,6 +27,7 @@ class Static : public Quantizer {
   Traits traits() const override {
     Traits traits;
     traits.fold_batch_norm = settings_.fold_batch_norm;
+    traits.fold_in_training = settings_.training == Training::quantized;
     traits.needs_calibration = true;
     traits.bias_correction = settings_.bias_correction;
     return traits;

@@ -23,6 +23,9 @@
 /// the epoch just trained. observe = "calibration" leaves the ranges to calibration alone, which is
 /// right for a network that is trained already.
 ///
+/// Training in float (the default) is that of the float network to the bit; training = "quantized"
+/// folds the batch norms as evaluation does.
+///
 /// Gradients (training = "quantized"): 1 where the code does not saturate, else 0; none reaches a
 /// range.
 ///

@@ -18,8 +18,8 @@
 /// multiplies by the scales afterwards, as an integer engine does. decode(encode(w)) must equal
 /// forward(w) in evaluation mode, as floats.
 ///
-/// With Traits::fold_batch_norm, forward(), observe() and encode() see the folded weight,
-/// initialise() and after_step() the latent one. forward() in training may move the slot's state;
+/// With Traits::fold_batch_norm, forward(), observe() and encode() see the folded weight (forward()
+/// in training only with fold_in_training), initialise() and after_step() the latent one. forward() in training may move the slot's state;
 /// encode() must not. A scale and a factor per position together: the scale is multiplied into
 /// output_scale, and the encoding says ScaleKind::position. An undefined at::Tensor must not be
 /// handed to an autograd Function's apply(): use std::optional.
@@ -190,7 +190,8 @@ class QHOST_API InputQuantizer {
   virtual EncodedInput encode(const SlotContext& context, const at::Tensor& x) = 0;
 };
 
-/// Quantizes the gradient that enters a node's backward pass. Not copied; one object per slot.
+/// Quantizes the gradient that enters a node's backward pass. Not copied; one object per slot. It has
+/// no state: of the method's traits the phases alone are about it.
 class QHOST_API GradientQuantizer {
  public:
   virtual ~GradientQuantizer();
@@ -214,10 +215,13 @@ struct Phase {
 /// What the host must do for a method beyond its slots.
 struct Traits {
   /// The weight slot of a convolution whose only reader is a batch norm sees the weight folded with
-  /// the running statistics, gamma * W / sqrt(variance + epsilon). In training the output is
-  /// divided by that factor again before the batch norm (Jacob et al., 1712.05877; Krishnamoorthi,
+  /// the running statistics, gamma * W / sqrt(variance + epsilon). In training, with
+  /// fold_in_training, the output is divided by that factor again before the batch norm (Jacob et al., 1712.05877; Krishnamoorthi,
   /// 1806.08342); in evaluation the batch norm becomes the bias beta - gamma * mean / sigma.
   bool fold_batch_norm = false;
+  /// false: training leaves weight and batch norm apart, and forward() sees the latent weight, as
+  /// suits a method that rests as float there.
+  bool fold_in_training = true;
   /// The run calibrates before its first step: `[calibration]` batches of training data, in
   /// evaluation mode, without augmentation. A network that was never trained has running
   /// statistics that say nothing of its activations: there every batch norm takes those of the
@@ -228,7 +232,8 @@ struct Traits {
   ///     c = mean over images and positions of conv(x^, W) - conv(x^, W^)
   /// over the calibration's images, x^ being the node's input in the quantized network, whose
   /// earlier nodes are corrected. Kept as NODE/weight.bias_correction, [Cout]; evaluation adds it.
-  /// A network that is trained afterwards leaves its correction behind: the host refuses that.
+  /// A network that is trained afterwards leaves its correction behind: the host refuses that, and
+  /// an ensemble, of whose networks one correction can serve one. Asks for a calibration by itself.
   /// (Nagel et al., arXiv 1906.04721, section 4.2; Finkelstein et al., arXiv 1906.03193)
   bool bias_correction = false;
   /// Evaluation runs this many networks (SlotContext::member) and averages their outputs.

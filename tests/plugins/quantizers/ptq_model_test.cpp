@@ -101,6 +101,28 @@ TEST(PtqModel, StaticWeightsAreThoseOfTheFoldedNetwork) {
             0.51 * stored.scale.max().item<double>());
 }
 
+TEST(PtqModel, TrainingInFloatIsThatOfTheFloatNetworkToTheBit) {
+  const at::Tensor images = spread({16, 3, 8, 8}, 2);
+  const auto gradients = [&](Model& model) {
+    give_parameters(model);
+    model.train(images, {}).square().sum().backward();
+    std::map<std::string, at::Tensor> found;
+    for (const NamedTensor& entry : model.state()) {
+      if (entry.name.find('/') != std::string::npos) continue;
+      found[entry.name] = entry.trainable ? entry.tensor.grad() : entry.tensor.detach();
+    }
+    return found;
+  };
+  Model plain(network(), Plan{}, ModelOptions{});
+  const auto expected = gradients(plain);
+  const auto model = model_with(static_method(), {});
+  const auto got = gradients(*model);
+  ASSERT_EQ(got.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    EXPECT_TRUE(at::equal(got.at(name), tensor)) << name;
+  }
+}
+
 TEST(PtqModel, CalibrationShowsEachEdgeWhatItQuantizes) {
   const auto model = model_with(static_method(), {{"observer", std::string("min_max")}});
   give_parameters(*model);
