@@ -22,8 +22,8 @@ struct Finding {
   bool holds() const { return failure.empty(); }
 };
 
-/// Of the method alone, slot by slot (also as the network's first layer), with its default options,
-/// with each choice that an option names and with the smallest count that one takes:
+/// Of the method alone, slot by slot (also as the network's first and last layer), with its default
+/// options, with each choice that an option names and with the smallest count that one takes:
 ///
 ///     options         every default lies in its own range; a value beyond it is refused
 ///     slots           each role that is offered is taken by some slot
@@ -41,7 +41,13 @@ struct Finding {
 ///     after_step      without optimizer steps between, its calls settle: nothing drifts
 ///     state           an object that gets another's parameters encodes to the same bits
 ///
-/// and of its gradient slots: shape, determinism, finite results for gradients of 0.
+/// and of its gradient slots:
+///
+///     shape           backward() keeps shape and float32, leaves what it is given alone and is
+///                     finite; summary() says something
+///     layouts         contiguous and channels_last gradients give the same values
+///     gradients of 0  give finite results
+///     determinism     the same seed and step give the same bits
 std::vector<Finding> check_quantizer(const QuantizerMethod& method);
 
 /// In a network (two convolutions, one behind a ReLU or a batch norm, and a linear layer), trained
@@ -49,8 +55,7 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method);
 ///
 ///     training        losses and gradients are finite, in both layouts
 ///     resume          saved after two steps and loaded into another model, the third step gives
-///     the
-///                     same bits
+///                     the same bits
 ///     evaluation      repeats to the bit and changes no tensor
 ///     nothing to do   a rule that selects no layer is an error
 std::vector<Finding> check_quantizer_in_network(const QuantizerMethod& method);

@@ -6,82 +6,28 @@
 #include <set>
 
 #include "conformance/gradients.h"
+#include "conformance/slots.h"
 #include "conformance/variants.h"
 #include "qhost/error.h"
 
 namespace qhost::conformance {
 namespace {
 
-struct Slot {
-  std::string name;
-  SlotInfo info;
-};
-
-Slot weight_slot(Op op, std::vector<std::int64_t> shape) {
-  Slot slot;
-  slot.name = std::string(to_string(op)) + " weight";
-  slot.info.node = "layer";
-  slot.info.op = op;
-  slot.info.role = Role::weight;
-  slot.info.shape = std::move(shape);
-  const bool conv = op == Op::conv2d;
-  const std::int64_t window = conv ? 9 : 1;
-  if (conv) {
-    slot.info.kernel = 3;
-    slot.info.padding = 1;
+std::vector<Slot> all_slots() {
+  const auto conv = [](Role role) { return affine_slot(Op::conv2d, role, 6, 8); };
+  const auto linear = [](Role role) { return affine_slot(Op::linear, role, 40, 5); };
+  std::vector<Slot> slots;
+  for (const Role role : {Role::weight, Role::input}) {
+    for (const Slot& slot :
+         {conv(role), linear(role), as_first(conv(role)), as_last(linear(role))}) {
+      slots.push_back(slot);
+    }
   }
-  slot.info.fan_in = slot.info.shape[1] * window;
-  slot.info.fan_out = slot.info.shape[0] * window;
-  return slot;
-}
-
-Slot input_slot(Op op, std::vector<std::int64_t> shape) {
-  Slot slot;
-  slot.name = std::string(to_string(op)) + " input";
-  slot.info.node = "layer";
-  slot.info.op = op;
-  slot.info.role = Role::input;
-  slot.info.shape = std::move(shape);
-  if (op == Op::conv2d) {
-    slot.info.kernel = 3;
-    slot.info.padding = 1;
-  } else if (op == Op::max_pool || op == Op::average_pool) {
-    slot.info.kernel = 2;
-    slot.info.stride = 2;
+  for (const Op op :
+       {Op::add, Op::concat, Op::max_pool, Op::average_pool, Op::global_average_pool}) {
+    slots.push_back(joining_slot(op));
   }
-  return slot;
-}
-
-Slot at_an_end(Slot slot) {
-  slot.name = "first " + slot.name;
-  slot.info.first = true;
-  return slot;
-}
-
-const std::vector<Slot>& all_slots() {
-  static const std::vector<Slot> slots = {weight_slot(Op::conv2d, {8, 6, 3, 3}),
-                                          weight_slot(Op::linear, {5, 40}),
-                                          at_an_end(weight_slot(Op::conv2d, {8, 6, 3, 3})),
-                                          input_slot(Op::conv2d, {6, 8, 8}),
-                                          at_an_end(input_slot(Op::conv2d, {6, 8, 8})),
-                                          input_slot(Op::linear, {40}),
-                                          input_slot(Op::add, {6, 8, 8}),
-                                          input_slot(Op::concat, {6, 8, 8}),
-                                          input_slot(Op::max_pool, {6, 8, 8}),
-                                          input_slot(Op::average_pool, {6, 8, 8}),
-                                          input_slot(Op::global_average_pool, {6, 8, 8})};
   return slots;
-}
-
-SlotContext context_of(const SlotInfo& slot, Mode mode, std::int64_t step = 0) {
-  SlotContext context;
-  context.slot = &slot;
-  context.mode = mode;
-  context.step = step;
-  context.steps = 100;
-  context.epochs = 2;
-  context.seed = 12;
-  return context;
 }
 
 at::Tensor uniform(const std::vector<std::int64_t>& shape, double bound, std::uint64_t key) {
@@ -412,9 +358,10 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
   std::vector<Finding> findings;
   check_options(method.options, findings);
   std::set<Role> taken;
+  const std::vector<Slot> slots = all_slots();
   if (check_gradients(method, findings)) taken.insert(Role::gradient);
   for (const Variant& variant : variants(method.options, Integers::smallest_too)) {
-    for (const Slot& slot : all_slots()) {
+    for (const Slot& slot : slots) {
       const std::string where = variant.name + ", " + slot.name;
       if (std::find(method.roles.begin(), method.roles.end(), slot.info.role) ==
           method.roles.end()) {
