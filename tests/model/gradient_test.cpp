@@ -4,42 +4,49 @@
 namespace qhost::test {
 namespace {
 
-/// Twice the gradient, and a note of what it saw.
-class Doubled : public GradientQuantizer {
+/// A multiple of the gradient, and a note of what it saw.
+class Multiplied : public GradientQuantizer {
  public:
-  explicit Doubled(std::vector<std::string>* seen) : seen_(seen) {}
+  Multiplied(std::vector<std::string>* seen, double factor) : seen_(seen), factor_(factor) {}
   at::Tensor backward(const SlotContext& context, const at::Tensor& gradient) override {
     EXPECT_EQ(gradient.scalar_type(), at::kFloat);
     EXPECT_FALSE(gradient.requires_grad());
     seen_->push_back(context.slot->node + " step " + std::to_string(context.step));
-    return gradient.mul(2);
+    return gradient.mul(factor_);
   }
-  std::string summary() const override { return "doubled"; }
+  std::string summary() const override { return "multiplied"; }
 
  private:
   std::vector<std::string>* seen_;
+  double factor_;
 };
 
-class Doubles : public Quantizer {
+class Multiplies : public Quantizer {
  public:
-  explicit Doubles(std::vector<std::string>* seen, Traits traits = {})
-      : seen_(seen), traits_(std::move(traits)) {}
+  Multiplies(std::vector<std::string>* seen, double factor, Traits traits)
+      : seen_(seen), factor_(factor), traits_(std::move(traits)) {}
   std::unique_ptr<GradientQuantizer> gradient(const SlotInfo&) override {
-    return std::make_unique<Doubled>(seen_);
+    return std::make_unique<Multiplied>(seen_, factor_);
   }
   Traits traits() const override { return traits_; }
 
  private:
   std::vector<std::string>* seen_;
+  double factor_;
   Traits traits_;
 };
 
-MethodRule doubles(std::vector<std::string>* seen, std::vector<std::string> layers,
-                   Traits traits = {}) {
-  return {.method = "doubles",
-          .quantizer = std::make_shared<Doubles>(seen, std::move(traits)),
+MethodRule multiplies(std::vector<std::string>* seen, std::vector<std::string> layers,
+                      double factor, Traits traits = {}) {
+  return {.method = "multiplies",
+          .quantizer = std::make_shared<Multiplies>(seen, factor, std::move(traits)),
           .offers = {Role::gradient},
           .layers = std::move(layers)};
+}
+
+MethodRule doubles(std::vector<std::string>* seen, std::vector<std::string> layers,
+                   Traits traits = {}) {
+  return multiplies(seen, std::move(layers), 2, std::move(traits));
 }
 
 /// The ReLU works in place on what the second convolution gives.
@@ -89,6 +96,81 @@ TEST(Gradients, OfALinearLayerAndOfTwoLayersMultiply) {
   EXPECT_TRUE(same_bits(got.at("fc.bias"), wanted.at("fc.bias") * 2));
   EXPECT_TRUE(same_bits(got.at("conv2.weight"), wanted.at("conv2.weight") * 2));
   EXPECT_TRUE(same_bits(got.at("conv1.weight"), wanted.at("conv1.weight") * 4));
+}
+
+/// The add works in place on what `front` gives, which nobody else reads.
+Graph joined() {
+  return network({3, 6, 6}, 4, [](GraphBuilder& g, Value x) {
+    const Value y = g.batch_norm("bn", g.conv2d("conv1", x, {.out_channels = 4, .padding = 1}));
+    const Conv2dOptions options{.out_channels = 4, .padding = 1, .bias = true};
+    const Value z = g.conv2d("front", y, options), other = g.conv2d("other", y, options);
+    const Value sum = g.relu("relu", g.add("add", z, other));
+    return g.linear("fc", g.global_average_pool("pool", sum), {.out_features = 4});
+  });
+}
+
+/// With `rules` and a gradient slot at `front`, what `front` owns gets twice the gradient that it
+/// has with `rules` alone, and what does not lie before it the same.
+void expect_doubled_at_front(std::vector<MethodRule> rules, Precision precision) {
+  const auto plain = make_model(joined(), rules, {.precision = precision});
+  const auto wanted = gradients(*plain, {});
+  std::vector<std::string> seen;
+  rules.push_back(doubles(&seen, {"front"}));
+  const auto model = make_model(joined(), rules, {.precision = precision});
+  const auto got = gradients(*model, {});
+  EXPECT_THAT(seen, ::testing::ElementsAre("front step 0"));
+  for (const char* name : {"front.weight", "front.bias"}) {
+    EXPECT_TRUE(same_bits(got.at(name), wanted.at(name) * 2)) << name;
+    EXPECT_GT(wanted.at(name).abs().min().item<double>(), 0) << name;
+  }
+  for (const char* name : {"other.weight", "other.bias", "fc.weight", "fc.bias"}) {
+    EXPECT_TRUE(same_bits(got.at(name), wanted.at(name))) << name;
+  }
+}
+
+TEST(Gradients, PassAnAddThatWorksInPlace) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    expect_doubled_at_front({}, precision);
+  }
+}
+
+// The bias, which is added behind the scale, says that the slot lies behind both.
+TEST(Gradients, AreOfTheOutputWithItsScaleAndItsBias) {
+  const MethodRule scaled = input_rule("scaled", {"front"}, [](const SlotInfo& slot) {
+    return std::make_unique<SignInput>(slot, InputRange::any, /*output_scale=*/true);
+  });
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    expect_doubled_at_front({scaled}, precision);
+  }
+}
+
+// y = conv(x, Q(f * W)) / f: the slot lies behind the division, so that both of the ways on which
+// gamma's gradient passes f double, and the one through the batch norm itself does not.
+TEST(Gradients, AreOfTheOutputThatTheFoldFactorDivided) {
+  const Graph graph = network({3, 6, 6}, 4, [](GraphBuilder& g, Value x) {
+    x = g.conv2d("conv1", x, {.out_channels = 4, .padding = 1});
+    x = g.conv2d("front", x, {.out_channels = 4, .padding = 1});
+    x = g.relu("relu", g.batch_norm("bn", x));
+    return g.linear("fc", g.global_average_pool("pool", x), {.out_features = 4});
+  });
+  MethodRule folds = weight_rule<BinaryWeight>("folds", {.fold_batch_norm = true});
+  folds.layers = {"front"};
+  const auto plain = make_model(graph, {folds});
+  ASSERT_GE(plain->plan().slots.at(0).folded_batch_norm, 0);
+  const auto with = [&](double factor) {
+    std::vector<std::string> seen;
+    const auto model = make_model(graph, {folds, multiplies(&seen, {"front"}, factor)});
+    return gradients(*model, {});
+  };
+  const auto once = gradients(*plain, {}), none = with(0), twice = with(2);
+  const at::Tensor through_factor = once.at("bn.weight") - none.at("bn.weight");
+  EXPECT_GT(through_factor.abs().max().item<double>(), 0.01);
+  EXPECT_TRUE(close(twice.at("bn.weight"), none.at("bn.weight") + 2 * through_factor, 1e-5));
+  for (const char* name : {"front.weight", "conv1.weight"}) {
+    EXPECT_TRUE(same_bits(twice.at(name), once.at(name) * 2)) << name;
+    EXPECT_TRUE(same_bits(none.at(name), at::zeros_like(once.at(name)))) << name;
+  }
+  EXPECT_TRUE(same_bits(twice.at("bn.bias"), once.at("bn.bias")));
 }
 
 TEST(Gradients, RestInAPhaseThatLeavesThemFloat) {
