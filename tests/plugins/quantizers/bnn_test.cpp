@@ -4,14 +4,15 @@
 #include <limits>
 
 #include "golden_cases.h"
-#include "qhost/error.h"
 #include "slots.h"
 
 namespace qhost::bnn {
 namespace {
 
+using test::complaint;
 using test::context_of;
 using test::conv_weight_slot;
+using test::expect_each_code;
 using test::input_gradient;
 using test::input_slot;
 using test::latent_gradient;
@@ -19,7 +20,9 @@ using test::linear_weight_slot;
 using test::make;
 using test::same_bits;
 using test::spread;
+using test::stored;
 using test::values;
+using testing::AllOf;
 using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
@@ -34,7 +37,7 @@ TEST(Bnn, EqualsTheIndependentImplementation) {
     const at::Tensor g = test::golden_tensor(which, "upstream");
     const auto quantizer = make(method(), test::golden_options(which));
     if (which["role"] == "weight") {
-      const SlotInfo slot = conv_weight_slot(x.size(0), x.size(1));
+      const SlotInfo slot = test::golden_weight_slot(x);
       const auto weight = quantizer->weight(slot);
       const SlotContext context = context_of(slot, Mode::train);
       EXPECT_TRUE(same_bits(weight->forward(context, x), test::golden_tensor(which, "value")));
@@ -44,7 +47,7 @@ TEST(Bnn, EqualsTheIndependentImplementation) {
       weight->after_step(context, stepped);
       EXPECT_TRUE(same_bits(stepped, test::golden_tensor(which, "clipped")));
     } else {
-      const SlotInfo slot = input_slot(Op::conv2d, {x.size(1), x.size(2), x.size(3)});
+      const SlotInfo slot = test::golden_input_slot(x);
       const auto input = quantizer->input(slot);
       const SlotContext context = context_of(slot, Mode::train, which.value("step", 0));
       EXPECT_TRUE(same_bits(input->forward(context, x).value, test::golden_tensor(which, "value")))
@@ -76,27 +79,15 @@ TEST(Bnn, EvaluationForwardsWhatEncodeStores) {
       const auto quantizer = make(method(), given);
       const SlotInfo slot = conv_weight_slot(4, 3);
       const at::Tensor w = spread(slot.shape, 1.2).contiguous(format);
-      const at::Tensor before = w.clone();
-      const auto weight = quantizer->weight(slot);
-      const SlotContext context = context_of(slot, Mode::evaluate);
-      const Encoded encoded = weight->encode(context, w);
+      const Encoded encoded = stored(*quantizer->weight(slot), slot, w);
       EXPECT_EQ(encoded.encoding, Encoding::binary(ScaleKind::none));
-      EXPECT_EQ(encoded.encoding, weight->encoding(slot));
-      EXPECT_TRUE(same_bits(decode(encoded), weight->forward(context, w)));
-      EXPECT_TRUE(same_bits(w, before));
+      expect_each_code(encoded, 2);
 
       const SlotInfo edge = input_slot(Op::conv2d, {3, 4, 4});
       const at::Tensor x = spread({2, 3, 4, 4}, 1.2, 7).contiguous(format);
-      const auto input = quantizer->input(edge);
-      const SlotContext at_edge = context_of(edge, Mode::evaluate);
-      const EncodedInput stored = input->encode(at_edge, x);
-      EXPECT_EQ(stored.codes.encoding, input->encoding(edge));
-      EXPECT_FALSE(stored.output_scale.defined());
-      EXPECT_TRUE(same_bits(decode(stored.codes, 1), input->forward(at_edge, x).value));
-      for (int code = 0; code < 2; ++code) {
-        EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0);
-        EXPECT_GT(stored.codes.codes.eq(code).sum().item<int>(), 0);
-      }
+      const EncodedInput input = stored(*quantizer->input(edge), edge, x);
+      EXPECT_FALSE(input.output_scale.defined());
+      expect_each_code(input.codes, 2);
     }
   }
 }
@@ -146,15 +137,12 @@ TEST(Bnn, ALatentWeightThatIsNoNumberIsNotEncoded) {
   const SlotInfo slot = conv_weight_slot(2, 2);
   const at::Tensor w = spread(slot.shape, 1);
   w[1][1][2][0] = std::numeric_limits<float>::quiet_NaN();
-  try {
-    make(method())->weight(slot)->encode(context_of(slot, Mode::evaluate), w);
-    FAIL() << "NaN was stored as a bit";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::diverged);
-    EXPECT_THAT(error.what(), HasSubstr("bnn: 1 of 36 latent weights of stage1.conv are not "
-                                        "finite, which a bit cannot carry"));
-    EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
-  }
+  EXPECT_THAT(
+      complaint(ErrorKind::diverged,
+                [&] { make(method())->weight(slot)->encode(context_of(slot, Mode::evaluate), w); }),
+      AllOf(HasSubstr("bnn: 1 of 36 latent weights of stage1.conv are not finite, which a bit "
+                      "cannot carry"),
+            HasSubstr("help: lower the learning rate")));
 }
 
 TEST(Bnn, TakesSignedInputsOfMultiplyingNodesOnly) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "qhost/options.h"
+#include "slots.h"
 
 namespace qhost::test {
 
@@ -50,6 +51,17 @@ inline std::map<std::string, OptionValue> golden_options(const nlohmann::json& w
     }
   }
   return given;
+}
+
+/// The slot whose weight, or input, a case's tensor is.
+inline SlotInfo golden_weight_slot(const at::Tensor& w) {
+  return w.dim() == 4 ? conv_weight_slot(w.size(0), w.size(1))
+                      : linear_weight_slot(w.size(0), w.size(1));
+}
+
+inline SlotInfo golden_input_slot(const at::Tensor& x) {
+  if (x.dim() == 2) return input_slot(Op::linear, {x.size(1)});
+  return input_slot(Op::conv2d, {x.size(1), x.size(2), x.size(3)});
 }
 
 /// Equal within `ulps` units in the last place of the largest expected magnitude.

@@ -6,23 +6,27 @@
 #include <limits>
 
 #include "golden_cases.h"
-#include "qhost/error.h"
 #include "slots.h"
 
 namespace qhost::lsq {
 namespace {
 
+using test::complaint;
 using test::context_of;
 using test::conv_weight_slot;
+using test::expect_each_code;
 using test::input_gradient;
 using test::input_slot;
 using test::latent_gradient;
 using test::linear_weight_slot;
 using test::make;
 using test::parameter;
+using test::refusal;
 using test::same_bits;
 using test::spread;
+using test::stored;
 using test::values;
+using testing::AllOf;
 using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
@@ -37,11 +41,6 @@ void set(at::Tensor tensor, float value) {
   tensor.fill_(value);
 }
 
-/// The slot of a golden case's tensor.
-SlotInfo input_of(const at::Tensor& x) {
-  return input_slot(Op::conv2d, {x.size(1), x.size(2), x.size(3)});
-}
-
 TEST(Lsq, EqualsTheIndependentImplementation) {
   const auto cases = test::golden_cases("lsq");
   ASSERT_EQ(cases.size(), 14U);
@@ -52,7 +51,7 @@ TEST(Lsq, EqualsTheIndependentImplementation) {
     const auto quantizer = make(method(), test::golden_options(which));
     at::Tensor value, gradient, step, first;
     if (which["role"] == "weight") {
-      const SlotInfo slot = conv_weight_slot(v.size(0), v.size(1));
+      const SlotInfo slot = test::golden_weight_slot(v);
       const auto weight = quantizer->weight(slot);
       const SlotContext context = context_of(slot, Mode::train);
       step = parameter(*weight, "step");
@@ -65,7 +64,7 @@ TEST(Lsq, EqualsTheIndependentImplementation) {
       value = weight->forward(context, v);
       gradient = latent_gradient(*weight, context, v, g);
     } else {
-      const SlotInfo slot = input_of(v);
+      const SlotInfo slot = test::golden_input_slot(v);
       const auto input = quantizer->input(slot);
       const SlotContext context = context_of(slot, Mode::train);
       input->initialise(context);
@@ -109,15 +108,10 @@ TEST(Lsq, FirstTrainingBatchSetsTheStepOfAnInputOnce) {
   const at::Tensor x = values({0, 1, 2, 3}).reshape({1, 4});
 
   // Neither evaluation nor calibration is the first batch, and without one there are no codes.
-  try {
-    input->encode(context_of(slot, Mode::evaluate), x);
-    ADD_FAILURE() << "codes of a step that nothing set";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::configuration);
-    EXPECT_THAT(error.what(),
-                testing::HasSubstr("the inputs of stage1.conv starts with the first "
-                                   "training batch, and there was none\nhelp: train"));
-  }
+  EXPECT_THAT(complaint(ErrorKind::configuration,
+                        [&] { input->encode(context_of(slot, Mode::evaluate), x); }),
+              HasSubstr("the inputs of stage1.conv starts with the first training batch, and there "
+                        "was none\nhelp: train"));
   input->forward(context_of(slot, Mode::evaluate), x);
   input->observe(context_of(slot, Mode::calibrate), x);
   EXPECT_EQ(step.item<float>(), 1.0F);
@@ -160,18 +154,9 @@ TEST(Lsq, EvaluationForwardsWhatEncodeStoresAndReachesEveryLevel) {
       set(parameter(*weight, "step"), 0.013F);
       const at::Tensor w =
           spread(slot.shape, 0.008 * std::ldexp(1.0, static_cast<int>(bits))).contiguous(format);
-      const at::Tensor before = w.clone();
-      const SlotContext context = context_of(slot, Mode::evaluate);
-      const Encoded encoded = weight->encode(context, w);
-      EXPECT_EQ(encoded.encoding, weight->encoding(slot));
-      EXPECT_EQ(why_invalid(encoded.encoding), "");
-      EXPECT_TRUE(same_bits(decode(encoded), weight->forward(context, w))) << bits;
-      EXPECT_TRUE(same_bits(w, before));
-      const std::int64_t half = std::int64_t{1} << (bits - 1);
-      EXPECT_EQ(encoded.zero_point.item<int>(), 2 * half);
-      for (std::int64_t code = 0; code < 2 * half; ++code) {
-        EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0) << bits << " " << code;
-      }
+      const Encoded encoded = stored(*weight, slot, w);
+      EXPECT_EQ(encoded.zero_point.item<int>(), 1 << bits);
+      expect_each_code(encoded, 1 << bits);
     }
   }
 }
@@ -185,18 +170,12 @@ TEST(Lsq, EvaluatedInputsAreWhatEncodeStoresAndReachEveryLevel) {
       set(parameter(*input, "step"), 0.013F);
       set(parameter(*input, "started"), 1);
       const at::Tensor x = spread({2, 3, 64, 64}, 0.016 * std::ldexp(1.0, static_cast<int>(bits)));
-      const SlotContext context = context_of(slot, Mode::evaluate);
-      const EncodedInput stored = input->encode(context, x);
-      EXPECT_EQ(stored.codes.encoding, input->encoding(slot));
-      EXPECT_EQ(stored.codes.encoding.zero_point,
+      const Encoded encoded = stored(*input, slot, x).codes;
+      EXPECT_EQ(encoded.encoding.zero_point,
                 both_signs ? ZeroPointKind::tensor : ZeroPointKind::none);
-      EXPECT_EQ(stored.codes.zero_point.defined(), both_signs);
-      EXPECT_EQ(why_invalid(stored.codes.encoding), "");
-      EXPECT_TRUE(same_bits(decode(stored.codes, 1), input->forward(context, x).value));
+      EXPECT_EQ(encoded.zero_point.defined(), both_signs);
       EXPECT_EQ(input->range(), both_signs ? InputRange::any : InputRange::non_negative);
-      for (std::int64_t code = 0; code < std::int64_t{1} << bits; ++code) {
-        EXPECT_GT(stored.codes.codes.eq(code).sum().item<int>(), 0) << bits << " " << code;
-      }
+      expect_each_code(encoded, 1 << bits);
     }
   }
 }
@@ -237,23 +216,17 @@ TEST(Lsq, AnAllZeroLayerHasAStep) {
 
 TEST(Lsq, WhatIsNotFiniteIsNotEncoded) {
   const SlotInfo slot = conv_weight_slot(2, 2);
-  const auto message = [&](WeightQuantizer& weight, const at::Tensor& w) {
-    try {
-      weight.encode(context_of(slot, Mode::evaluate), w);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::diverged);
-      EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
-      return std::string(error.what());
-    }
-    return std::string("stored");
-  };
   const auto weight = make(method())->weight(slot);
   at::Tensor w = spread(slot.shape, 1);
   w[1][0][0][0] = std::numeric_limits<float>::infinity();
-  EXPECT_THAT(message(*weight, w), HasSubstr("lsq: 1 weight is not finite in stage1.conv"));
+  const auto encode = [&] { weight->encode(context_of(slot, Mode::evaluate), w); };
+  const auto help = HasSubstr("help: lower the learning rate");
+  EXPECT_THAT(complaint(ErrorKind::diverged, encode),
+              AllOf(HasSubstr("lsq: 1 weight is not finite in stage1.conv"), help));
   w.fill_(1);
   set(parameter(*weight, "step"), std::numeric_limits<float>::quiet_NaN());
-  EXPECT_THAT(message(*weight, w), HasSubstr("lsq: the step is not finite in stage1.conv"));
+  EXPECT_THAT(complaint(ErrorKind::diverged, encode),
+              AllOf(HasSubstr("lsq: the step is not finite in stage1.conv"), help));
 }
 
 TEST(Lsq, TheFirstAndTheLastLayerHaveTheirOwnBits) {
@@ -291,14 +264,12 @@ TEST(Lsq, RefusesWhatHasNoLevels) {
   EXPECT_THROW(make(m, weight_bits(1)), OptionError);
   EXPECT_THROW(make(m, weight_bits(9)), OptionError);
   EXPECT_EQ(make(m)->input(input_slot(Op::add, {1, 2, 2})), nullptr);
-  try {
-    make(m, {{"input_bits", std::int64_t{1}}, {"signed_inputs", true}});
-    FAIL() << "accepted";
-  } catch (const OptionError& error) {
-    EXPECT_EQ(error.option(), "signed_inputs");
-    EXPECT_THAT(error.what(), HasSubstr("with input_bits = 1 leaves the levels -1 and 0"));
-    EXPECT_THAT(error.what(), HasSubstr("help: set input_bits = 2 or more"));
-  }
+  EXPECT_THAT(refusal([&] {
+                make(m, {{"input_bits", std::int64_t{1}}, {"signed_inputs", true}});
+              }),
+              AllOf(testing::StartsWith("signed_inputs: "),
+                    HasSubstr("with input_bits = 1 leaves the levels -1 and 0"),
+                    HasSubstr("help: set input_bits = 2 or more")));
 }
 
 }  // namespace

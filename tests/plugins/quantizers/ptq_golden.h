@@ -9,12 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "qhost/error.h"
 #include "slots.h"
 
 namespace qhost::ptq {
 
 using nlohmann::json;
+using test::complaint;
+using test::parameter;
+using test::refusal;
 using Given = std::map<std::string, OptionValue>;
 
 inline json golden(const std::string& name) {
@@ -50,41 +52,6 @@ inline at::Tensor made(const json& recipe) {
     x[channel.get<std::int64_t>()].zero_();
   }
   return x;
-}
-
-/// The slot's tensor of that name.
-template <class SlotObject>
-at::Tensor parameter(SlotObject& slot, const std::string& name) {
-  for (const SlotParameter& p : slot.parameters()) {
-    if (p.name == name) return p.tensor;
-  }
-  ADD_FAILURE() << "no parameter " << name;
-  return {};
-}
-
-/// The text of the Error that `call` throws, with its kind checked.
-template <class Call>
-std::string complaint(ErrorKind kind, const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
-
-/// "OPTION: TEXT" of the OptionError that `call` throws.
-template <class Call>
-std::string refusal(const Call& call) {
-  try {
-    call();
-  } catch (const OptionError& error) {
-    return error.option() + ": " + error.what();
-  }
-  ADD_FAILURE() << "nothing was refused";
-  return "";
 }
 
 }  // namespace qhost::ptq

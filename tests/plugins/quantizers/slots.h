@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "qhost/error.h"
 #include "qhost/quantizer.h"
 
 namespace qhost::test {
@@ -97,6 +98,64 @@ inline at::Tensor input_gradient(InputQuantizer& quantizer, const SlotContext& c
   const at::Tensor leaf = x.clone().set_requires_grad(true);
   (quantizer.forward(context, leaf).value * g).sum().backward();
   return leaf.grad();
+}
+
+/// What `w` is stored as, with what every weight slot promises of it, bit by bit: the encoding that
+/// was announced, forward()'s values, a latent weight that stays as it is.
+inline Encoded stored(WeightQuantizer& quantizer, const SlotInfo& slot, const at::Tensor& w) {
+  const at::Tensor before = w.clone();
+  const SlotContext context = context_of(slot, Mode::evaluate);
+  const Encoded encoded = quantizer.encode(context, w);
+  EXPECT_EQ(encoded.encoding, quantizer.encoding(slot));
+  EXPECT_EQ(why_invalid(encoded.encoding), "");
+  EXPECT_TRUE(same_bits(decode(encoded), quantizer.forward(context, w)));
+  EXPECT_TRUE(same_bits(w, before));
+  return encoded;
+}
+
+/// The same of an input.
+inline EncodedInput stored(InputQuantizer& quantizer, const SlotInfo& slot, const at::Tensor& x) {
+  const at::Tensor before = x.clone();
+  const SlotContext context = context_of(slot, Mode::evaluate);
+  const EncodedInput encoded = quantizer.encode(context, x);
+  EXPECT_EQ(encoded.codes.encoding, quantizer.encoding(slot));
+  EXPECT_EQ(why_invalid(encoded.codes.encoding), "");
+  EXPECT_TRUE(same_bits(decode(encoded.codes, 1), quantizer.forward(context, x).value));
+  EXPECT_TRUE(same_bits(x, before));
+  return encoded;
+}
+
+/// The codes 0 .. count - 1 occur, each of them, and no other.
+inline void expect_each_code(const Encoded& encoded, std::int64_t count) {
+  for (std::int64_t code = 0; code < count; ++code) {
+    EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0) << code << " of " << count;
+  }
+  EXPECT_LT(encoded.codes.max().item<std::int64_t>(), count);
+}
+
+/// The text of the Error that `call` throws, with its kind checked.
+template <class Call>
+std::string complaint(ErrorKind kind, const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind) << error.what();
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
+/// "OPTION: TEXT" of the OptionError that `call` throws.
+template <class Call>
+std::string refusal(const Call& call) {
+  try {
+    call();
+  } catch (const OptionError& error) {
+    return error.option() + ": " + error.what();
+  }
+  ADD_FAILURE() << "nothing was refused";
+  return "";
 }
 
 /// The learned tensor or state of that name.

@@ -3,20 +3,23 @@
 #include <limits>
 
 #include "golden_cases.h"
-#include "qhost/error.h"
 #include "slots.h"
 
 namespace qhost::ternary {
 namespace {
 
+using test::complaint;
 using test::context_of;
 using test::conv_weight_slot;
+using test::expect_each_code;
 using test::latent_gradient;
 using test::linear_weight_slot;
 using test::make;
 using test::same_bits;
 using test::spread;
+using test::stored;
 using test::values;
+using testing::AllOf;
 using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
@@ -32,8 +35,7 @@ TEST(Ternary, EqualsTheIndependentImplementation) {
   ASSERT_EQ(cases.size(), 8U);
   for (const auto& which : cases) {
     const at::Tensor w = test::golden_tensor(which, "input");
-    const SlotInfo slot = w.dim() == 4 ? conv_weight_slot(w.size(0), w.size(1))
-                                       : linear_weight_slot(w.size(0), w.size(1));
+    const SlotInfo slot = test::golden_weight_slot(w);
     const auto weight = slot_object(slot, test::golden_options(which));
     const SlotContext context = context_of(slot, Mode::train);
     EXPECT_TRUE(same_bits(weight->forward(context, w), test::golden_tensor(which, "value").add(0)))
@@ -81,20 +83,9 @@ TEST(Ternary, EvaluationForwardsWhatEncodeStoresAndReachesEveryLevel) {
     for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
       const SlotInfo slot = conv_weight_slot(6, 5);
       const at::Tensor w = spread(slot.shape, 0.7).contiguous(format);
-      const at::Tensor before = w.clone();
       const auto weight = slot_object(slot, given);
-      const SlotContext context = context_of(slot, Mode::evaluate);
-      const Encoded encoded = weight->encode(context, w);
-      EXPECT_EQ(encoded.encoding, weight->encoding(slot));
-      EXPECT_EQ(why_invalid(encoded.encoding), "");
-      const at::Tensor forward = weight->forward(context, w);
-      EXPECT_TRUE(same_bits(decode(encoded), forward));
-      EXPECT_EQ(forward.strides(), w.strides());
-      EXPECT_TRUE(same_bits(w, before));
-      for (int code = 0; code < 3; ++code) {
-        EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0) << code;
-      }
-      EXPECT_LE(encoded.codes.max().item<int>(), 2);
+      expect_each_code(stored(*weight, slot, w), 3);
+      EXPECT_EQ(weight->forward(context_of(slot, Mode::evaluate), w).strides(), w.strides());
     }
   }
 }
@@ -116,14 +107,12 @@ TEST(Ternary, AScaleThatIsNotFiniteIsNotEncoded) {
        {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     const at::Tensor w = spread(slot.shape, 1);
     w[1][0][0][0] = bad;
-    try {
-      slot_object(slot, per_filter)->encode(context_of(slot, Mode::evaluate), w);
-      FAIL() << bad << " was stored";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::diverged);
-      EXPECT_THAT(error.what(), HasSubstr("1 of 2 scales of stage1.conv are not finite"));
-      EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
-    }
+    EXPECT_THAT(
+        complaint(
+            ErrorKind::diverged,
+            [&] { slot_object(slot, per_filter)->encode(context_of(slot, Mode::evaluate), w); }),
+        AllOf(HasSubstr("1 of 2 scales of stage1.conv are not finite"),
+              HasSubstr("help: lower the learning rate")));
   }
 }
 

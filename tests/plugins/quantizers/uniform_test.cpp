@@ -3,14 +3,15 @@
 #include <limits>
 
 #include "golden_cases.h"
-#include "qhost/error.h"
 #include "slots.h"
 
 namespace qhost::uniform {
 namespace {
 
+using test::complaint;
 using test::context_of;
 using test::conv_weight_slot;
+using test::expect_each_code;
 using test::input_gradient;
 using test::input_slot;
 using test::latent_gradient;
@@ -19,20 +20,12 @@ using test::make;
 using test::parameter;
 using test::same_bits;
 using test::spread;
+using test::stored;
 using test::values;
+using testing::AllOf;
 using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
-
-SlotInfo weight_slot_of(const at::Tensor& w) {
-  return w.dim() == 4 ? conv_weight_slot(w.size(0), w.size(1))
-                      : linear_weight_slot(w.size(0), w.size(1));
-}
-
-SlotInfo input_slot_of(const at::Tensor& x) {
-  if (x.dim() == 2) return input_slot(Op::linear, {x.size(1)});
-  return input_slot(Op::conv2d, {x.size(1), x.size(2), x.size(3)});
-}
 
 TEST(Uniform, EqualsTheIndependentImplementation) {
   const auto cases = test::golden_cases("uniform");
@@ -44,13 +37,13 @@ TEST(Uniform, EqualsTheIndependentImplementation) {
     at::Tensor value, gradient;
     Encoded encoded;
     if (which["role"] == "weight") {
-      const SlotInfo slot = weight_slot_of(x);
+      const SlotInfo slot = test::golden_weight_slot(x);
       const auto weight = quantizer->weight(slot);
       value = weight->forward(context_of(slot, Mode::train), x);
       gradient = latent_gradient(*weight, context_of(slot, Mode::train), x, g);
       encoded = weight->encode(context_of(slot, Mode::evaluate), x);
     } else {
-      const SlotInfo slot = input_slot_of(x);
+      const SlotInfo slot = test::golden_input_slot(x);
       const auto input = quantizer->input(slot);
       input->initialise(context_of(slot, Mode::train));
       value = input->forward(context_of(slot, Mode::train), x).value;  // sets the range
@@ -80,24 +73,13 @@ TEST(Uniform, EvaluationForwardsWhatEncodeStores) {
               make(method(), {{"scheme", scheme}, {"granularity", granularity}, {"bits", bits}});
           const SlotInfo slot = conv_weight_slot(5, 7);
           const at::Tensor w = spread(slot.shape, 0.3).contiguous(format);
-          const at::Tensor before = w.clone();
-          const auto weight = quantizer->weight(slot);
-          const SlotContext context = context_of(slot, Mode::evaluate);
-          const Encoded encoded = weight->encode(context, w);
-          EXPECT_EQ(encoded.encoding, weight->encoding(slot));
-          EXPECT_EQ(why_invalid(encoded.encoding), "");
-          EXPECT_TRUE(same_bits(decode(encoded), weight->forward(context, w)));
-          EXPECT_TRUE(same_bits(w, before));
+          stored(*quantizer->weight(slot), slot, w);
 
           const SlotInfo edge = input_slot(Op::conv2d, {3, 4, 4});
           const at::Tensor x = spread({2, 3, 4, 4}, 2, 9).add(1).contiguous(format);
           const auto input = quantizer->input(edge);
           input->forward(context_of(edge, Mode::train), x);
-          const SlotContext at_edge = context_of(edge, Mode::evaluate);
-          const EncodedInput stored = input->encode(at_edge, x);
-          EXPECT_EQ(stored.codes.encoding, input->encoding(edge));
-          EXPECT_EQ(why_invalid(stored.codes.encoding), "");
-          EXPECT_TRUE(same_bits(decode(stored.codes, 1), input->forward(at_edge, x).value));
+          stored(*input, edge, x);
         }
       }
     }
@@ -112,12 +94,7 @@ TEST(Uniform, EveryLevelIsReachedAndASymmetricGridHasOneLess) {
       const std::string scheme = symmetric ? "symmetric" : "affine";
       const auto input = make(method(), {{"bits", bits}, {"scheme", scheme}})->input(slot);
       input->forward(context_of(slot, Mode::train), x);
-      const at::Tensor codes = input->encode(context_of(slot, Mode::evaluate), x).codes.codes;
-      const int levels = (1 << bits) - (symmetric ? 1 : 0);
-      for (int code = 0; code < levels; ++code) {
-        EXPECT_GT(codes.eq(code).sum().item<int>(), 0) << bits << " " << code;
-      }
-      EXPECT_EQ(codes.max().item<int>(), levels - 1);
+      expect_each_code(stored(*input, slot, x).codes, (1 << bits) - (symmetric ? 1 : 0));
     }
   }
 }
@@ -158,14 +135,10 @@ TEST(Uniform, MovingAverageStartsWithTheFirstBatchAndTrainingAloneMovesIt) {
   for (const SlotParameter& p : input->parameters()) EXPECT_FALSE(p.trainable) << p.name;
 
   const at::Tensor x = values({-1, 4}).reshape({1, 2});
-  try {
-    input->encode(context_of(slot, Mode::evaluate), x);
-    ADD_FAILURE() << "codes of a range that nothing set";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::configuration);
-    EXPECT_THAT(error.what(), testing::HasSubstr("the inputs of stage1.conv comes from training "
-                                                 "batches, and there was none\nhelp: train"));
-  }
+  EXPECT_THAT(complaint(ErrorKind::configuration,
+                        [&] { input->encode(context_of(slot, Mode::evaluate), x); }),
+              HasSubstr("the inputs of stage1.conv comes from training batches, and there was "
+                        "none\nhelp: train"));
   input->forward(context_of(slot, Mode::evaluate), x);
   input->observe(context_of(slot, Mode::calibrate), x);
   EXPECT_EQ(low.item<float>(), 0.0F);
@@ -224,15 +197,12 @@ TEST(Uniform, ARangeThatIsNotFiniteIsNotEncoded) {
        {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     const at::Tensor w = spread(slot.shape, 1);
     w[1][0][0][0] = bad;
-    try {
-      make(method())->weight(slot)->encode(context_of(slot, Mode::evaluate), w);
-      FAIL() << bad << " was stored";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::diverged);
-      EXPECT_THAT(error.what(),
-                  HasSubstr("uniform: 1 of 2 ranges of the weights of stage1.conv are not finite"));
-      EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
-    }
+    EXPECT_THAT(
+        complaint(
+            ErrorKind::diverged,
+            [&] { make(method())->weight(slot)->encode(context_of(slot, Mode::evaluate), w); }),
+        AllOf(HasSubstr("uniform: 1 of 2 ranges of the weights of stage1.conv are not finite"),
+              HasSubstr("help: lower the learning rate")));
   }
 }
 
