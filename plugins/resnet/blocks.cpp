@@ -105,6 +105,12 @@ Value one_unit(GraphBuilder& g, Value x, const BlockKind& kind, const Unit& unit
 
 }  // namespace
 
+Shortcut shortcut_of(const Options& options) {
+  const std::string& option = options.string("shortcut");
+  const bool is_a = option == "auto" ? options.string("family") == "cifar" : option == "A";
+  return is_a ? Shortcut::a : Shortcut::b;
+}
+
 Value conv3x3(GraphBuilder& g, const std::string& name, Value x, std::int64_t width,
               std::int64_t stride, Initialisation init) {
   return g.conv2d(

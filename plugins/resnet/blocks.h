@@ -9,10 +9,14 @@
 #include <vector>
 
 #include "qhost/graph.h"
+#include "qhost/options.h"
 
 namespace qhost::resnet {
 
 enum class Shortcut { a, b };
+
+/// That of resnet.h's options, "auto" resolved.
+Shortcut shortcut_of(const Options& options);
 
 /// The order of convolution (C), batch norm (B) and activation (A) in a unit.
 enum class Order {

@@ -59,13 +59,8 @@ void require_image(const Shape& input, const Family& family) {
                   (family.name == "imagenet" ? ", or family = \"cifar\"" : ""));
 }
 
-Shortcut shortcut_of(const std::string& option, const Family& family) {
-  if (option == "auto") return family.name == "cifar" ? Shortcut::a : Shortcut::b;
-  return option == "A" ? Shortcut::a : Shortcut::b;
-}
-
 BlockKind block_of(const Options& options, const Family& family) {
-  BlockKind kind = {.shortcut = shortcut_of(options.string("shortcut"), family),
+  BlockKind kind = {.shortcut = shortcut_of(options),
                     .activation = options.string("activation") == "relu" ? Activation::relu
                                                                          : Activation::hardtanh,
                     .init = family.conv_init};

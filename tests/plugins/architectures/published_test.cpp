@@ -59,9 +59,8 @@ TEST(PublishedNames, OfCifarResNets) {
                 {"stage1.block0.conv1.weight", "layer1.0.conv1.weight"},
                 {"stage3.block2.bn2.running_var", "layer3.2.bn2.running_var"},
                 {"fc.bias", "linear.bias"}});
-  expect_names(resnet, "akamaster/pytorch_resnet_cifar10", {{"depth", 8}, {"shortcut", "B"}},
-               {{"stage2.block0.shortcut.conv.weight", "layer2.0.shortcut.0.weight"},
-                {"stage2.block0.shortcut.bn.bias", "layer2.0.shortcut.1.bias"}});
+  expect_names(resnet, "akamaster/pytorch_resnet_cifar10", {{"depth", 8}, {"shortcut", "A"}},
+               {{"stage2.block0.conv1.weight", "layer2.0.conv1.weight"}});
   expect_names(resnet, "chenyaofo/pytorch-cifar-models", {{"depth", 20}, {"shortcut", "B"}},
                {{"stage2.block0.shortcut.conv.weight", "layer2.0.downsample.0.weight"},
                 {"stage3.block0.shortcut.bn.weight", "layer3.0.downsample.1.weight"},
@@ -71,6 +70,9 @@ TEST(PublishedNames, OfCifarResNets) {
 TEST(PublishedNames, OfImageNetResNets) {
   const Architecture resnet = resnet::architecture();
   const Given given = {{"family", "imagenet"}, {"depth", 18}};
+  expect_names(resnet, "kuangliu/pytorch-cifar",
+               {{"family", "imagenet"}, {"depth", 34}, {"shortcut", "B"}},
+               {{"stage3.block5.bn2.bias", "layer3.5.bn2.bias"}});
   expect_names(resnet, "kuangliu/pytorch-cifar", given,
                {{"stage4.block1.conv2.weight", "layer4.1.conv2.weight"},
                 {"stage2.block0.shortcut.conv.weight", "layer2.0.shortcut.0.weight"},
@@ -89,12 +91,20 @@ TEST(PublishedNames, OfImageNetResNets) {
 TEST(PublishedNames, NoneForANetworkThatIsNotThere) {
   const Architecture resnet = resnet::architecture();
   const char* akamaster = "akamaster/pytorch_resnet_cifar10";
-  for (const Given& given :
-       {Given{{"family", "imagenet"}, {"depth", 18}}, Given{{"block", "bireal"}},
-        Given{{"preactivation", true}}, Given{{"activation", "hardtanh"}}}) {
+  for (const Given& given : {Given{{"family", "imagenet"}, {"depth", 18}},
+                             Given{{"block", "bireal"}}, Given{{"preactivation", true}},
+                             Given{{"activation", "hardtanh"}}, Given{{"shortcut", "B"}}}) {
     EXPECT_EQ(name_of(resnet, akamaster, given, "conv1.weight"), "") << given.begin()->first;
   }
-  EXPECT_EQ(name_of(resnet, "kuangliu/pytorch-cifar", {}, "conv1.weight"), "");
+  for (const Given& given : {Given{}, Given{{"shortcut", "A"}}}) {
+    EXPECT_EQ(name_of(resnet, "chenyaofo/pytorch-cifar-models", given, "conv1.weight"), "");
+  }
+  const Given padded = {{"family", "imagenet"}, {"depth", 18}, {"shortcut", "A"}};
+  for (const char* source :
+       {"kuangliu/pytorch-cifar", "torchvision (conv1 3x3 of stride 1, no maxpool)"}) {
+    EXPECT_EQ(name_of(resnet, source, padded, "conv1.weight"), "") << source;
+    EXPECT_EQ(name_of(resnet, source, {}, "conv1.weight"), "") << source;
+  }
   EXPECT_EQ(name_of(densenet::architecture(), "kuangliu/pytorch-cifar", {}, "conv1.weight"), "");
 }
 
