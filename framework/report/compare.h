@@ -43,7 +43,9 @@ struct ComparedRun {
   /// The keys that can change a result: "train.seed" -> "1", "model.name" -> "\"resnet\"".
   std::map<std::string, std::string> keys;
   std::optional<SourceRun> source;  ///< what train.init_from names; empty where the path counts
-  std::string why_no_source;        ///< what stood in the way, where that was to be a run
+  /// What stood in the way, where train.init_from, the run's or that of `source`, was to name a
+  /// run.
+  std::string why_no_source;
   std::map<std::string, RunScore> scores;  ///< by the name of the rule
   std::string why_no_scores;               ///< what stood in the way, where `scores` is empty
   std::string why_dense;  ///< ScoreRequest::why_dense of the scores, "" where zeros were counted

@@ -136,8 +136,9 @@ void note_sources(Comparison& comparison) {
   }
   for (const ComparedRun& run : comparison.runs) {
     if (run.why_no_source.empty()) continue;
-    comparison.notes.push_back(run.label + " counts by the path of train.init_from, not by what " +
-                               "was trained there: " + run.why_no_source);
+    comparison.notes.push_back(run.label + (run.source ? " goes back to a run that" : "") +
+                               " counts by the path of train.init_from, not by what was trained " +
+                               "there: " + run.why_no_source);
   }
 }
 

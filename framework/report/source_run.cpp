@@ -67,7 +67,7 @@ std::string file_key(const fs::path& run, const fs::path& file) {
 
 FoundSource find(const fs::path& directory, const Keys& keys, int depth);
 
-SourceRun read_source(const fs::path& run, const fs::path& file, int depth) {
+FoundSource read_source(const fs::path& run, const fs::path& file, int depth) {
   const std::string toml = storage::read_file(run / "resolved.toml");
   SourceRun source;
   source.name = name_in(toml);
@@ -78,7 +78,7 @@ SourceRun read_source(const fs::path& run, const fs::path& file, int depth) {
   if (before.run) source.seed += " from " + before.run->seed;
   source.keys = identity(keys, before.run);
   if (file != run) source.keys["file"] = file_key(run, file);
-  return source;
+  return {.run = std::move(source), .why_not = before.why_not};
 }
 
 FoundSource find(const fs::path& directory, const Keys& keys, int depth) {
@@ -89,7 +89,7 @@ FoundSource find(const fs::path& directory, const Keys& keys, int depth) {
     const fs::path recorded = recorded_file(directory);
     const fs::path file = recorded.empty() ? given : recorded;
     const fs::path run = run_around(file);
-    if (!run.empty()) return {.run = read_source(run, file, depth), .why_not = ""};
+    if (!run.empty()) return read_source(run, file, depth);
     std::error_code error;
     if (fs::exists(file, error)) return {};  // somebody else's weights
     return {.run = {}, .why_not = file.string() + " is not there any more"};

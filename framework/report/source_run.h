@@ -12,8 +12,8 @@ namespace qhost::report {
 
 struct FoundSource {
   std::optional<SourceRun> run;  ///< empty where the path has to count
-  /// A sentence, where the path names something that should be a run and cannot be read; empty for
-  /// weights that come from no run.
+  /// A sentence, where the path of this run, or of one that `run` goes back to, names something
+  /// that should be a run and cannot be read; empty for weights that come from no run.
   std::string why_not;
 };
 

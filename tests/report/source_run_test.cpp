@@ -127,6 +127,25 @@ TEST_F(FindSource, WeightsOfNoRunAndRunsThatAreGone) {
   EXPECT_THAT(damaged.why_not, StartsWith((root_ / "float/damaged/resolved.toml").string() + ":1"));
 }
 
+TEST_F(FindSource, ASourcesOwnSourceThatIsGone) {
+  std::vector<fs::path> quantized;
+  for (const char* name : {"a", "b", "c"}) {
+    const fs::path gone = root_ / "float" / name,
+                   tuned = run("tuned/" + std::string(name), 1, gone);
+    quantized.push_back(run("q/" + std::string(name), 1, tuned));
+    const FoundSource found = source(quantized.back());
+    ASSERT_TRUE(found.run);
+    EXPECT_EQ(found.run->name, "tuned");
+    EXPECT_EQ(found.why_not, gone.string() + " is not there any more");
+  }
+  const Comparison c = compare(load_runs(quantized));
+  EXPECT_EQ(c.configurations.size(), 3U);
+  EXPECT_THAT(c.notes,
+              Contains("q/b goes back to a run that counts by the path of train.init_from, not by "
+                       "what was trained there: " +
+                       (root_ / "float/b").string() + " is not there any more"));
+}
+
 TEST_F(FindSource, RunsInACircleComeToAnEnd) {
   run("x/a", 1, root_ / "x/b");
   EXPECT_TRUE(source(run("x/b", 2, root_ / "x/a")).run);
