@@ -16,8 +16,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* model_prefix = "model/";
 
+// Without links: runs/NAME/latest may be another run when the record is read.
 fs::path file_of(const fs::path& source) {
-  if (!fs::is_directory(source)) return source;
+  if (!fs::is_directory(source)) {
+    std::error_code error;
+    const fs::path file = fs::canonical(source, error);
+    return error ? source : file;
+  }
   std::vector<std::string> passed_over;
   const storage::RunDirectory run = storage::RunDirectory::open(source);
   return find_checkpoint(run, "selected", passed_over).folder / "state.safetensors";
@@ -60,6 +65,16 @@ std::optional<Error> refusal(const Model& model, const std::map<std::string, at:
   }
 }
 
+// "fc.weight (there linear.weight) is [10,64] in the file": who looks there finds the second name.
+std::string with_names_there(std::string message, const PublishedWeights& weights) {
+  for (const auto& [own, there] : weights.names) {
+    const std::size_t at = message.find(" " + own + " is ");
+    if (own == there || at == std::string::npos) continue;
+    message.insert(at + 1 + own.size(), " (there " + there + ")");
+  }
+  return message;
+}
+
 }  // namespace
 
 InitialWeights read_initial_weights(const config::Experiment& experiment, Registry& registry,
@@ -77,6 +92,7 @@ InitialWeights read_initial_weights(const config::Experiment& experiment, Regist
     weights.tensors = std::move(published->tensors);
     refused = refusal(model, weights.tensors);
     if (!refused) return weights;
+    refused = Error(refused->kind(), with_names_there(refused->what(), *published));
     whose = ", named as in " + weights.names;
   }
   const std::string known = known_names(model.graph(), architecture, options);

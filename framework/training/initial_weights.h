@@ -15,7 +15,7 @@
 namespace qhost::training {
 
 struct InitialWeights {
-  std::filesystem::path file;
+  std::filesystem::path file;  ///< without links
   std::string sha256;
   std::string names;  ///< which the file has: "qhost", or the source of PublishedNames
   std::map<std::string, at::Tensor> tensors;  ///< parameters and buffers, by the network's names

@@ -73,7 +73,7 @@ std::optional<PublishedWeights> from_published(const std::map<std::string, at::T
     for (const auto& [name, tensor] : tensors) found.insert(name);
     if (there.empty() || wanted != found || wanted.size() != there.size()) continue;
 
-    PublishedWeights weights{names.source, {}};
+    PublishedWeights weights{names.source, {}, there};
     for (const Own& own : own_tensors(graph)) {
       at::Tensor tensor = tensors.at(there.at(own.name));
       if (tensor.sizes() == at::IntArrayRef(own.spec->shape)) {

@@ -17,6 +17,7 @@ namespace qhost::training {
 struct PublishedWeights {
   std::string source;  ///< PublishedNames::source
   std::map<std::string, at::Tensor> tensors;
+  std::map<std::string, std::string> names;  ///< there, by the graph's
 };
 
 /// `tensors` under the names of `graph`, and in its order of channels, where their names are

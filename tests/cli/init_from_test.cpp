@@ -94,6 +94,19 @@ TEST_F(InitFrom, APublishedFileIsTheSameNetwork) {
   EXPECT_EQ(quantized.at("float_test_loss"), source_.at("test_loss"));
 }
 
+TEST_F(InitFrom, AFileBehindALinkIsRecordedByItsOwnPath) {
+  const fs::path run = fs::canonical(*workshop_ / "runs/float/latest");
+  const fs::path file = record_of("copy").at("file").get<std::string>();
+  const fs::path linked = "runs/float/latest" / file.lexically_relative(run);
+  finished(untrained(linked.string(), "linked"));
+  EXPECT_EQ(record_of("linked").at("file"), file.string()) << "latest may move";
+
+  write("real.safetensors", own_);
+  fs::create_symlink("real.safetensors", *workshop_ / "link.safetensors");
+  finished(untrained("link.safetensors", "link"));
+  EXPECT_EQ(record_of("link").at("file"), (*workshop_ / "real.safetensors").string());
+}
+
 TEST_F(InitFrom, WhatPyTorchAddsIsLeftOut) {
   for (const bool own_names : {true, false}) {
     SCOPED_TRACE(own_names);
@@ -126,10 +139,25 @@ TEST_F(InitFrom, NamesThatFitNothingAreComparedWithTheNetworksOwn) {
       error,
       HasSubstr("\nhelp: give [model] the architecture and options of the network that the weights "
                 "were trained in\nhelp: resnet also reads the names of "
-                "akamaster/pytorch_resnet_cifar10, chenyaofo/pytorch-cifar-models; with other "
-                "options those of kuangliu/pytorch-cifar, torchvision (conv1 3x3 of stride 1, no "
-                "maxpool)\n"));
+                "akamaster/pytorch_resnet_cifar10; with other options those of "
+                "chenyaofo/pytorch-cifar-models, kuangliu/pytorch-cifar, torchvision (conv1 3x3 of "
+                "stride 1, no maxpool)\n"));
   EXPECT_FALSE(fs::exists(*workshop_ / "runs/other"));
+}
+
+// chenyaofo's names, but its networks have 1x1 convolutions where this one pads with zeros.
+TEST_F(InitFrom, NamesOfASourceWithoutThisNetworkAreNotTakenForItsOwn) {
+  Tensors tensors = published();
+  for (const std::string name : {"weight", "bias"}) {
+    auto node = tensors.extract("linear." + name);
+    node.key() = "fc." + name;
+    tensors.insert(std::move(node));
+  }
+  write("foreign.safetensors", tensors);
+  const std::string error = refused(untrained("foreign.safetensors", "foreign"));
+  EXPECT_THAT(error, HasSubstr("\n  missing: stage1.block0.conv1.weight [16,16,3,3]"));
+  EXPECT_THAT(error, HasSubstr("\n  unexpected: layer1.0.conv1.weight [16,16,3,3]"));
+  EXPECT_THAT(error, Not(HasSubstr("named as in")));
 }
 
 TEST_F(InitFrom, AFileOfPublishedNamesButOtherShapesIsSaidToBeOne) {
@@ -139,7 +167,9 @@ TEST_F(InitFrom, AFileOfPublishedNamesButOtherShapesIsSaidToBeOne) {
   const std::string error = refused(words);
   EXPECT_THAT(error, HasSubstr("published.safetensors, named as in " + std::string(akamaster) +
                                ": the weights are those of another network:\n  other shape: "
-                               "fc.weight is [10,64] in the file and [2,64] in the network"));
+                               "fc.weight (there linear.weight) is [10,64] in the file and [2,64] "
+                               "in the network\n  other shape: fc.bias (there linear.bias) is "));
+  EXPECT_THAT(error, Not(HasSubstr("(there conv1.weight)")));
   EXPECT_THAT(error, Not(HasSubstr("missing: ")));
 }
 

@@ -9,6 +9,8 @@ namespace qhost::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
 using Order = std::vector<std::int64_t>;
 
 Graph two_layers() {
@@ -41,6 +43,8 @@ TEST(PublishedWeights, GetTheNetworksNamesAndItsOrderOfChannels) {
   ASSERT_TRUE(weights.has_value());
   EXPECT_EQ(weights->source, "there");
   EXPECT_EQ(weights->tensors.size(), 2U);
+  EXPECT_THAT(weights->names, UnorderedElementsAre(Pair("conv.weight", "there.conv.weight"),
+                                                   Pair("fc.weight", "there.fc.weight")));
   EXPECT_TRUE(same_bits(weights->tensors.at("conv.weight"), file().at("there.conv.weight")));
   EXPECT_TRUE(same_bits(weights->tensors.at("fc.weight"),
                         at::tensor({2.F, 0.F, 1.F, 5.F, 3.F, 4.F}).reshape({2, 3})));
