@@ -5,13 +5,9 @@
 #include <algorithm>
 #include <set>
 
-#include "qhost/error.h"
 #include "storage/checkpoint.h"
 #include "storage/run_directory.h"
-#include "training/assemble.h"
-#include "training/find_checkpoint.h"
-#include "training/tensor_bytes.h"
-#include "training/trainer.h"
+#include "training/load_run.h"
 
 namespace qhost::training {
 namespace {
@@ -31,17 +27,12 @@ std::map<std::string, report::Sparsity> count(const storage::RunDirectory& run,
                                               std::vector<std::string>& complaints) {
   // What was trained on a GPU is counted without one.
   experiment.train.set("device", std::string("cpu"));
-  at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
-  const storage::LoadedCheckpoint checkpoint = find_checkpoint(run, "selected", complaints);
-  const std::unique_ptr<Model> model = build_model(experiment, registry);
-  model->load(read_tensors(checkpoint.tensors, "model/"));
-  RunPosition position;
-  position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
-  position.step = LoopState::from_json(checkpoint.state.at("loop")).step;
+  LoadedRun loaded = load_run(run, experiment, registry, "selected", complaints);
   // The scores count the bits of the last phase, so that its codes are asked for.
-  position.epochs = std::max<std::int64_t>(1, experiment.train.integer("epochs"));
+  RunPosition& position = loaded.position;
+  position.epochs = std::max<std::int64_t>(1, position.epochs);
   position.epoch = position.epochs - 1;
-  return count_nonzero(*model, position);
+  return count_nonzero(*loaded.model, position);
 }
 
 }  // namespace
@@ -80,7 +71,7 @@ WeightZeros zeros_of_run(const std::filesystem::path& run, const config::Experim
     } else {
       result.unknown = "the run keeps no weights";
     }
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // JSON, LibTorch and plugins have their own
     const std::string message = error.what();
     result.unknown = "they are unknown, " + message.substr(0, message.find('\n'));
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/process.h"
+#include "storage/checkpoint.h"
 #include "storage/safetensors.h"
 #include "training/tensor_bytes.h"
 
@@ -139,6 +140,12 @@ TEST_F(Zeros, WhereNobodyKnowsThemTheScoreSaysSo) {
   EXPECT_THAT(notes_of({"score", "r/a", "--rule", "course", "--uniform", "8,8", "--json"}),
               Contains(count + "the zeros of the run are those of its own bits"));
   const fs::path weights = checkpoint("r/a") / "state.safetensors";
+  const fs::path damaged = storage::write_checkpoint(
+      workshop_ / "r/a/checkpoints", 1000, storage::File::read(weights).tensors(), json::object());
+  EXPECT_THAT(notes_of({"compare", "r/a", "--json"}),
+              Contains("r/a: " + count +
+                       "they are unknown, [json.exception.out_of_range.403] key 'loop' not found"));
+  fs::remove_all(damaged);
   fs::resize_file(weights, fs::file_size(weights) - 1);
   EXPECT_THAT(notes_of({"score", "r/a", "--rule", "course", "--json"}),
               Contains(HasSubstr(count + "they are unknown, ")));
