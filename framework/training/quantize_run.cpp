@@ -53,14 +53,20 @@ config::Experiment source_experiment(const QuantizeRequest& request, ComponentCa
   return config::load_experiment_or_throw(file, as_float, catalog).at(0).experiment;
 }
 
-MetricsResult evaluate_float(const config::Experiment& experiment, Registry& registry) {
+struct FloatNetwork {
+  data::Dataset data;
+  MetricsResult metrics;
+};
+
+FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& registry) {
   const std::unique_ptr<Model> model = build_model(experiment, registry);
   const InitialWeights weights = read_initial_weights(experiment, registry, *model);
   RunPosition position;
   position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
   model->initialise(position, &weights.tensors);
-  const data::Dataset data = load_data(experiment);
-  return evaluate_final(*model, experiment, data, data.test, position).metrics;
+  data::Dataset data = load_data(experiment);
+  MetricsResult metrics = evaluate_final(*model, experiment, data, data.test, position).metrics;
+  return {std::move(data), std::move(metrics)};
 }
 
 }  // namespace
@@ -98,10 +104,11 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progr
   require_possible(experiment, graph, build_plan(experiment, registry, graph));
 
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
-  const MetricsResult before = evaluate_float(as_float, registry);
+  const FloatNetwork before = evaluate_float(as_float, registry);
   RunRequest run = request.run;
-  run.facts["float_test_accuracy"] = before.top1;
-  run.facts["float_test_loss"] = before.loss;
+  run.data = &before.data;  // the quantizer is all that differs
+  run.facts["float_test_accuracy"] = before.metrics.top1;
+  run.facts["float_test_loss"] = before.metrics.loss;
   return run_experiment(experiment, run, registry, progress);
 }
 

@@ -190,15 +190,15 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   if (opened.finished) {
     return {.json = read_json(run.result()), .exit_code = 0, .was_finished = true};
   }
-  const data::Dataset data = [&] {
-    try {
-      return load_data(experiment);
-    } catch (...) {
-      // Nothing was computed: an empty directory would only be in the way.
-      if (!opened.existed) run.discard();
-      throw;
-    }
-  }();
+  data::Dataset loaded;
+  try {
+    if (request.data == nullptr) loaded = load_data(experiment);
+  } catch (...) {
+    // Nothing was computed: an empty directory would only be in the way.
+    if (!opened.existed) run.discard();
+    throw;
+  }
+  const data::Dataset& data = request.data != nullptr ? *request.data : loaded;
 
   // The source may be gone when a run that has its weights by now is continued.
   const bool continues = !storage::checkpoint_steps(run.checkpoints()).empty();

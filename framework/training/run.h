@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/experiment.h"
+#include "data/dataset.h"
 #include "registry/registry.h"
 #include "training/progress.h"
 
@@ -23,6 +24,8 @@ struct RunRequest {
   std::vector<std::string> command_line;
   /// Goes into result.json besides what the run finds out.
   nlohmann::json facts = nlohmann::json::object();
+  /// What load_data() gave for this experiment, where the caller needed it too; null: it is loaded.
+  const data::Dataset* data = nullptr;
 };
 
 struct RunResult {

@@ -89,6 +89,16 @@ TEST_F(Whitened, TheFitIsKeptInTheUsersCache) {
   EXPECT_EQ(last_json_line(run.out).at("test_loss"), line.at("test_loss"));
 }
 
+TEST_F(Whitened, QuantizeSaysWhatWentWrongWithTheData) {
+  ok({"run", "e.toml", "quantizer.name=none", "name=float"});
+  const fs::path cache = workshop_ / "home/.cache/qhost";
+  workshop_.write(fs::relative(fs::directory_iterator(cache)->path(), workshop_.path()), "damaged");
+  EXPECT_THAT(
+      ok({"quantize", "runs/float/latest", "bwn"}).err,
+      HasSubstr("note: the whitening kept by an earlier start cannot be used, and is fitted "
+                "again: "));
+}
+
 TEST_F(Whitened, AKilledRunEndsInTheSameBits) {
   ok({"run", "e.toml", "train.checkpoint_every_steps=2", "--run-dir", "whole"});
   const Words part = {"run", "e.toml", "train.checkpoint_every_steps=2", "--run-dir", "part"};
