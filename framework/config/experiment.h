@@ -35,10 +35,13 @@ struct Component {
 struct QuantizerRule {
   Component method;  ///< "none", among others: float, which masks the rules before it
   std::vector<std::string> layers;  ///< selectors, {"*"} by default
-  std::vector<std::string> roles;   ///< of "weight", "input"; empty: all that the method offers
-  std::optional<std::vector<std::string>> keep_float;  ///< empty: the method's own default
-  Span where;                                          ///< of the table
-  std::map<std::string, Span> spans;                   ///< of the values that were given, by key
+  std::vector<std::string>
+      roles;  ///< of "weight", "input", "gradient"; empty: all that the method offers
+  /// The method's own default where the file gives none: written out, so that a run stays what it
+  /// was when a later version of the method has another.
+  std::vector<std::string> keep_float;
+  Span where;                         ///< of the table
+  std::map<std::string, Span> spans;  ///< of the values that were given, by key
   /// Of the key's value, else of the table.
   const Span& span_of(const std::string& key) const;
 };

@@ -18,6 +18,8 @@ class Catalog {
   /// the only file that provides it was refused. The pointer stays valid as long as the catalog.
   virtual const std::vector<Option>* find(const std::string& kind, const std::string& name) = 0;
   virtual std::vector<std::string> names(const std::string& kind) = 0;
+  /// The `keep_float` of a rule of this quantizer that gives none. For a name that find() knows.
+  virtual std::vector<std::string> default_keep_float(const std::string& quantizer) = 0;
   /// Where a component that find() did not know was looked for, and what was refused there: lines
   /// for a person, or "".
   virtual std::string explain_missing(const std::string& kind, const std::string& name) = 0;

@@ -41,10 +41,9 @@ std::string table(const std::string& name, const Options& options) {
 std::string table(const std::string& header, const QuantizerRule& rule) {
   std::string text = "\n" + header + "\n" + line("name", rule.method.name);
   text += line("layers", rule.layers);
-  // Absent keys have a meaning of their own, which no value has.
+  // Absent has a meaning of its own, which no value has.
   text += rule.roles.empty() ? "# roles: all that the method offers\n" : line("roles", rule.roles);
-  text += rule.keep_float ? line("keep_float", *rule.keep_float)
-                          : "# keep_float: the method's own default\n";
+  text += line("keep_float", rule.keep_float);
   return text + lines(rule.method.options);
 }
 
@@ -94,7 +93,7 @@ nlohmann::json Experiment::resolved_json() const {
     nlohmann::json one = to_json(rule.method);
     one["layers"] = rule.layers;
     one["roles"] = rule.roles;
-    one["keep_float"] = rule.keep_float ? nlohmann::json(*rule.keep_float) : nlohmann::json();
+    one["keep_float"] = rule.keep_float;
     json["quantizer"].push_back(std::move(one));
   }
   return json;
@@ -116,8 +115,7 @@ std::map<std::string, std::string> Experiment::all_keys() const {
     add(keys, path, rule.method);
     keys[path + ".layers"] = qhost::to_string(OptionValue(rule.layers));
     if (!rule.roles.empty()) keys[path + ".roles"] = qhost::to_string(OptionValue(rule.roles));
-    if (rule.keep_float)
-      keys[path + ".keep_float"] = qhost::to_string(OptionValue(*rule.keep_float));
+    keys[path + ".keep_float"] = qhost::to_string(OptionValue(rule.keep_float));
   }
   return keys;
 }

@@ -13,6 +13,15 @@ const std::vector<Option>& rule_options() {
   return find_table("quantizer")->options;
 }
 
+/// The method's own keep_float; of a method that cannot be used, component_options() has told.
+std::vector<std::string> own_keep_float(Catalog& catalog, const std::string& method) {
+  try {
+    if (catalog.find("quantizer", method) != nullptr) return catalog.default_keep_float(method);
+  } catch (const Error&) {
+  }
+  return {};
+}
+
 /// A rule's list that is given must select something: an empty one reads like "none", and is not.
 void check_not_empty(const Table& table, const std::string& path, Diagnostics& diagnostics) {
   for (const char* key : {"layers", "roles"}) {
@@ -112,7 +121,11 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
   check_not_empty(given, shown, diagnostics_);
   rule.layers = options.strings("layers");
   rule.roles = options.strings("roles");
-  if (given.find("keep_float") != nullptr) rule.keep_float = options.strings("keep_float");
+  if (given.find("keep_float") != nullptr) {
+    rule.keep_float = options.strings("keep_float");
+  } else if (rule.method.name != "none") {
+    rule.keep_float = own_keep_float(catalog_, rule.method.name);
+  }
   for (const Entry& key : given.entries) rule.spans[key.key] = key.value.span;
   return rule;
 }

@@ -43,7 +43,10 @@ class Trial {
     model_ = std::make_unique<Model>(std::move(graph), std::move(plan), how);
     model_->initialise(position());
     if (model_->plan().needs_calibration) model_->calibrate(images(50), position(), true);
-    if (model_->plan().bias_correction) model_->correct_biases({images(50)}, position());
+    if (model_->plan().bias_correction) {
+      model_->correct_biases(
+          1, [&](std::int64_t) { return images(50); }, position());
+    }
     std::vector<training::TrainableParameter> parameters;
     for (const NamedTensor& entry : model_->state()) {
       if (!entry.trainable) continue;

@@ -33,7 +33,8 @@ void Model::calibrate(const at::Tensor& x, const RunPosition& position, bool bat
   frozen_.reset();
 }
 
-void Model::correct_biases(const std::vector<at::Tensor>& batches, const RunPosition& position) {
+void Model::correct_biases(std::int64_t count, const std::function<at::Tensor(std::int64_t)>& batch,
+                           const RunPosition& position) {
   const at::NoGradGuard no_grad;
   for (Step& step : steps_) {
     if (step.bias_correction.defined()) step.bias_correction.zero_();
@@ -47,12 +48,12 @@ void Model::correct_biases(const std::vector<at::Tensor>& batches, const RunPosi
     frozen = rounding_error(seen_weight(*step.weight), frozen);
     at::Tensor sum = at::zeros_like(step.bias_correction, at::kDouble);
     double positions = 0;
-    for (const at::Tensor& x : batches) {
+    for (std::int64_t i = 0; i < count; ++i) {
       Run run;
       run.mode = Mode::evaluate;
       run.position = position;
       run.last = &step;
-      at::Tensor lost = run_graph(run, x, nullptr);
+      at::Tensor lost = run_graph(run, batch(i), nullptr);
       if (lost.dim() == 2) lost = lost.reshape({lost.size(0), lost.size(1), 1, 1});
       sum += lost.to(at::kDouble).sum({0, 2, 3});
       positions += static_cast<double>(lost.numel() / lost.size(1));

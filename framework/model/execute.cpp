@@ -192,19 +192,15 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
 }
 
 at::Tensor Model::watch_gradient(const Run& run, const Step& step, const at::Tensor& y) const {
-  const PlannedGradient* planned = step.gradient;
+  const auto& planned = step.gradient;
   if (planned == nullptr || !y.requires_grad()) return y;
-  bool active = true;
-  for (const Phase& phase : planned->traits.phases) {
-    if (phase.first_epoch <= run.position.epoch) active = phase.gradients_quantized;
-  }
-  if (!active) return y;
+  if (!is_active(planned->traits, Role::gradient, run.position.epoch)) return y;
   const SlotContext now =
       context(planned->info, planned->traits, run.mode, run.position, run.member);
-  y.register_hook([quantizer = planned->quantizer, now](const at::Tensor& gradient) {
+  y.register_hook([planned, now](const at::Tensor& gradient) {
     const at::NoGradGuard no_grad;
     const NoAutocast guard(gradient.device().type());
-    return quantizer->backward(now, gradient.to(at::kFloat)).to(gradient.scalar_type());
+    return planned->quantizer->backward(now, gradient.to(at::kFloat)).to(gradient.scalar_type());
   });
   return y;
 }

@@ -107,7 +107,8 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
       if (slot.folded_batch_norm >= 0) {
         const Node& norm = graph_.node(slot.folded_batch_norm);
         const auto& norm_options = norm.as<BatchNormOptions>();
-        if (!norm_options.affine || norm_options.gamma_init == Initialisation::zeros) {
+        const bool divides = slot.traits.fold_in_training;
+        if (!norm_options.affine || (divides && norm_options.gamma_init == Initialisation::zeros)) {
           throw Error(ErrorKind::configuration,
                       slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
                           ", which needs a learned gamma that does not start at 0\nhelp: keep " +
@@ -144,8 +145,8 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
     }
   }
 
-  for (const PlannedGradient& gradient : plan_.gradients) {
-    steps_[static_cast<std::size_t>(gradient.node)].gradient = &gradient;
+  for (const auto& gradient : plan_.gradients) {
+    steps_[static_cast<std::size_t>(gradient->node)].gradient = gradient;
   }
 
   // A ReLU overwrites what it reads when nobody else reads it: one pass over memory less.

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -88,8 +89,10 @@ class Model {
   /// takes those of `x` in every batch norm, and leaves the running ones alone.
   void calibrate(const at::Tensor& x, const RunPosition& position, bool batch_statistics = false);
   /// Sets the bias corrections of the weight slots whose methods ask for them, over the images of
-  /// `batches`, each [N, ...] float32: see Traits::bias_correction. After calibrate().
-  void correct_biases(const std::vector<at::Tensor>& batches, const RunPosition& position);
+  /// batch(0) .. batch(count - 1), each [N, ...] float32: see Traits::bias_correction. Asks for
+  /// each batch once per slot. After calibrate().
+  void correct_biases(std::int64_t count, const std::function<at::Tensor(std::int64_t)>& batch,
+                      const RunPosition& position);
   /// Makes the running statistics of every batch norm the average over the batches shown so far,
   /// `batch` being the number of this one from 0: of their means and of their unbiased variances,
   /// each batch with the same weight (as torch.optim.swa_utils.update_bn). The quantizers compute

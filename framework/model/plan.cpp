@@ -72,31 +72,49 @@ std::set<int> select(const Graph& graph, int rule, const std::string& key,
   return ids;
 }
 
+std::string list_of(const std::vector<Role>& roles) {
+  std::string text;
+  for (const Role role : roles) {
+    text += std::string(text.empty() ? "" : ", ") + "\"" + to_string(role) + "\"";
+  }
+  return text;
+}
+
+void require_offered(const MethodRule& rule, int index, const std::string& key, Role role) {
+  if (std::find(rule.offers.begin(), rule.offers.end(), role) != rule.offers.end()) return;
+  throw RuleError(index, key,
+                  "`" + rule.method + "` does not quantize role \"" + to_string(role) +
+                      "\"\nhelp: it offers " + list_of(rule.offers));
+}
+
+/// "first/input" as "first" and its role; without a role all of them are meant.
+std::pair<std::string, std::optional<Role>> split_role(const std::string& text) {
+  for (const Role role : {Role::weight, Role::input, Role::gradient}) {
+    const std::string suffix = std::string("/") + to_string(role);
+    if (text.ends_with(suffix)) return {text.substr(0, text.size() - suffix.size()), role};
+  }
+  return {text, std::nullopt};
+}
+
 /// What a rule's keep_float takes out of it: `first` every role of that layer, `first/input` one.
-std::set<std::pair<int, Role>> kept_float(const Graph& graph, int rule,
-                                          const std::vector<std::string>& texts) {
+std::set<std::pair<int, Role>> kept_float(const Graph& graph, const MethodRule& rule, int index) {
   std::set<std::pair<int, Role>> kept;
-  for (const std::string& text : texts) {
-    std::vector<Role> roles = {Role::weight, Role::input, Role::gradient};
-    std::string layers = text;
-    for (const Role role : roles) {
-      const std::string suffix = std::string("/") + to_string(role);
-      if (!text.ends_with(suffix)) continue;
-      layers = text.substr(0, text.size() - suffix.size());
-      roles = {role};
-      break;
+  for (const std::string& text : rule.keep_float.value_or(rule.default_keep_float)) {
+    const auto [layers, role] = split_role(text);
+    if (role) require_offered(rule, index, "keep_float", *role);
+    std::string why = Selector::why_invalid(layers);
+    if (!why.empty() && layers.find('/') != std::string::npos) {
+      why +=
+          "\nhelp: a role of a layer is kept by `/weight`, `/input` or `/gradient` behind its "
+          "selector";
     }
-    if (roles.size() > 1 && text.find('/') != std::string::npos) {
-      const std::string why = Selector::why_invalid(text);
-      if (!why.empty()) {
-        throw RuleError(rule, "keep_float",
-                        why +
-                            "\nhelp: a role of a layer is kept by `/weight`, `/input` or "
-                            "`/gradient` behind its selector");
+    if (!why.empty()) throw RuleError(index, "keep_float", why);
+    for (const int id : select(graph, index, "keep_float", {layers})) {
+      if (role) {
+        kept.emplace(id, *role);
+      } else {
+        for (const Role every : rule.offers) kept.emplace(id, every);
       }
-    }
-    for (const int id : select(graph, rule, "keep_float", {layers})) {
-      for (const Role role : roles) kept.emplace(id, role);
     }
   }
   return kept;
@@ -142,19 +160,10 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
   for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
     const MethodRule& rule = rules[static_cast<std::size_t>(r)];
     const std::set<int> layers = select(graph, r, "layers", rule.layers);
-    const std::set<std::pair<int, Role>> kept =
-        kept_float(graph, r, rule.keep_float.value_or(rule.default_keep_float));
+    const std::set<std::pair<int, Role>> kept = kept_float(graph, rule, r);
     const std::vector<Role>& roles = rule.roles.empty() ? rule.offers : rule.roles;
     for (const Role role : roles) {
-      if (std::find(rule.offers.begin(), rule.offers.end(), role) == rule.offers.end()) {
-        std::string offers;
-        for (const Role offered : rule.offers) {
-          offers += std::string(offers.empty() ? "" : ", ") + "\"" + to_string(offered) + "\"";
-        }
-        throw RuleError(r, "roles",
-                        "`" + rule.method + "` does not quantize role \"" + to_string(role) +
-                            "\"\nhelp: it offers " + offers);
-      }
+      require_offered(rule, r, "roles", role);
       for (const int id : slot_candidates(graph, slot_role(role))) {
         if (layers.count(id) == 0 || kept.contains({id, role})) continue;
         Claim& claim = claims[{id, role}];
@@ -164,22 +173,24 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
     }
   }
 
-  std::vector<int> slots_of(rules.size(), 0);
+  std::vector<int> slots_of(rules.size(), 0), offered_to(rules.size(), 0);
   for (const auto& [key, claim] : claims) {  // by node, weight before input
     const Node& node = graph.node(key.first);
     const Role role = key.second;
     const MethodRule& rule = rules[static_cast<std::size_t>(claim.rule)];
     if (!rule.quantizer) continue;  // `none`: float, whatever an earlier rule says
+    ++offered_to[static_cast<std::size_t>(claim.rule)];
     if (role == Role::gradient) {
       const SlotInfo info = describe(graph, node, role, 0);
-      std::shared_ptr<GradientQuantizer> quantizer = rule.quantizer->gradient(info);
-      if (!quantizer) continue;
+      auto gradient = std::make_shared<PlannedGradient>();
+      gradient->quantizer = rule.quantizer->gradient(info);
+      if (!gradient->quantizer) continue;
       ++slots_of[static_cast<std::size_t>(claim.rule)];
-      plan.gradients.push_back({.info = info,
-                                .node = node.id,
-                                .method = rule.method,
-                                .traits = rule.quantizer->traits(),
-                                .quantizer = std::move(quantizer)});
+      gradient->info = info;
+      gradient->node = node.id;
+      gradient->method = rule.method;
+      gradient->traits = rule.quantizer->traits();
+      plan.gradients.push_back(std::move(gradient));
       continue;
     }
     const int edges = role == Role::weight ? 1 : static_cast<int>(node.inputs.size());
@@ -232,6 +243,15 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
     if (slots_of[static_cast<std::size_t>(r)] != 0) continue;
     if (!rules[static_cast<std::size_t>(r)].quantizer) continue;
     const auto& others = overridden_by[static_cast<std::size_t>(r)];
+    const int offered = offered_to[static_cast<std::size_t>(r)];
+    if (offered > 0) {
+      const std::string& method = rules[static_cast<std::size_t>(r)].method;
+      throw RuleError(r, "name",
+                      "`" + method + "` takes none of the " + std::to_string(offered) +
+                          " slots that its rule selects: not of these layers and roles, or not "
+                          "with these options\nhelp: `qhost describe " +
+                          method + "`");
+    }
     if (others.empty()) {
       throw RuleError(r, "layers",
                       "`" + rules[static_cast<std::size_t>(r)].method +

@@ -21,7 +21,7 @@ struct MethodRule {
   std::vector<Role> offers;                 ///< QuantizerMethod::roles
   std::vector<std::string> layers = {"*"};  ///< selectors; see graph/selector.h
   std::vector<Role> roles;                  ///< empty: all that the method offers
-  /// Selectors, each for both roles or, as "first/input", for one; empty optional: the default.
+  /// Selectors, each for every role or, as "first/input", for one; empty optional: the default.
   std::optional<std::vector<std::string>> keep_float;
   std::vector<std::string> default_keep_float;
 };
@@ -49,12 +49,13 @@ struct PlannedGradient {
   int node = 0;
   std::string method;
   Traits traits;
-  std::shared_ptr<GradientQuantizer> quantizer;
+  std::unique_ptr<GradientQuantizer> quantizer;
 };
 
 struct Plan {
   std::vector<PlannedSlot> slots;  ///< in graph order, weight before inputs of one node
-  std::vector<PlannedGradient> gradients;
+  /// Shared with the backward passes that are under way.
+  std::vector<std::shared_ptr<const PlannedGradient>> gradients;
   std::vector<std::string> warnings;  ///< "rule 1 (bwn) is wholly overridden by rule 2 (xnornet)"
   int members = 1;
   bool needs_calibration = false;
@@ -80,8 +81,9 @@ class RuleError : public Error {
 
 /// Resolves the rules: for each (node, role) the last rule that selects it wins; `keep_float`
 /// narrows its own rule only. Throws RuleError for a selector that is malformed or matches nothing,
-/// a role the method does not offer, a rule that selects no slot, an input that cannot be
-/// re-pointed, and when nothing at all is quantized although there are rules.
+/// a role the method does not offer, slots of which the method takes none, a rule that selects no
+/// slot, an input that cannot be re-pointed, and when nothing at all is quantized although there
+/// are rules.
 Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules);
 
 }  // namespace qhost

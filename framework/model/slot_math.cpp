@@ -2,11 +2,21 @@
 
 namespace qhost {
 
-bool is_active(const PlannedSlot& slot, std::int64_t epoch) {
+bool is_active(const Traits& traits, Role role, std::int64_t epoch) {
   bool active = true;
-  for (const Phase& phase : slot.traits.phases) {
+  for (const Phase& phase : traits.phases) {
     if (phase.first_epoch > epoch) continue;
-    active = slot.info.role == Role::weight ? phase.weights_quantized : phase.inputs_quantized;
+    switch (role) {
+      case Role::weight:
+        active = phase.weights_quantized;
+        break;
+      case Role::input:
+        active = phase.inputs_quantized;
+        break;
+      case Role::gradient:
+        active = phase.gradients_quantized;
+        break;
+    }
   }
   return active;
 }

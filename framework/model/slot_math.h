@@ -9,8 +9,11 @@
 
 namespace qhost {
 
-/// Whether the slot quantizes in the phase that the run is in.
-bool is_active(const PlannedSlot& slot, std::int64_t epoch);
+/// Whether slots of that role quantize in the phase that the run is in.
+bool is_active(const Traits& traits, Role role, std::int64_t epoch);
+inline bool is_active(const PlannedSlot& slot, std::int64_t epoch) {
+  return is_active(slot.traits, slot.info.role, epoch);
+}
 /// A vector over channels, shaped to broadcast over a convolution's or a linear layer's output.
 at::Tensor over_channels(const at::Tensor& values, Op op);
 /// gamma / sqrt(running variance + epsilon) of a batch norm, [C].

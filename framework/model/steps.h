@@ -18,10 +18,10 @@ std::string slot_prefix(const SlotInfo& slot);
 /// One node, ready to run.
 struct Model::Step {
   const Node* node = nullptr;
-  std::vector<at::Tensor> parameters;         ///< in the order of node->parameters
-  const PlannedSlot* weight = nullptr;        ///< its weight slot
-  std::vector<const PlannedSlot*> inputs;     ///< its input slots, one entry per edge, null without
-  const PlannedGradient* gradient = nullptr;  ///< of its output
+  std::vector<at::Tensor> parameters;      ///< in the order of node->parameters
+  const PlannedSlot* weight = nullptr;     ///< its weight slot
+  std::vector<const PlannedSlot*> inputs;  ///< its input slots, one entry per edge, null without
+  std::shared_ptr<const PlannedGradient> gradient;  ///< of its output
   at::Tensor bias_correction;           ///< [Cout], state of its weight slot; undefined without
   int folded_into = -1;                 ///< a batch norm: the convolution that may absorb it
   bool overwrites_input = false;        ///< a ReLU or add that may work in place

@@ -66,7 +66,6 @@ Plan build_plan(const config::Experiment& experiment, Registry& registry, const 
     } else {
       const QuantizerMethod& method = registry.quantizer(rule.method);
       rule.offers = method.roles;
-      rule.default_keep_float = method.keep_float;
       rule.quantizer = located(experiment, "quantizer." + std::to_string(i), [&] {
         return std::shared_ptr<Quantizer>(method.create(given.method.options));
       });
@@ -114,9 +113,9 @@ std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const P
       }
     }
   }
-  for (const PlannedGradient& gradient : plan.gradients) {
-    add_note(plans[gradient.info.node],
-             "gradient: " + gradient.method + ", " + gradient.quantizer->summary());
+  for (const auto& gradient : plan.gradients) {
+    add_note(plans[gradient->info.node],
+             "gradient: " + gradient->method + ", " + gradient->quantizer->summary());
   }
   return plans;
 }

@@ -41,6 +41,10 @@ std::vector<std::string> ComponentCatalog::names(const std::string& kind) {
   return registry_.names(registry_kind(kind));
 }
 
+std::vector<std::string> ComponentCatalog::default_keep_float(const std::string& quantizer) {
+  return registry_.quantizer(quantizer).keep_float;
+}
+
 std::string ComponentCatalog::explain_missing(const std::string& kind, const std::string& name) {
   if (kind == "data") return "";
   std::string text = registry_.explain_missing(registry_kind(kind), name);

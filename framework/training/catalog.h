@@ -17,6 +17,7 @@ class ComponentCatalog : public config::Catalog {
   explicit ComponentCatalog(Registry& registry) : registry_(registry) {}
   const std::vector<Option>* find(const std::string& kind, const std::string& name) override;
   std::vector<std::string> names(const std::string& kind) override;
+  std::vector<std::string> default_keep_float(const std::string& quantizer) override;
   std::string explain_missing(const std::string& kind, const std::string& name) override;
 
  private:

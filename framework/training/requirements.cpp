@@ -32,12 +32,20 @@ void require_batch_norms(const config::Experiment& experiment, const Graph& grap
   }
 }
 
-void require_no_training(const config::Experiment& experiment, const Plan& plan) {
+void require_correctable(const config::Experiment& experiment, const Plan& plan) {
+  if (!plan.bias_correction) return;
   const std::int64_t epochs = experiment.train.integer("epochs");
-  if (!plan.bias_correction || epochs == 0) return;
   const auto slot = std::find_if(plan.slots.begin(), plan.slots.end(), [](const PlannedSlot& each) {
     return each.weight && each.traits.bias_correction;
   });
+  if (plan.members > 1) {
+    throw Error(ErrorKind::configuration,
+                "`" + slot->method + "` corrects biases, and the network is evaluated as " +
+                    std::to_string(plan.members) +
+                    " networks, of which each would need a correction of its own\n"
+                    "help: set bias_correction = false, or evaluate one network");
+  }
+  if (epochs == 0) return;
   throw Error(ErrorKind::configuration,
               "`" + slot->method + "` corrects biases for the weights that it is given, and " +
                   "train.epochs = " + std::to_string(epochs) +
@@ -50,7 +58,7 @@ void require_no_training(const config::Experiment& experiment, const Plan& plan)
 
 void require_possible(const config::Experiment& experiment, const Graph& graph, const Plan& plan) {
   require_batch_norms(experiment, graph, plan);
-  require_no_training(experiment, plan);
+  require_correctable(experiment, plan);
 }
 
 }  // namespace qhost::training

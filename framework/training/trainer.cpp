@@ -123,7 +123,8 @@ void Trainer::start(const InitialWeights* weights) {
 }
 
 void Trainer::calibrate(bool pretrained) {
-  if (!model_.plan().needs_calibration) return;
+  const bool watches = model_.plan().needs_calibration, corrects = model_.plan().bias_correction;
+  if (!watches && !corrects) return;
   const std::int64_t wanted = experiment_.calibration.integer("batches");
   const data::Batcher images(
       data_.train, data_.image, evaluation_, seed_of(train_),
@@ -136,15 +137,12 @@ void Trainer::calibrate(bool pretrained) {
                    std::to_string(wanted) + " batches");
   }
   RunPosition at = position();
-  const bool corrects = model_.plan().bias_correction;
-  std::vector<at::Tensor> shown;
-  for (std::int64_t step = 0; step < batches; ++step) {
+  const auto batch = [&](std::int64_t step) { return buffer.fill(images, 0, step).images; };
+  for (std::int64_t step = 0; watches && step < batches; ++step) {
     at.step = step;
-    const at::Tensor batch = buffer.fill(images, 0, step).images;
-    model_.calibrate(batch, at, /*batch_statistics=*/!pretrained);
-    if (corrects) shown.push_back(batch.clone());
+    model_.calibrate(batch(step), at, /*batch_statistics=*/!pretrained);
   }
-  if (corrects) model_.correct_biases(shown, position());
+  if (corrects) model_.correct_biases(batches, batch, position());
 }
 
 bool Trainer::restore() {

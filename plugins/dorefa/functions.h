@@ -22,8 +22,9 @@
 ///
 ///     g~ = 2m * (quantize_k(clip(g/(2m) + 1/2 + N, 0, 1)) - 1/2),    N = (u - 1/2)/n, u in [0, 1)
 ///
-///   N makes E[g~] = g but for the clip, which keeps what N pushes out of [0, 1] on a level (the
-///   authors' program has it, the paper leaves it unsaid). An image whose m is 0 keeps its zeros.
+///   N makes E[g~] = g: what it pushes out of [0, 1] rounds to a level anyway, so that the clip (of
+///   the authors' program; the paper leaves it unsaid) only catches float32's rounding at the two
+///   ends. An image whose m is 0 keeps its zeros.
 ///
 /// Codes are 0 .. n. The values computed are scale * (code - zero point), rounded once: 1 ulp of
 /// their layer's largest value beside the formulas above.

@@ -62,6 +62,10 @@ class TestCatalog : public Catalog {
     for (const auto& [name, options] : kinds_[kind]) list.push_back(name);
     return list;
   }
+  std::vector<std::string> default_keep_float(const std::string& quantizer) override {
+    return quantizer == "bwn" ? std::vector<std::string>{"first", "last"}
+                              : std::vector<std::string>{};
+  }
   std::string explain_missing(const std::string& kind, const std::string&) override {
     return kind == "data" ? "" : "searched: /usr/lib/qhost/plugins";
   }

@@ -218,6 +218,23 @@ TEST_F(Folded, EvaluatesWithTheStatisticsOfNow) {
   EXPECT_FALSE(at::equal(after, before));
 }
 
+TEST_F(Folded, RestsUnfoldedInTrainingWhereTheMethodSaysSo) {
+  const Traits rests{.fold_batch_norm = true, .fold_in_training = false};
+  const auto model = make_model(graph(), {weight_rule<IdentityWeight>("resting", rests)});
+  const auto plain = make_model(graph(), {});
+  disturb(*model);
+  disturb(*plain);
+  EXPECT_TRUE(same_bits(model->train(x, {}), plain->train(x, {})));
+  EXPECT_TRUE(close(model->evaluate(x, {}), plain->evaluate(x, {}), 1e-5));
+  // Nothing is divided by gamma, so that it may start at 0.
+  const Graph zeros = network({5, 6, 6}, 4, [](GraphBuilder& g, Value y) {
+    y = g.batch_norm("bn", g.conv2d("conv", y, {.out_channels = 4}),
+                     {.gamma_init = Initialisation::zeros});
+    return g.global_average_pool("pool", y);
+  });
+  make_model(zeros, {weight_rule<IdentityWeight>("resting", rests)});
+}
+
 TEST_F(Folded, NeedsALearnedGammaThatDoesNotStartAtZero) {
   for (const BatchNormOptions& options :
        {BatchNormOptions{.affine = false}, BatchNormOptions{.gamma_init = Initialisation::zeros}}) {

@@ -31,7 +31,8 @@ Graph network() {
   return g.finish(g.linear("classify", x, {.out_features = 4}), 4);
 }
 
-std::unique_ptr<Model> model_with(const QuantizerMethod& method, const Given& given) {
+std::unique_ptr<Model> model_with(const QuantizerMethod& method, const Given& given,
+                                  const ModelOptions& options = {}) {
   MethodRule rule;
   rule.method = method.name;
   rule.quantizer = test::make(method, given);
@@ -39,7 +40,7 @@ std::unique_ptr<Model> model_with(const QuantizerMethod& method, const Given& gi
   rule.default_keep_float = method.keep_float;
   Graph graph = network();
   Plan plan = make_plan(graph, {rule});
-  return std::make_unique<Model>(std::move(graph), std::move(plan), ModelOptions{});
+  return std::make_unique<Model>(std::move(graph), std::move(plan), options);
 }
 
 /// Parameters that look trained: running statistics that fit, gammas of both signs.
@@ -113,13 +114,15 @@ TEST(PtqModel, TrainingInFloatIsThatOfTheFloatNetworkToTheBit) {
     }
     return found;
   };
-  Model plain(network(), Plan{}, ModelOptions{});
-  const auto expected = gradients(plain);
-  const auto model = model_with(static_method(), {});
-  const auto got = gradients(*model);
-  ASSERT_EQ(got.size(), expected.size());
-  for (const auto& [name, tensor] : expected) {
-    EXPECT_TRUE(at::equal(got.at(name), tensor)) << name;
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    Model plain(network(), Plan{}, {.precision = precision});
+    const auto expected = gradients(plain);
+    const auto model = model_with(static_method(), {}, {.precision = precision});
+    const auto got = gradients(*model);
+    ASSERT_EQ(got.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      EXPECT_TRUE(at::equal(got.at(name), tensor)) << name << (precision == Precision::bf16);
+    }
   }
 }
 
