@@ -19,10 +19,10 @@
 /// forward(w) in evaluation mode, as floats.
 ///
 /// With Traits::fold_batch_norm, forward(), observe() and encode() see the folded weight (forward()
-/// in training only with fold_in_training), initialise() and after_step() the latent one. forward() in training may move the slot's state;
-/// encode() must not. A scale and a factor per position together: the scale is multiplied into
-/// output_scale, and the encoding says ScaleKind::position. An undefined at::Tensor must not be
-/// handed to an autograd Function's apply(): use std::optional.
+/// in training only with fold_in_training), initialise() and after_step() the latent one. forward()
+/// in training may move the slot's state; encode() must not. A scale and a factor per position
+/// together: the scale is multiplied into output_scale, and the encoding says ScaleKind::position.
+/// An undefined at::Tensor must not be handed to an autograd Function's apply(): use std::optional.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -190,8 +190,8 @@ class QHOST_API InputQuantizer {
   virtual EncodedInput encode(const SlotContext& context, const at::Tensor& x) = 0;
 };
 
-/// Quantizes the gradient that enters a node's backward pass. Not copied; one object per slot. It has
-/// no state: of the method's traits the phases alone are about it.
+/// Quantizes the gradient that enters a node's backward pass. Not copied; one object per slot. It
+/// has no state: of the method's traits the phases alone are about it.
 class QHOST_API GradientQuantizer {
  public:
   virtual ~GradientQuantizer();
@@ -216,8 +216,9 @@ struct Phase {
 struct Traits {
   /// The weight slot of a convolution whose only reader is a batch norm sees the weight folded with
   /// the running statistics, gamma * W / sqrt(variance + epsilon). In training, with
-  /// fold_in_training, the output is divided by that factor again before the batch norm (Jacob et al., 1712.05877; Krishnamoorthi,
-  /// 1806.08342); in evaluation the batch norm becomes the bias beta - gamma * mean / sigma.
+  /// fold_in_training, the output is divided by that factor again before the batch norm (Jacob et
+  /// al., 1712.05877; Krishnamoorthi, 1806.08342); in evaluation the batch norm becomes the bias
+  /// beta - gamma * mean / sigma.
   bool fold_batch_norm = false;
   /// false: training leaves weight and batch norm apart, and forward() sees the latent weight, as
   /// suits a method that rests as float there.
