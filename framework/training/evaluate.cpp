@@ -6,6 +6,7 @@
 #include "data/batcher.h"
 #include "qhost/error.h"
 #include "training/batch.h"
+#include "training/plain_batches.h"
 
 namespace qhost::training {
 namespace {
@@ -13,17 +14,13 @@ namespace {
 /// Returns the number of batches. Whole ones only: the average weighs all alike.
 std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
                          const data::Dataset& data, const RunPosition& position) {
-  const data::Batcher images(data.train, data.image,
-                             data::evaluation_options(experiment.augment, data), position.seed,
-                             std::min(experiment.train.integer("batch_size"), data.train.count()),
-                             /*shuffle=*/true, /*drop_last=*/true);
-  BatchBuffer buffer(data.image, images.batch_size(), model.options());
-  const std::int64_t batches =
-      std::min(experiment.train.integer("bn_recalibrate"), images.steps_per_epoch());
-  for (std::int64_t batch = 0; batch < batches; ++batch) {
-    model.recalibrate_batch_norms(buffer.fill(images, 0, batch).images, position, batch);
+  PlainBatches batches(experiment, data, model.options(),
+                       experiment.train.integer("bn_recalibrate"),
+                       experiment.train.integer("batch_size"), /*drop_last=*/true);
+  for (std::int64_t batch = 0; batch < batches.count(); ++batch) {
+    model.recalibrate_batch_norms(batches.images(batch), position, batch);
   }
-  return batches;
+  return batches.count();
 }
 
 }  // namespace

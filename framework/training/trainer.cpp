@@ -6,6 +6,7 @@
 #include "qhost/error.h"
 #include "storage/crash_point.h"
 #include "training/interrupt.h"
+#include "training/plain_batches.h"
 #include "training/tensor_bytes.h"
 
 namespace qhost::training {
@@ -126,23 +127,21 @@ void Trainer::calibrate(bool pretrained) {
   const bool watches = model_.plan().needs_calibration, corrects = model_.plan().bias_correction;
   if (!watches && !corrects) return;
   const std::int64_t wanted = experiment_.calibration.integer("batches");
-  const data::Batcher images(
-      data_.train, data_.image, evaluation_, seed_of(train_),
-      std::min(experiment_.calibration.integer("batch_size"), data_.train.count()),
-      /*shuffle=*/true, /*drop_last=*/false);
-  BatchBuffer buffer(data_.image, images.batch_size(), model_.options());
-  const std::int64_t batches = std::min(wanted, images.steps_per_epoch());
-  if (batches < wanted) {
-    progress_.note("calibration: the training set has only " + std::to_string(batches) + " of " +
-                   std::to_string(wanted) + " batches");
+  PlainBatches batches(experiment_, data_, model_.options(), wanted,
+                       experiment_.calibration.integer("batch_size"), /*drop_last=*/false);
+  if (batches.count() < wanted) {
+    progress_.note("calibration: the training set has only " + std::to_string(batches.count()) +
+                   " of " + std::to_string(wanted) + " batches");
   }
   RunPosition at = position();
-  const auto batch = [&](std::int64_t step) { return buffer.fill(images, 0, step).images; };
-  for (std::int64_t step = 0; watches && step < batches; ++step) {
+  for (std::int64_t step = 0; watches && step < batches.count(); ++step) {
     at.step = step;
-    model_.calibrate(batch(step), at, /*batch_statistics=*/!pretrained);
+    model_.calibrate(batches.images(step), at, /*batch_statistics=*/!pretrained);
   }
-  if (corrects) model_.correct_biases(batches, batch, position());
+  if (corrects) {
+    model_.correct_biases(
+        batches.count(), [&](std::int64_t step) { return batches.images(step); }, position());
+  }
 }
 
 bool Trainer::restore() {
