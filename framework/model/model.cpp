@@ -43,7 +43,8 @@ bool belongs_to_slot(const NamedTensor& entry) {
 }
 
 void require_same_tensors(const std::vector<NamedTensor>& wanted,
-                          const std::map<std::string, at::Tensor>& tensors) {
+                          const std::map<std::string, at::Tensor>& tensors,
+                          const std::map<std::string, std::string>& names_there) {
   std::string missing, mis_shaped, unexpected;
   std::set<std::string> known;
   for (const NamedTensor& entry : wanted) {
@@ -52,8 +53,12 @@ void require_same_tensors(const std::vector<NamedTensor>& wanted,
     if (found == tensors.end()) {
       missing += "\n  missing: " + entry.name + " " + text(entry.tensor.sizes());
     } else if (found->second.sizes() != entry.tensor.sizes()) {
-      mis_shaped += "\n  other shape: " + entry.name + " is " + text(found->second.sizes()) +
-                    " in the file and " + text(entry.tensor.sizes()) + " in the network";
+      const auto there = names_there.find(entry.name);
+      const bool renamed = there != names_there.end() && there->second != entry.name;
+      mis_shaped += "\n  other shape: " + entry.name +
+                    (renamed ? " (there " + there->second + ")" : "") + " is " +
+                    text(found->second.sizes()) + " in the file and " + text(entry.tensor.sizes()) +
+                    " in the network";
     }
   }
   for (const auto& [name, tensor] : tensors) {
@@ -227,16 +232,17 @@ void Model::draw_parameters(std::uint64_t seed) {
   }
 }
 
-void Model::require_weights(const std::map<std::string, at::Tensor>& weights) const {
+void Model::require_weights(const std::map<std::string, at::Tensor>& weights,
+                            const std::map<std::string, std::string>& names_there) const {
   std::vector<NamedTensor> own;
   for (const NamedTensor& entry : state_) {
     if (!belongs_to_slot(entry)) own.push_back(entry);
   }
-  require_same_tensors(own, weights);
+  require_same_tensors(own, weights, names_there);
 }
 
 void Model::load(const std::map<std::string, at::Tensor>& tensors) {
-  require_same_tensors(state_, tensors);
+  require_same_tensors(state_, tensors, {});
   const at::NoGradGuard no_grad;
   // copy_ keeps the destination's strides: a latent weight has one layout for life.
   for (NamedTensor& entry : state_) entry.tensor.copy_(tensors.at(entry.name));

@@ -70,8 +70,10 @@ class Model {
   void initialise(const RunPosition& position,
                   const std::map<std::string, at::Tensor>* weights = nullptr);
   /// Throws as load() unless `weights` are exactly the network's parameters and buffers, without
-  /// what belongs to quantizers.
-  void require_weights(const std::map<std::string, at::Tensor>& weights) const;
+  /// what belongs to quantizers. `names_there`, by the network's names, are those of the file that
+  /// they come from, where it has others: the message gives both.
+  void require_weights(const std::map<std::string, at::Tensor>& weights,
+                       const std::map<std::string, std::string>& names_there = {}) const;
 
   /// Everything that a checkpoint holds, in graph order. The tensors are the model's own.
   const std::vector<NamedTensor>& state() const { return state_; }
@@ -103,7 +105,7 @@ class Model {
   /// After the optimizer's step.
   void after_step(const RunPosition& position);
 
-  /// The stored form of each weight slot, by slot name (what evaluation computes with).
+  /// The stored form of each weight slot, by its node's name (what evaluation computes with).
   std::map<std::string, Encoded> encoded_weights(const RunPosition& position);
   /// Records the use of codes in the next evaluate() call; see code_use().
   void record_code_use() { record_codes_ = true; }

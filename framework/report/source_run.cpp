@@ -19,18 +19,11 @@ std::string first_line(const Error& error) {
   return message.substr(0, message.find('\n'));
 }
 
-/// The string that TOML text stands for; "" for what is none.
-std::string toml_string(const std::string& text) {
-  config::Diagnostics diagnostics;
-  const auto document = config::parse_document("", "value = " + text + "\n", diagnostics);
-  const config::Entry* entry = document.root.find("value");
-  return entry != nullptr && entry->value.string() != nullptr ? *entry->value.string() : "";
-}
-
-std::string name_in(const std::string& toml) {
+/// The string at the top of a TOML text; "" where there is none.
+std::string string_at(const std::string& key, const std::string& toml) {
   config::Diagnostics diagnostics;
   const config::Document document = config::parse_document("", toml, diagnostics);
-  const config::Entry* entry = document.root.find("name");
+  const config::Entry* entry = document.root.find(key);
   return entry != nullptr && entry->value.string() != nullptr ? *entry->value.string() : "";
 }
 
@@ -70,7 +63,7 @@ FoundSource find(const fs::path& directory, const Keys& keys, int depth);
 FoundSource read_source(const fs::path& run, const fs::path& file, int depth) {
   const std::string toml = storage::read_file(run / "resolved.toml");
   SourceRun source;
-  source.name = name_in(toml);
+  source.name = string_at("name", toml);
   Keys keys = result_keys((run / "resolved.toml").string(), toml);
   if (source.name.empty()) source.name = run.filename().string();
   source.seed = keys["train.seed"];
@@ -83,7 +76,8 @@ FoundSource read_source(const fs::path& run, const fs::path& file, int depth) {
 
 FoundSource find(const fs::path& directory, const Keys& keys, int depth) {
   const auto named = keys.find("train.init_from");
-  const fs::path given = named == keys.end() ? "" : toml_string(named->second);
+  const fs::path given =
+      named == keys.end() ? "" : string_at("value", "value = " + named->second + "\n");
   if (given.empty() || depth > longest_chain) return {};
   try {
     const fs::path recorded = recorded_file(directory);

@@ -55,24 +55,15 @@ InitialWeights read(const fs::path& source) {
   return weights;
 }
 
-// The error that says why not; "" where they are the network's.
-std::optional<Error> refusal(const Model& model, const std::map<std::string, at::Tensor>& tensors) {
+// The error that says why not; none where they are the network's.
+std::optional<Error> refusal(const Model& model, const std::map<std::string, at::Tensor>& tensors,
+                             const std::map<std::string, std::string>& names_there = {}) {
   try {
-    model.require_weights(tensors);
+    model.require_weights(tensors, names_there);
     return {};
   } catch (const Error& error) {
     return error;
   }
-}
-
-// "fc.weight (there linear.weight) is [10,64] in the file": who looks there finds the second name.
-std::string with_names_there(std::string message, const PublishedWeights& weights) {
-  for (const auto& [own, there] : weights.names) {
-    const std::size_t at = message.find(" " + own + " is ");
-    if (own == there || at == std::string::npos) continue;
-    message.insert(at + 1 + own.size(), " (there " + there + ")");
-  }
-  return message;
 }
 
 }  // namespace
@@ -90,9 +81,8 @@ InitialWeights read_initial_weights(const config::Experiment& experiment, Regist
   if (auto published = from_published(weights.tensors, model.graph(), architecture, options)) {
     weights.names = published->source;
     weights.tensors = std::move(published->tensors);
-    refused = refusal(model, weights.tensors);
+    refused = refusal(model, weights.tensors, published->names);
     if (!refused) return weights;
-    refused = Error(refused->kind(), with_names_there(refused->what(), *published));
     whose = ", named as in " + weights.names;
   }
   const std::string known = known_names(model.graph(), architecture, options);
