@@ -1,7 +1,7 @@
 // What each command prints, where, and with which exit code.
 #include <gmock/gmock.h>
 
-#include "cli/process.h"
+#include "cli/command_line.h"
 
 namespace qhost::tests {
 namespace {
@@ -16,15 +16,8 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using Words = Workshop::Words;
 
-class Commands : public ::testing::Test {
+class Commands : public CommandLine {
  protected:
-  void SetUp() override { workshop_.write("e.toml", small_experiment()); }
-
-  ProcessResult ok(const Words& words) {
-    const ProcessResult result = workshop_.run(words);
-    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
-    return result;
-  }
   /// stdout of a command that gives one JSON document, and nothing on stderr.
   json facts(const Words& words) {
     const ProcessResult result = ok(words);
@@ -36,8 +29,6 @@ class Commands : public ::testing::Test {
       EXPECT_TRUE(object.contains(key)) << key << " is missing in " << object.dump();
     }
   }
-
-  Workshop workshop_;
 };
 
 TEST_F(Commands, RunEndsWithItsResultAsOneLine) {

@@ -1,7 +1,7 @@
 // Starting from a trained network: `train.init_from` and `qhost quantize`.
 #include <gmock/gmock.h>
 
-#include "cli/process.h"
+#include "cli/command_line.h"
 
 namespace qhost::tests {
 namespace {
@@ -10,29 +10,13 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using Words = Workshop::Words;
 
-class Pretrained : public ::testing::Test {
+class Pretrained : public CommandLine {
  protected:
   void SetUp() override {
-    workshop_.write("e.toml", small_experiment());
+    CommandLine::SetUp();
     source_ = finished({"run", "e.toml", "quantizer.name=none", "name=float", "--json"});
   }
-  ProcessResult ok(const Words& words) {
-    const ProcessResult result = workshop_.run(words);
-    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
-    return result;
-  }
-  json finished(const Words& words) {
-    const json result = last_json_line(ok(words).out);
-    EXPECT_EQ(result.at("status"), "finished");
-    return result;
-  }
-  std::string refused(const Words& words, int code) {
-    const ProcessResult result = workshop_.run(words);
-    EXPECT_EQ(result.code, code) << ::testing::PrintToString(result);
-    return result.err;
-  }
 
-  Workshop workshop_;
   json source_;
 };
 

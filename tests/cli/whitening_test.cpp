@@ -1,7 +1,7 @@
 // `augment.whitening`: every command that reads the images whitens them alike.
 #include <gmock/gmock.h>
 
-#include "cli/process.h"
+#include "cli/command_line.h"
 
 namespace qhost::tests {
 namespace {
@@ -11,25 +11,13 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Words = Workshop::Words;
 
-class Whitened : public ::testing::Test {
+class Whitened : public CommandLine {
  protected:
   void SetUp() override {
     workshop_.write("e.toml", small_experiment() +
                                   "[augment]\nwhitening = \"gcn_zca\"\nzca_filter_bias = 0.5\n"
                                   "crop_padding = 1\nflip = true\n");
   }
-  ProcessResult ok(const Words& words) {
-    const ProcessResult result = workshop_.run(words);
-    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
-    return result;
-  }
-  json finished(const Words& words) {
-    const json result = last_json_line(ok(words).out);
-    EXPECT_EQ(result.at("status"), "finished");
-    return result;
-  }
-
-  Workshop workshop_;
 };
 
 TEST_F(Whitened, EvalGivesTheRunsOwnFigures) {

@@ -2,7 +2,7 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
-#include "cli/process.h"
+#include "cli/command_line.h"
 #include "storage/checkpoint.h"
 #include "storage/safetensors.h"
 #include "training/tensor_bytes.h"
@@ -15,14 +15,8 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using Words = Workshop::Words;
 
-class Zeros : public ::testing::Test {
+class Zeros : public CommandLine {
  protected:
-  void SetUp() override { workshop_.write("e.toml", small_experiment()); }
-  ProcessResult ok(const Words& words) {
-    const ProcessResult result = workshop_.run(words);
-    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
-    return result;
-  }
   json facts(const Words& words) { return json::parse(ok(words).out); }
   std::vector<std::string> notes_of(const Words& words) {
     return facts(words).at("notes").get<std::vector<std::string>>();
@@ -31,7 +25,6 @@ class Zeros : public ::testing::Test {
   fs::path checkpoint(const std::string& run) {
     return facts({"eval", run, "--json"}).at("checkpoint").get<std::string>();
   }
-  Workshop workshop_;
 };
 
 /// arXiv 1605.04711, section 2: what is at most 0.7 times the mean |W| becomes 0.

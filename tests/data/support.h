@@ -1,4 +1,4 @@
-/// What the tests of framework/data share.
+/// What the tests of framework/data, and of what works on its images, share.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -45,6 +45,9 @@ inline void expect_option_error(const std::string& name, const std::vector<std::
       action();
     } catch (const OptionError& error) {
       EXPECT_EQ(error.option(), name);
+      throw;
+    } catch (const Error&) {
+      ADD_FAILURE() << "it is about no option, expected: " << name;
       throw;
     }
   });

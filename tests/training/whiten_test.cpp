@@ -9,10 +9,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "data/augment.h"
+#include "data/support.h"
 #include "qhost/error.h"
 #include "qhost/random.h"
 #include "training/whitening_cache.h"
@@ -21,6 +21,8 @@ namespace qhost::training {
 namespace {
 
 namespace fs = std::filesystem;
+using data::testing::expect_error;
+using data::testing::expect_option_error;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -76,19 +78,6 @@ Options table_of(const nlohmann::json& given) {
     }
   }
   return table;
-}
-
-void expect_error(ErrorKind kind, const std::string& option, const std::vector<std::string>& parts,
-                  const std::function<void()>& action) {
-  try {
-    action();
-    ADD_FAILURE() << "nothing was thrown; expected: " << ::testing::PrintToString(parts);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), kind) << error.what();
-    for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
-    const auto* about = dynamic_cast<const OptionError*>(&error);
-    EXPECT_EQ(about == nullptr ? "" : about->option(), option);
-  }
 }
 
 TEST(Whitening, EqualsNumPy) {
@@ -207,30 +196,30 @@ TEST(Whitening, AnImageWithoutContrastIsNotDivided) {
 }
 
 TEST(Whitening, RefusesWhatHasNoTransform) {
-  expect_error(ErrorKind::data, "",
+  expect_error(ErrorKind::data,
                {"whitening: a covariance needs 2 training images, there are 1\nhelp: keep more"},
                [] { Whitener(noise(1, 8, 1), {}); });
   const data::Split flat = split_of(std::vector<std::uint8_t>(80, 7), 8);
-  expect_error(ErrorKind::data, "", {"all 10 training images are the same", "help: "},
+  expect_error(ErrorKind::data, {"all 10 training images are the same", "help: "},
                [&] { Whitener(flat, {}); });
   std::vector<std::uint8_t> repeated;
   for (int i = 0; i < 80; ++i) repeated.push_back(static_cast<std::uint8_t>(i % 8 * i % 8 * 30));
-  expect_error(ErrorKind::data, "", {"all 10 training images are the same"},
+  expect_error(ErrorKind::data, {"all 10 training images are the same"},
                [&] { Whitener(split_of(repeated, 8), {}); });
   WhiteningOptions options;
   options.filter_bias = 1e-30;
-  expect_error(ErrorKind::configuration, "zca_filter_bias",
-               {"1e-30 leaves a variance of ", "is rounding\nhelp: 0.1 is usual"},
-               [&] { Whitener(noise(40, 8, 1), options); });
+  expect_option_error("zca_filter_bias",
+                      {"1e-30 leaves a variance of ", "is rounding\nhelp: 0.1 is usual"},
+                      [&] { Whitener(noise(40, 8, 1), options); });
   options = {};
   options.scale = 1e200;
   options.min_divisor = 1e-300;
-  expect_error(ErrorKind::configuration, "gcn_scale",
-               {"1e+200 gives variances that are not finite", "help: 55 is usual"},
-               [&] { Whitener(noise(40, 8, 1), options); });
+  expect_option_error("gcn_scale",
+                      {"1e+200 gives variances that are not finite", "help: 55 is usual"},
+                      [&] { Whitener(noise(40, 8, 1), options); });
   const Whitener whitener(noise(40, 8, 1), {});
   data::Split other = noise(4, 9, 1);
-  expect_error(ErrorKind::internal, "", {"fitted on images of 8 pixels, these have 9"},
+  expect_error(ErrorKind::internal, {"fitted on images of 8 pixels, these have 9"},
                [&] { whitener.apply(other); });
 }
 
@@ -371,13 +360,11 @@ TEST(WhiteningOptions, AreReadFromTheExperimentsTable) {
   for (const auto& [key, value] : wrong) {
     Options given = table_of({});
     given.set(key, value);
-    expect_error(ErrorKind::configuration, key, {"above", "help: "},
-                 [&given = given] { whitening_options(given); });
+    expect_option_error(key, {"above", "help: "}, [&given = given] { whitening_options(given); });
   }
   table.set("whitening", std::string("pca"));
-  expect_error(ErrorKind::configuration, "whitening",
-               {"\"pca\" is not known\nhelp: one of \"none\", \"gcn_zca\""},
-               [&] { whitening_options(table); });
+  expect_option_error("whitening", {"\"pca\" is not known\nhelp: one of \"none\", \"gcn_zca\""},
+                      [&] { whitening_options(table); });
 }
 
 }  // namespace
