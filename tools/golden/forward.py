@@ -129,20 +129,26 @@ def wrn_16_2(t, x):
     return t.linear("fc", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
 
 
-def densenet_bc_100_12(t, x):
-    growth = 12
+def densenet(t, x, layers, names, newest_first=False):
+    """Bottlenecks of growth 12, each transition keeping half; `names`: of a block, of a transition and
+    its convolution, of the last batch norm and of the last layer."""
+    growth, (of_block, transition, conv, norm, last) = 12, names
     x = t.conv("conv1", x, 2 * growth, 3)
-    for block in (1, 2, 3):
-        for layer in range(16):
-            name = f"block{block}.layer{layer}."
+    for block, count in enumerate(layers, 1):
+        for layer in range(count):
+            name = of_block.format(block, layer)
             y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), 4 * growth, 1)
             y = t.conv(name + "conv2", t.norm_relu(name + "bn2", y), growth, 3)
-            x = torch.cat([x, y], 1)
-        if block < 3:
-            name = f"transition{block}."
-            y = t.conv(name + "conv", t.norm_relu(name + "bn", x), x.shape[1] // 2, 1)
+            x = torch.cat([y, x] if newest_first else [x, y], 1)
+        if block < len(layers):
+            name = transition.format(block)
+            y = t.conv(name + conv, t.norm_relu(name + norm, x), x.shape[1] // 2, 1)
             x = F.avg_pool2d(y, 2)
-    return t.linear("fc", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
+    return t.linear(last, t.norm_relu(norm, x).mean((2, 3)), CLASSES)
+
+
+def densenet_bc_100_12(t, x):
+    return densenet(t, x, (16, 16, 16), ("block{}.layer{}.", "transition{}.", "conv", "bn", "fc"))
 
 
 def basic_blocks(t, x, widths, per_stage, around):
@@ -197,35 +203,12 @@ def xternalz_wrn_16_2(t, x):
 
 
 def kuangliu_densenet_cifar(t, x):
-    growth = 12
-    x = t.conv("conv1", x, 2 * growth, 3)
-    for block, layers in ((1, 6), (2, 12), (3, 24), (4, 16)):
-        for layer in range(layers):
-            name = f"dense{block}.{layer}."
-            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), 4 * growth, 1)
-            y = t.conv(name + "conv2", t.norm_relu(name + "bn2", y), growth, 3)
-            x = torch.cat([y, x], 1)  # the paper's order is the other one
-        if block < 4:
-            name = f"trans{block}."
-            y = t.conv(name + "conv", t.norm_relu(name + "bn", x), x.shape[1] // 2, 1)
-            x = F.avg_pool2d(y, 2)
-    return t.linear("linear", t.norm_relu("bn", x).mean((2, 3)), CLASSES)
+    names = ("dense{}.{}.", "trans{}.", "conv", "bn", "linear")
+    return densenet(t, x, (6, 12, 24, 16), names, newest_first=True)  # the paper's order is the other
 
 
 def bamos_densenet_bc_40(t, x):
-    growth = 12
-    x = t.conv("conv1", x, 2 * growth, 3)
-    for block in (1, 2, 3):
-        for layer in range(6):
-            name = f"dense{block}.{layer}."
-            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), 4 * growth, 1)
-            y = t.conv(name + "conv2", t.norm_relu(name + "bn2", y), growth, 3)
-            x = torch.cat([x, y], 1)
-        if block < 3:
-            name = f"trans{block}."
-            y = t.conv(name + "conv1", t.norm_relu(name + "bn1", x), x.shape[1] // 2, 1)
-            x = F.avg_pool2d(y, 2)
-    return t.linear("fc", t.norm_relu("bn1", x).mean((2, 3)), CLASSES)
+    return densenet(t, x, (6, 6, 6), ("dense{}.{}.", "trans{}.", "conv1", "bn1", "fc"))
 
 
 def vgg_small(t, x):
