@@ -66,8 +66,16 @@ struct Printer {
   }
 };
 
-/// Integers stand for numbers, in lists too; everything else keeps its type.
-OptionValue converted(const OptionValue& value, OptionType type) {
+/// Integers stand for numbers, in lists too, and a boolean for the choice of its name; everything
+/// else keeps its type.
+OptionValue converted(const OptionValue& value, const Option& option) {
+  const OptionType type = option.type();
+  if (const auto* b = std::get_if<bool>(&value); b != nullptr && type == OptionType::string) {
+    const std::string word = to_string(value);
+    for (const std::string& choice : option.choices()) {
+      if (choice == word) return word;
+    }
+  }
   if (type == OptionType::real) {
     if (const auto* i = std::get_if<std::int64_t>(&value)) return static_cast<double>(*i);
   }
@@ -207,7 +215,7 @@ std::string Option::range_text() const {
 }
 
 std::string Option::why_invalid(const OptionValue& given) const {
-  const OptionValue value = converted(given, type_);
+  const OptionValue value = converted(given, *this);
   if (value.index() != static_cast<std::size_t>(type_)) {
     // An empty TOML array has no element type: it is a list of whatever is wanted.
     const bool empty_list = (std::holds_alternative<std::vector<std::int64_t>>(value) &&
@@ -287,7 +295,7 @@ Options Options::from(const std::vector<Option>& declared,
     }
     const std::string why = option.why_invalid(found->second);
     if (!why.empty()) throw OptionError(option.name(), why);
-    OptionValue value = converted(found->second, option.type());
+    OptionValue value = converted(found->second, option);
     if (value.index() != static_cast<std::size_t>(option.type())) {  // an empty list
       if (option.type() == OptionType::integer_list) value = std::vector<std::int64_t>();
       if (option.type() == OptionType::real_list) value = std::vector<double>();

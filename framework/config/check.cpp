@@ -27,10 +27,15 @@ bool is_list(OptionType type) {
   return element_type(type) != type;
 }
 
-/// A value that stands alone, of the wanted type; an integer counts as a number.
-std::optional<OptionValue> scalar(const Value& value, OptionType wanted) {
+/// A value that stands alone, of the wanted type; an integer counts as a number, and a boolean as
+/// the choice of its name.
+std::optional<OptionValue> scalar(const Value& value, OptionType wanted,
+                                  const std::vector<std::string>& choices = {}) {
   if (const auto* v = std::get_if<bool>(&value.data)) {
     if (wanted == OptionType::boolean) return *v;
+    const std::string word = *v ? "true" : "false";
+    const bool chosen = std::find(choices.begin(), choices.end(), word) != choices.end();
+    if (wanted == OptionType::string && chosen) return word;
   } else if (const auto* integer = std::get_if<std::int64_t>(&value.data)) {
     if (wanted == OptionType::integer) return *integer;
     if (wanted == OptionType::real) return static_cast<double>(*integer);
@@ -120,7 +125,7 @@ class TableChecker {
 
   std::optional<OptionValue> convert(const Value& value, const Option& option) {
     if (!is_list(option.type())) {
-      const auto converted = scalar(value, option.type());
+      const auto converted = scalar(value, option.type(), option.choices());
       if (!converted) {
         report_type(value, option);
         return std::nullopt;

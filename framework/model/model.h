@@ -41,6 +41,8 @@ struct CodeUse {
   double most_frequent_share = 0;
 };
 
+class BackwardWatch;
+
 struct ModelOptions {
   Precision precision = Precision::fp32;  ///< of training; evaluation is always fp32
   bool channels_last = true;
@@ -83,8 +85,12 @@ class Model {
 
   /// Logits, [N, classes] float32, differentiable. `x` is [N, ...] float32.
   at::Tensor train(const at::Tensor& x, const RunPosition& position);
+  /// loss.backward(), of what train() gave. What a plugin's part of it throws, a custom gradient or
+  /// a gradient slot, becomes an Error that names the plugin; see model/plugin_call.h.
+  void backward(const at::Tensor& loss);
   /// Logits of the quantized network, under NoGrad and in float32; averaged over the members.
-  /// Throws Error (diverged) that names a weight which is not finite where slots would hide it.
+  /// Throws Error: diverged that names a weight which is not finite where slots would hide it;
+  /// plugin where codes are not what the slot's encoding() announced.
   at::Tensor evaluate(const at::Tensor& x, const RunPosition& position);
   /// Runs the float network in evaluation mode and shows each slot what it would quantize.
   /// An untrained network's running statistics say nothing of its activations: `batch_statistics`
@@ -148,6 +154,7 @@ class Model {
   std::vector<NamedTensor> state_;
   std::vector<std::vector<int>> frees_;  // values that are dead after each node
   std::unique_ptr<Frozen> frozen_;
+  std::shared_ptr<BackwardWatch> backward_watch_;
   std::vector<CodeUse> code_use_;
   bool record_codes_ = false;
   bool calibrates_on_batch_statistics_ = false;

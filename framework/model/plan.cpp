@@ -4,6 +4,7 @@
 #include <set>
 
 #include "graph/fans.h"
+#include "graph/non_negative.h"
 #include "graph/selector.h"
 
 namespace qhost {
@@ -137,6 +138,63 @@ struct Claim {
   bool kept_float = false;
 };
 
+/// Whether a quantized edge has values below 0 where it reads none: levels on both sides of 0, of
+/// which none need be 0.
+bool gives_signed_values(const PlannedSlot& slot) {
+  if (slot.input->range() == InputRange::signed_values) return true;
+  const CodeKind kind = slot.input->encoding(slot.info).kind;
+  return kind == CodeKind::binary || kind == CodeKind::ternary;
+}
+
+/// The method's levels begin at 0, and the edge can be negative.
+bool loses_negative_values(const PlannedSlot& slot) {
+  return slot.input != nullptr && !slot.info.non_negative &&
+         slot.input->range() == InputRange::non_negative;
+}
+
+std::string first_few(const std::vector<std::string>& texts, const char* rest) {
+  constexpr std::size_t shown = 4;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(texts.size(), shown); ++i) {
+    list += (i == 0 ? "" : ", ") + texts[i];
+  }
+  if (texts.size() > shown) list += rest;
+  return list;
+}
+
+/// One sentence for each rule and advice, not for each layer.
+void warn_of_lost_signs(const std::vector<MethodRule>& rules, Plan& plan) {
+  std::map<std::pair<int, std::string>, std::vector<std::string>> layers;
+  for (const PlannedSlot& slot : plan.slots) {
+    if (!loses_negative_values(slot)) continue;
+    const std::string edge = slot.info.edge > 0 ? " (" + std::to_string(slot.info.edge) + ")" : "";
+    layers[{slot.rule, slot.input->range_advice()}].push_back(slot.info.node + edge);
+  }
+  for (const auto& [key, names] : layers) {
+    const MethodRule& rule = rules[static_cast<std::size_t>(key.first)];
+    std::vector<std::string> kept;
+    for (const std::string& selector : rule.keep_float.value_or(rule.default_keep_float)) {
+      kept.push_back("\"" + selector + "\"");
+    }
+    std::vector<std::string> wanted;
+    for (const std::string& name : names) {
+      const std::string text = "\"" + name.substr(0, name.find(' ')) + "/input\"";
+      if (wanted.empty() || wanted.back() != text) wanted.push_back(text);
+    }
+    std::string keep_float = first_few(kept, ", ...");
+    keep_float += (keep_float.empty() ? "" : ", ") + first_few(wanted, ", ...");
+    const std::string more = " and " + std::to_string(names.size() - std::min<std::size_t>(
+                                                                         names.size(), 4)) +
+                             " more";
+    plan.warnings.push_back(
+        "`" + rule.method + "` has no levels below 0 for the inputs of " +
+        first_few(names, more.c_str()) +
+        ", which can be negative: all that is negative becomes 0. " +
+        (key.second.empty() ? "" : key.second + "; ") + "keep_float = [" + keep_float +
+        "] leaves these inputs in float");
+  }
+}
+
 }  // namespace
 
 RuleError::RuleError(int rule, std::string key, const std::string& message)
@@ -150,7 +208,7 @@ const PlannedSlot* Plan::find(int node, Role role, int edge) const {
   return nullptr;
 }
 
-Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
+Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool non_negative_image) {
   Plan plan;
   if (rules.empty()) return plan;
 
@@ -173,6 +231,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
     }
   }
 
+  KnownSigns signs = {.image = non_negative_image, .signed_edges = {}};
+  std::vector<bool> non_negative = non_negative_nodes(graph, signs);
   std::vector<int> slots_of(rules.size(), 0), offered_to(rules.size(), 0);
   for (const auto& [key, claim] : claims) {  // by node, weight before input
     const Node& node = graph.node(key.first);
@@ -201,6 +261,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
         slot.weight = rule.quantizer->weight(slot.info);
         if (!slot.weight) continue;
       } else {
+        const int source = node.inputs[static_cast<std::size_t>(edge)];
+        slot.info.non_negative = non_negative[static_cast<std::size_t>(source)];
         slot.input = rule.quantizer->input(slot.info);
         if (!slot.input) continue;
         if (slot.input->range() == InputRange::signed_values) {
@@ -225,6 +287,11 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
       plan.bias_correction =
           plan.bias_correction || (role == Role::weight && slot.traits.bias_correction);
       ++slots_of[static_cast<std::size_t>(claim.rule)];
+      if (role == Role::input && slot.info.non_negative && gives_signed_values(slot)) {
+        // What an add of such edges gives is signed; later slots, of nodes behind it, must know.
+        signs.signed_edges.emplace(node.id, edge);
+        non_negative = non_negative_nodes(graph, signs);
+      }
       plan.slots.push_back(std::move(slot));
     }
   }
@@ -238,6 +305,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules) {
                               ", whose own quantized input it does not see");
     }
   }
+
+  warn_of_lost_signs(rules, plan);
 
   for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
     if (slots_of[static_cast<std::size_t>(r)] != 0) continue;

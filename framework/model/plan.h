@@ -24,6 +24,7 @@ struct MethodRule {
   /// Selectors, each for every role or, as "first/input", for one; empty optional: the default.
   std::optional<std::vector<std::string>> keep_float;
   std::vector<std::string> default_keep_float;
+  std::string plugin;  ///< that provides the method
 };
 
 /// A slot that will be quantized.
@@ -41,6 +42,7 @@ struct PlannedSlot {
   std::shared_ptr<InputQuantizer> input;
   /// Input slots whose edge was moved in front of a ReLU; see graph/repoint.h.
   std::optional<Repointing> repointing;
+  std::string plugin;  ///< that provides the method
 };
 
 /// A node whose output's gradient will be quantized on its way back.
@@ -50,6 +52,7 @@ struct PlannedGradient {
   std::string method;
   Traits traits;
   std::unique_ptr<GradientQuantizer> quantizer;
+  std::string plugin;  ///< that provides the method
 };
 
 struct Plan {
@@ -83,7 +86,9 @@ class RuleError : public Error {
 /// narrows its own rule only. Throws RuleError for a selector that is malformed or matches nothing,
 /// a role the method does not offer, slots of which the method takes none, a rule that selects no
 /// slot, an input that cannot be re-pointed, and when nothing at all is quantized although there
-/// are rules.
-Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules);
+/// are rules. What a method throws is an Error that names it; see model/plugin_call.h.
+/// `non_negative_image`: no value of the network's input is below 0.
+Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules,
+               bool non_negative_image = false);
 
 }  // namespace qhost

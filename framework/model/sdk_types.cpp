@@ -44,6 +44,9 @@ InputQuantizer::~InputQuantizer() = default;
 InputRange InputQuantizer::range() const {
   return InputRange::any;
 }
+std::string InputQuantizer::range_advice() const {
+  return "";
+}
 std::vector<SlotParameter> InputQuantizer::parameters() {
   return {};
 }

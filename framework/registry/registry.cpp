@@ -221,6 +221,15 @@ std::vector<ComponentEntry> Registry::list() {
   return entries;
 }
 
+std::string Registry::plugin_of(const std::string& kind, const std::string& name) const {
+  if (kind == architecture_kind) {
+    const auto found = state_->architectures.find(name);
+    return found == state_->architectures.end() ? "" : found->second.plugin;
+  }
+  const auto found = state_->quantizers.find(name);
+  return found == state_->quantizers.end() ? "" : found->second.plugin;
+}
+
 std::vector<PluginStatus> Registry::plugins() {
   return state_->scanned().files;
 }

@@ -45,6 +45,9 @@ class Registry {
   const Architecture& architecture(const std::string& name);
   const QuantizerMethod& quantizer(const std::string& name);
 
+  /// The plugin of a component that architecture() or quantizer() gave; "" for any other.
+  std::string plugin_of(const std::string& kind, const std::string& name) const;
+
   /// The names of that kind, sorted; nothing is loaded.
   std::vector<std::string> names(const std::string& kind);
   /// Whether a usable file's stamp (or a built-in) has that component; nothing is loaded.

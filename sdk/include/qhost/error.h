@@ -12,7 +12,7 @@ namespace qhost {
 enum class ErrorKind {
   internal = 1,       ///< a defect of qhost or of a plugin
   configuration = 2,  ///< command line or experiment file; an unknown component too
-  plugin = 3,         ///< a plugin was found and refused
+  plugin = 3,         ///< a plugin was found and refused, or broke its word while it ran
   data = 4,           ///< a data set is missing or malformed
   diverged = 5,       ///< the loss is not finite
   storage = 6,        ///< a file could not be written or read back

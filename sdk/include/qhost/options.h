@@ -50,7 +50,7 @@ class QHOST_API Option {
   /// Exclusive lower bound (`learning_rate > 0`).
   Option above(double bound) &&;
   Option below(double bound) &&;
-  /// The closed list of strings.
+  /// The closed list of strings. Where "true" or "false" is among them, that boolean stands for it.
   Option one_of(std::vector<std::string> choices) &&;
   /// Where the option's meaning is defined: a paper's section or equation.
   Option from_paper(std::string reference) &&;

@@ -23,6 +23,10 @@
 /// in training may move the slot's state; encode() must not. A scale and a factor per position
 /// together: the scale is multiplied into output_scale, and the encoding says ScaleKind::position.
 /// An undefined at::Tensor must not be handed to an autograd Function's apply(): use std::optional.
+///
+/// The host holds each evaluation against encoding(): kind, bits, shapes, numbers of scales, the
+/// largest code. What differs ends the evaluation and names the plugin. So does an exception of any
+/// type in any call; a qhost::Error keeps its kind and its text.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -72,6 +76,9 @@ struct SlotInfo {
   std::int64_t fan_in = 0, fan_out = 0;
   /// The node is the network's first, or last, conv2d or linear: what papers keep at more bits.
   bool first = false, last = false;
+  /// Role input: no value of the edge is ever below 0, as the graph tells: behind a ReLU, say, also
+  /// through pooling, dropout and concatenation. False where nobody knows.
+  bool non_negative = false;
 };
 
 /// What a call knows besides its tensors.
@@ -172,6 +179,7 @@ struct EncodedInput {
 
 /// Which inputs a method is made for. `signed_values` behind a ReLU: the host re-points the edge to
 /// what the ReLU reads (and says so in the summary), or refuses and names both nodes.
+/// `non_negative` on an edge that can be negative: the host warns, since what is negative is lost.
 enum class InputRange { any, signed_values, non_negative };
 
 /// Quantizes one edge into a node. Not copied; one object per slot.
@@ -181,6 +189,9 @@ class QHOST_API InputQuantizer {
 
   virtual Encoding encoding(const SlotInfo& slot) const = 0;
   virtual InputRange range() const;
+  /// For that warning, one sentence of the method about a range of non_negative: why it is so, and
+  /// which option changes it. "" by default: the host then names what it knows.
+  virtual std::string range_advice() const;
   virtual std::vector<SlotParameter> parameters();
   virtual void initialise(const SlotContext& context);
   /// Calibration: one batch of the edge's float values.
@@ -262,6 +273,7 @@ struct QuantizerMethod {
   /// The rule's `keep_float` when the experiment does not give one: {"first", "last"}, {}, or one
   /// role of a layer, {"first/input"}.
   std::vector<std::string> keep_float;
+  /// Never null; throws OptionError for options that do not fit together.
   std::function<std::unique_ptr<Quantizer>(const Options&)> create;
 };
 
