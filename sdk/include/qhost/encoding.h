@@ -58,7 +58,7 @@ QHOST_API const char* to_string(CodeKind kind);
 QHOST_API std::string why_invalid(const Encoding& encoding);
 
 /// Bytes on disk of a tensor of `shape` (dimension 0 = output channels): codes packed densely and
-/// rounded up to a byte, float32 scales and codebook entries, int32 zero points.
+/// rounded up to a byte member by member, float32 scales and codebook entries, int32 zero points.
 QHOST_API std::int64_t stored_bytes(const Encoding& encoding,
                                     const std::vector<std::int64_t>& shape);
 
