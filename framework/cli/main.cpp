@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "common/near_match.h"
+#include "common/version.h"
 #include "qhost/error.h"
 
 namespace qhost::cli {
@@ -12,7 +13,7 @@ namespace {
 
 std::string usage() {
   std::string text =
-      "qhost " QHOST_VERSION
+      version_line() +
       ": trains and quantizes image networks from an experiment file\n\n"
       "usage: qhost [--plugin-path DIR]... [--allow-insecure-plugins] COMMAND [ARGUMENTS]\n\n";
   for (const Command& command : commands()) {
@@ -79,7 +80,7 @@ int dispatch(const std::vector<std::string>& words) {
       return 0;
     }
     if (word == "--version") {
-      std::cout << "qhost " QHOST_VERSION "\n";
+      std::cout << version_line() << "\n";
       return 0;
     }
     if (word == "--allow-insecure-plugins") {

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "common/version.h"
 #include "storage/process.h"
 #include "storage/utc_time.h"
 
@@ -143,7 +144,8 @@ json environment_facts(const EnvironmentInput& input) {
   const bool named = ::uname(&kernel) == 0;
   std::error_code error;
   const fs::path here = fs::current_path(error);
-  return {{"qhost", QHOST_VERSION},
+  return {{"qhost", version()},
+          {"commit", text_or_null(commit())},
           {"libtorch", text_or_null(input.torch_version)},
           {"started", utc_time(input.started)},
           {"command_line", input.command_line},

@@ -17,7 +17,7 @@ struct EnvironmentInput {
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
 };
 
-/// {qhost, libtorch, started, command_line, working_directory, host, os, kernel, libc, compiler,
+/// {qhost, commit, libtorch, started, command_line, working_directory, host, os, kernel, libc, compiler,
 /// cpu: {model, cores, usable_cores, quota, flags}, memory_bytes, git}. `quota` is the container's
 /// limit in cores. The caller adds what it knows (threads, plugin hashes). What cannot be found out
 /// is null.
