@@ -58,6 +58,31 @@ void add_means(report::Table& table, const std::vector<config::SweepPoint>& poin
   }
 }
 
+void require_sensible_continuation(const training::RunRequest& request, bool is_sweep,
+                                   const std::string& file) {
+  if (request.continue_run.empty()) {
+    if (request.checkpoint.empty()) return;
+    throw Error(ErrorKind::configuration,
+                "--checkpoint " + request.checkpoint +
+                    " says from where --continue RUN goes on, and there is none\nhelp: `qhost eval "
+                    "RUN --checkpoint " +
+                    request.checkpoint + "` evaluates that checkpoint");
+  }
+  const std::string given = "--continue " + request.continue_run;
+  if (is_sweep) {
+    throw Error(ErrorKind::configuration,
+                given + " names one run, but " + file +
+                    " is a sweep\nhelp: continue its points one by one, with the file of each run: "
+                    "RUN/resolved.toml");
+  }
+  if (!request.resume.empty() && request.resume != "auto") {
+    throw Error(ErrorKind::configuration,
+                given + " begins a new run, --resume " + request.resume +
+                    " goes on with one\nhelp: leave out one of them; --resume auto goes on with "
+                    "the run that --continue has begun before");
+  }
+}
+
 int execute(Context& context, const Arguments& arguments) {
   use_caching_allocator();
   const std::string file = arguments.positional().at(0);
@@ -72,7 +97,11 @@ int execute(Context& context, const Arguments& arguments) {
   request.runs_dir = arguments.value("runs-dir");
   request.resume = arguments.value("resume");
   request.run_dir = arguments.value("run-dir");
+  request.allow_other_plugins = arguments.flag("allow-other-plugins");
+  request.continue_run = arguments.value("continue");
+  request.checkpoint = arguments.value("checkpoint");
   request.command_line = context.command_line;
+  require_sensible_continuation(request, loaded.sweep, file);
   if (loaded.sweep && !request.run_dir.empty()) {
     throw Error(ErrorKind::configuration,
                 "--run-dir names one directory, but " + file + " is a sweep of " +
@@ -160,10 +189,16 @@ Command run_command() {
           .declare =
               [](ArgumentSpec& spec) {
                 spec.value("resume",
-                           "auto: continue the newest run of this configuration, or start one; "
-                           "DIR: continue that run")
+                           "auto: continue the newest run of this configuration, data, weights "
+                           "and plugins, or start one; DIR: continue that run")
+                    .value("continue",
+                           "RUN: a new run that goes on from that run's newest checkpoint, with "
+                           "more epochs or another schedule, say")
+                    .value("checkpoint", "with --continue: best or a step, in place of the newest")
                     .value("runs-dir", "the folder that holds all runs (default ./runs)")
                     .value("run-dir", "exactly this run directory, new or to be continued")
+                    .flag("allow-other-plugins",
+                          "go on with a run although plugin files have changed; the result says so")
                     .flag("dry-run", "check the file, the network and the rules, then stop")
                     .flag("json", "print result.json as the last line of stdout")
                     .positional("experiment file", 1, 1000);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "training/assemble.h"
+#include "training/run_identity.h"
 #include "training/weight_zeros.h"
 
 namespace qhost::cli {
@@ -25,6 +26,9 @@ ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Exp
   training::WeightZeros zeros = training::zeros_of_run(run, experiment, registry);
   network.sparsity = std::move(zeros.by_node);
   network.why_dense = std::move(zeros.unknown);
+  for (const nlohmann::json& sentence : training::read_allowed(run)) {
+    network.warnings.push_back("the run went on with " + sentence.get<std::string>());
+  }
   for (std::string& complaint : zeros.complaints) network.warnings.push_back(std::move(complaint));
   return network;
 }

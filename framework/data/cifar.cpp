@@ -8,6 +8,8 @@
 #include <future>
 #include <numeric>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "data/common_options.h"
 #include "qhost/error.h"
@@ -50,7 +52,7 @@ void check_size(const CifarLayout& layout, const fs::path& folder, const CifarFi
   fail(layout, path, "has " + std::to_string(size) + " bytes; " + whole);
 }
 
-/// Reads one file into its place within `split`, returns its line of the provenance.
+/// Reads one file into its place within `split`, returns its SHA-256.
 std::string read_file(const CifarLayout& layout, const fs::path& path, const CifarFile& file,
                       std::size_t label, Split& split, std::int64_t first) {
   errno = 0;
@@ -93,7 +95,7 @@ std::string read_file(const CifarLayout& layout, const fs::path& path, const Cif
                   image_bytes);
     }
   }
-  return file.name + ", " + std::to_string(file.records * record) + " bytes, sha256 " + hash.hex();
+  return hash.hex();
 }
 
 Split sized(const std::vector<CifarFile>& files) {
@@ -120,12 +122,12 @@ Dataset read_cifar(const CifarLayout& layout, const fs::path& folder, std::size_
   set.train = sized(layout.train);
   set.test = sized(layout.test);
   // Files side by side: hashing, not the disk, is what takes the time.
-  std::vector<std::future<std::string>> lines;
+  std::vector<std::pair<const CifarFile*, std::future<std::string>>> hashes;
   const auto read_all = [&](const std::vector<CifarFile>& files, Split& split) {
     std::int64_t first = 0;
     for (const CifarFile& file : files) {
-      lines.push_back(
-          std::async(std::launch::async, [&layout, &folder, &file, &split, label, first] {
+      hashes.emplace_back(
+          &file, std::async(std::launch::async, [&layout, &folder, &file, &split, label, first] {
             return read_file(layout, folder / file.name, file, label, split, first);
           }));
       first += file.records;
@@ -133,10 +135,13 @@ Dataset read_cifar(const CifarLayout& layout, const fs::path& folder, std::size_
   };
   read_all(layout.train, set.train);
   read_all(layout.test, set.test);
-  for (auto& line : lines) line.wait();  // before an exception leaves: they write into `set`
-  for (auto& line : lines) {
+  for (auto& one : hashes) one.second.wait();  // before an exception leaves: they write into `set`
+  for (auto& [file, reading] : hashes) {
+    const std::string hash = reading.get();
+    set.sha256[file->name] = hash;
     if (!set.provenance.empty()) set.provenance += '\n';
-    set.provenance += line.get();
+    set.provenance += file->name + ", " + std::to_string(file->records * layout.record_bytes()) +
+                      " bytes, sha256 " + hash;
   }
   return set;
 }

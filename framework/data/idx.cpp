@@ -168,6 +168,7 @@ IdxSet read_idx_set(const IdxLayout& layout, const fs::path& folder) {
   for (auto& one : reading) results.push_back(one.get());
   IdxSet read;
   for (const FileResult& result : results) {
+    read.set.sha256[files[read.sha256.size()].name] = result.sha256;
     read.sha256.push_back(result.sha256);
     read.set.provenance += (read.set.provenance.empty() ? "" : "\n") + result.provenance;
   }

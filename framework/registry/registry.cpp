@@ -95,7 +95,8 @@ void Registry::State::commit(StagingRegistrar& staging, const std::string& plugi
 void Registry::State::load(PluginStatus& status) {
   if (!opened.insert(status.file).second) return;
   try {
-    Loaded record{status.name, status.version, status.file, storage::sha256_file(status.file)};
+    Loaded record{status.name, status.version, status.file, storage::sha256_file(status.file),
+                  is_installed(status.file)};
     const Stamp stamp = read_stamp(status.file);
     const PluginDescriptor& descriptor = open_plugin(status.file, stamp);
     StagingRegistrar staging([this](const std::string& key) { return owner_of(key); });
@@ -240,6 +241,21 @@ const std::vector<SearchDirectory>& Registry::directories() const {
 
 std::vector<Registry::Loaded> Registry::loaded() const {
   return state_->loaded;
+}
+
+std::vector<Registry::Loaded> Registry::files_of(
+    const std::vector<std::pair<std::string, std::string>>& components) {
+  std::set<std::filesystem::path> files;
+  for (const auto& [kind, name] : components) {
+    state_->provide(kind, name);
+    files.insert(kind == architecture_kind ? state_->architectures.at(name).file
+                                           : state_->quantizers.at(name).file);
+  }
+  std::vector<Loaded> found;
+  for (const Loaded& plugin : state_->loaded) {
+    if (files.count(plugin.path) != 0) found.push_back(plugin);
+  }
+  return found;
 }
 
 bool Registry::insecure_allowed() const {

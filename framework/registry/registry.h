@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "qhost/architecture.h"
@@ -68,9 +69,14 @@ class Registry {
   struct Loaded {
     std::string name, version;
     std::filesystem::path path;
-    std::string sha256;  ///< of the file, hexadecimal
+    std::string sha256;      ///< of the file, hexadecimal
+    bool installed = false;  ///< it lies in the installation's own folder
   };
   std::vector<Loaded> loaded() const;
+  /// The files that the experiment's components come from, without repeats; what is built in has
+  /// none. `components` are pairs of kind and name, which are opened as by architecture() and
+  /// quantizer().
+  std::vector<Loaded> files_of(const std::vector<std::pair<std::string, std::string>>& components);
   bool insecure_allowed() const;
 
   /// Registers what is linked in: a built-in never collides silently with a file.

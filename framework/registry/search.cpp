@@ -62,6 +62,10 @@ SearchDirectory user_directory() {
   return environment_directory(base / "qhost" / "plugins", "user folder");
 }
 
+fs::path installed_plugins() {
+  return core_directory() / "qhost" / "plugins";
+}
+
 std::string user_name(uid_t user) {
   const passwd* entry = ::getpwuid(user);
   return entry != nullptr ? entry->pw_name : "user " + std::to_string(user);
@@ -105,6 +109,11 @@ fs::path core_directory() {
   return fs::read_symlink("/proc/self/exe", error).parent_path();
 }
 
+bool is_installed(const fs::path& file) {
+  std::error_code error;
+  return fs::equivalent(file.parent_path(), installed_plugins(), error);
+}
+
 std::vector<SearchDirectory> search_directories(const SearchOptions& options) {
   std::vector<SearchDirectory> found;
   for (const fs::path& path : options.plugin_paths) found.push_back(given_directory(path));
@@ -120,7 +129,7 @@ std::vector<SearchDirectory> search_directories(const SearchOptions& options) {
       begin = end + 1;
     }
     found.push_back(user_directory());
-    found.push_back(environment_directory(core_directory() / "qhost" / "plugins", "installation"));
+    found.push_back(environment_directory(installed_plugins(), "installation"));
   }
   // A folder that is named twice counts where it comes first.
   std::vector<SearchDirectory> unique;

@@ -45,6 +45,9 @@ struct Trust {
 };
 Trust judge(const std::filesystem::path& file);
 
+/// Whether the file lies in the installation's folder of plugins, whatever path led there.
+bool is_installed(const std::filesystem::path& file);
+
 /// The folder of libqhost_core.so (of the executable where the core is linked statically).
 std::filesystem::path core_directory();
 

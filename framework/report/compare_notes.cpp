@@ -68,6 +68,21 @@ void note_data(Comparison& comparison) {
   }
 }
 
+/// What a user overrode is no fault, but who reads the table must know.
+void note_allowed(Comparison& comparison) {
+  Sentences sentences;
+  for (const ComparedRun& run : comparison.runs) {
+    const auto allowed = run.result.find("allowed");
+    if (allowed == run.result.end() || !allowed->is_array()) continue;
+    for (const nlohmann::json& sentence : *allowed) {
+      if (sentence.is_string()) sentences.add(sentence.get<std::string>(), run.label);
+    }
+  }
+  for (const auto& [sentence, labels] : sentences.list()) {
+    comparison.notes.push_back(joined(labels) + " went on with " + sentence);
+  }
+}
+
 /// A score below its rule's threshold is a number like any other: what it lacks is said once for
 /// all runs that lack it.
 void note_verdicts(Comparison& comparison, const Figure& figure) {
@@ -178,6 +193,7 @@ void note_runs(Comparison& comparison) {
 void add_notes(Comparison& comparison) {
   note_test_sets(comparison);
   note_data(comparison);
+  note_allowed(comparison);
   note_sources(comparison);
   note_runs(comparison);
   note_scores(comparison);

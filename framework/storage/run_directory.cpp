@@ -86,6 +86,34 @@ void sweep_creations(const fs::path& folder) {
   }
 }
 
+/// Something of a run is there to be seen: what `latest` may name.
+bool has_something(const fs::path& run) {
+  std::error_code error;
+  return fs::exists(run / "result.json", error) || !checkpoint_steps(run / "checkpoints").empty();
+}
+
+/// A `latest` whose run was deleted names the newest of the others again.
+void mend_latest(const fs::path& path) {
+  std::error_code error;
+  fs::path link = path;
+  if (link.filename().empty()) link = link.parent_path();
+  if (link.filename() != "latest" || !fs::is_symlink(fs::symlink_status(link, error)) ||
+      fs::exists(link, error)) {
+    return;
+  }
+  const fs::path folder = link.has_parent_path() ? link.parent_path() : fs::path(".");
+  std::string newest;
+  for (const std::string& id : folder_names(folder)) {  // sorted by time
+    if (is_run_id(id) && has_something(folder / id)) newest = id;
+  }
+  if (newest.empty()) return;
+  try {
+    point_link(link, newest, "latest");
+  } catch (const Error&) {
+    // Somebody else's folder: the caller says that there is no run.
+  }
+}
+
 /// A run under a temporary name, so that it can be locked before anybody sees it. Removed unless it
 /// got its name.
 class Beginning {
@@ -135,11 +163,6 @@ RunDirectory RunDirectory::create(const fs::path& root, const std::string& name,
   crash_point("run.after-rename");
   sync_folder(run.path_);
   sync_folder(runs);
-  try {
-    point_link(runs / "latest", run.id(), "latest");
-  } catch (const Error& failure) {
-    run.warning_ = failure.what();
-  }
   return run;
 }
 
@@ -166,26 +189,28 @@ RunDirectory RunDirectory::create_at(const fs::path& given) {
   return run;
 }
 
-void RunDirectory::discard() {
+std::string RunDirectory::point_latest() const {
+  if (!is_run_id(id())) return "";
   std::error_code error;
-  const fs::path latest = path_.parent_path() / "latest";
-  const bool is_latest = fs::read_symlink(latest, error) == id();
-  fs::remove_all(path_, error);
-  lock_.release();
-  if (!is_latest) return;
-  const std::vector<RunInfo> left =
-      list_runs(path_.parent_path().parent_path(), path_.parent_path().filename().string());
-  if (left.empty()) {
-    fs::remove(latest, error);
-    fs::remove(path_.parent_path(), error);  // only when nothing else is in it
-  } else {
-    point_link(latest, left.front().id, "latest");
+  const fs::path link = path_.parent_path() / "latest";
+  const fs::path named = fs::read_symlink(link, error);
+  if (!error && named == id()) return "";
+  // Names sort by time. A run that began later and has something to see stays the latest.
+  const bool stays = !error && is_run_id(named.string()) && named.string() > id() &&
+                     fs::is_directory(path_.parent_path() / named, error);
+  if (stays) return "";
+  try {
+    point_link(link, id(), "latest");
+  } catch (const Error& failure) {
+    return failure.what();
   }
+  return "";
 }
 
 RunDirectory RunDirectory::open(const fs::path& path) {
   std::error_code error;
   RunDirectory run;
+  mend_latest(path);
   run.path_ = fs::canonical(path, error);
   if (error) {
     throw Error(ErrorKind::configuration, "there is no run at " + path.string() + ": " +

@@ -43,29 +43,27 @@ class Lock {
 /// One run on disk. Move-only: it may hold the lock.
 class RunDirectory {
  public:
-  /// Makes a new directory, locked, with checkpoints/ and model/, and points `latest` beside it at
-  /// it. The six digits are the fraction of the second in units of 2^-24 s, so that names sort by
+  /// Makes a new directory, locked, with checkpoints/ and model/. The six digits are the fraction of the second in units of 2^-24 s, so that names sort by
   /// time. It appears with its lock in place: no moment in which another process could take it.
   /// Throws Error (configuration) for a name that is no folder name, Error (storage) else.
   static RunDirectory create(
       const std::filesystem::path& root, const std::string& name,
       std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
-  /// Exactly this directory, which must not exist; its parent folders are made. Locked; no `latest`
-  /// is pointed at it. Throws Error (configuration) when it exists, Error (storage) else.
+  /// Exactly this directory, which must not exist; its parent folders are made. Locked. Throws Error (configuration) when it exists, Error (storage) else.
   static RunDirectory create_at(const std::filesystem::path& path);
-  /// An existing one, `latest` too; not locked. Throws Error (configuration) when it is none.
+  /// An existing one, `latest` too; not locked. A `latest` whose run is gone is first set anew, to
+  /// the newest that is there. Throws Error (configuration) when it is none.
   static RunDirectory open(const std::filesystem::path& path);
 
   /// Takes the lock (Lock::acquire) and sweeps what a killed writer left. Does nothing when held.
   void lock();
-  /// Deletes the directory, for a run that never began (its data set is missing, say), and
-  /// re-points or removes `latest`. It must be locked.
-  void discard();
+  /// Points `latest` beside it at it, unless that names a run that began later: once there is
+  /// something to see here, a first checkpoint or a result. Does nothing for a run whose folder has
+  /// another name than create() gives. Returns "", or why it could not: a file system without links
+  /// is no reason to stop.
+  std::string point_latest() const;
   bool locked() const { return lock_.held(); }
   void unlock() { lock_.release(); }
-
-  /// What create() could not do but did not need: the link `latest` on a file system without links.
-  const std::string& warning() const { return warning_; }
 
   const std::filesystem::path& path() const { return path_; }
   std::string id() const { return path_.filename().string(); }
@@ -75,13 +73,14 @@ class RunDirectory {
   std::filesystem::path resolved() const { return path_ / "resolved.toml"; }
   std::filesystem::path environment() const { return path_ / "environment.json"; }
   std::filesystem::path result() const { return path_ / "result.json"; }
+  /// What the run is computed from, as hashes.
+  std::filesystem::path identity() const { return path_ / "identity.json"; }
   /// Where the first weights came from, of a run with `train.init_from`.
   std::filesystem::path init_from() const { return path_ / "init_from.json"; }
 
  private:
   RunDirectory() = default;
   std::filesystem::path path_;
-  std::string warning_;
   Lock lock_;
 };
 

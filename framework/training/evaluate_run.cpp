@@ -5,6 +5,7 @@
 #include "storage/run_directory.h"
 #include "training/assemble.h"
 #include "training/load_run.h"
+#include "training/open_run.h"
 #include "training/requirements.h"
 #include "training/run.h"
 #include "training/trainer.h"
@@ -22,6 +23,11 @@ EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& regist
 
   const data::Dataset data = load_data(experiment);
   for (const std::string& note : data.notes) result.complaints.push_back("note: " + note);
+  if (const std::string other = changed_files(run.path(), experiment, registry, data);
+      !other.empty()) {
+    result.complaints.push_back("warning: these are not the files that the run was made with:" +
+                                other);
+  }
   const data::Split* split = request.split == "test"         ? &data.test
                              : request.split == "validation" ? &data.validation
                              : request.split == "train"      ? &data.train

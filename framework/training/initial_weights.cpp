@@ -93,6 +93,10 @@ InitialWeights read_initial_weights(const config::Experiment& experiment, Regist
                   (known.empty() || !whose.empty() ? "" : "\nhelp: " + known));
 }
 
+std::string initial_weights_sha256(const fs::path& source) {
+  return storage::sha256_file(file_of(source));
+}
+
 nlohmann::json record(const InitialWeights& weights, const Model& model) {
   nlohmann::json tensors = nlohmann::json::object();
   for (const NamedTensor& entry : model.state()) {

@@ -31,6 +31,10 @@ struct InitialWeights {
 InitialWeights read_initial_weights(const config::Experiment& experiment, Registry& registry,
                                     const Model& model);
 
+/// Of the file that read_initial_weights() would read for this value of train.init_from. Throws
+/// Error as that does where there is none.
+std::string initial_weights_sha256(const std::filesystem::path& source);
+
 /// What a run keeps as init_from.json: {file, sha256, names, tensors: {NAME: "loaded" |
 /// "initialised"}}.
 nlohmann::json record(const InitialWeights& weights, const Model& model);

@@ -1,22 +1,23 @@
 #include "training/run.h"
-#include "training/requirements.h"
 
-#include <torch/version.h>
-#include <chrono>
-#include <cmath>
-#include <fstream>
+#include <ATen/Parallel.h>
+
 #include <optional>
 
+#include "common/version.h"
 #include "config/load.h"
 #include "qhost/error.h"
 #include "report/summary.h"
 #include "storage/atomic_file.h"
 #include "storage/checkpoint.h"
-#include "storage/environment.h"
 #include "storage/run_directory.h"
 #include "training/assemble.h"
 #include "training/catalog.h"
 #include "training/initial_weights.h"
+#include "training/open_run.h"
+#include "training/parent_run.h"
+#include "training/requirements.h"
+#include "training/surroundings.h"
 #include "training/trainer.h"
 
 namespace qhost::training {
@@ -24,123 +25,45 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// "  train.epochs: 30 in the run, 20 now" for each key that differs; "" when none does.
-std::string differences(const config::Experiment& before, const config::Experiment& now) {
-  const auto old_keys = before.result_keys(), new_keys = now.result_keys();
-  std::string text;
-  const auto value = [](const std::map<std::string, std::string>& keys, const std::string& key) {
-    const auto found = keys.find(key);
-    return found == keys.end() ? std::string("not there") : found->second;
-  };
-  std::map<std::string, int> all;
-  for (const auto& [key, unused] : old_keys) all[key] = 0;
-  for (const auto& [key, unused] : new_keys) all[key] = 0;
-  for (const auto& [key, unused] : all) {
-    if (value(old_keys, key) == value(new_keys, key)) continue;
-    text += "\n  " + key + ": " + value(old_keys, key) + " in the run, " + value(new_keys, key) +
-            " now";
-  }
-  return text;
-}
-
+/// An empty object where the file is missing or damaged.
 nlohmann::json read_json(const fs::path& file) {
-  return nlohmann::json::parse(storage::read_file(file), nullptr, /*allow_exceptions=*/false);
+  std::error_code error;
+  if (!fs::exists(file, error)) return nlohmann::json::object();
+  auto json = nlohmann::json::parse(storage::read_file(file), nullptr, /*allow_exceptions=*/false);
+  return json.is_object() ? json : nlohmann::json::object();
 }
 
 void write_json(const fs::path& file, const nlohmann::json& json) {
   storage::write_file_atomically(file, json.dump(2) + "\n");
 }
 
-nlohmann::json environment(const config::Experiment& experiment, const RunRequest& request,
-                           Registry& registry, const ModelOptions& model) {
-  storage::EnvironmentInput input;
-  input.torch_version = TORCH_VERSION;
-  input.command_line = request.command_line;
-  input.experiment_folder = fs::absolute(experiment.file).parent_path();
-  nlohmann::json facts = storage::environment_facts(input);
-  facts["threads"] = at::get_num_threads();
-  facts["device"] = c10::DeviceTypeName(model.device.type(), /*lower_case=*/true);
-  facts["aten_cpu_capability"] = at::get_cpu_capability();
-  facts["insecure_plugins_allowed"] = registry.insecure_allowed();
-  facts["plugins"] = nlohmann::json::array();
-  for (const Registry::Loaded& plugin : registry.loaded()) {
-    facts["plugins"].push_back({{"name", plugin.name},
-                                {"version", plugin.version},
-                                {"path", plugin.path.string()},
-                                {"sha256", plugin.sha256}});
-  }
-  return facts;
+std::int64_t newest_step(const storage::RunDirectory& run) {
+  const std::vector<std::int64_t> steps = storage::checkpoint_steps(run.checkpoints());
+  return steps.empty() ? 0 : steps.front();
 }
 
-/// What changed on the machine since the run began: it may change the last bits of the rest.
-std::string environment_changes(const nlohmann::json& before, const nlohmann::json& now) {
-  std::string text;
-  for (const char* key : {"qhost", "libtorch", "device", "aten_cpu_capability", "plugins"}) {
-    const nlohmann::json old_value = before.value(key, nlohmann::json());
-    const nlohmann::json new_value = now.value(key, nlohmann::json());
-    if (old_value == new_value) continue;
-    text += std::string("\n  ") + key;
-    if (!old_value.is_structured() && !new_value.is_structured()) {
-      text += ": " + old_value.dump() + " then, " + new_value.dump() + " now";
-    }
+/// Returns what the user should know.
+std::vector<std::string> begin_child(Trainer& trainer, const ParentRun& parent,
+                                     const Continuation& plan, const storage::RunDirectory& run) {
+  std::vector<std::string> said;
+  const std::int64_t best = LoopState::from_json(parent.checkpoint->state.at("loop")).best_epoch;
+  const bool has_best = inherit(parent, run, best);
+  trainer.continue_from(*parent.checkpoint, plan.step, has_best);
+  std::string text = "going on from " + parent.run.string() + " at step " +
+                     std::to_string(parent.step) + " (epoch " +
+                     std::to_string(plan.record.at("epoch").get<std::int64_t>()) + "): ";
+  if (plan.not_exact.empty()) {
+    text += "exact, as an uninterrupted run of this configuration";
+  } else {
+    text += "not what an uninterrupted run of this configuration would be:";
+    for (const std::string& why : plan.not_exact) text += "\n  " + why;
   }
-  return text;
-}
-
-struct Opened {
-  storage::RunDirectory directory;
-  bool existed = false;
-  bool finished = false;
-};
-
-void require_same_configuration(const fs::path& run, const config::Experiment& experiment,
-                                Registry& registry) {
-  const std::string other = differences(experiment_of_run(run, registry), experiment);
-  if (other.empty()) return;
-  throw Error(ErrorKind::configuration,
-              run.string() + " was begun with another configuration:" + other +
-                  "\nhelp: give the same values, or start a new run without --resume");
-}
-
-/// A run that was killed before it wrote its configuration has nothing to continue from: its
-/// directory is used as a new one.
-Opened open_existing(const fs::path& path, const config::Experiment& experiment,
-                     Registry& registry) {
-  Opened opened{storage::RunDirectory::open(path), true, false};
-  storage::RunDirectory& run = opened.directory;
-  const auto begun = [&] {
-    return fs::exists(run.resolved()) || !storage::checkpoint_steps(run.checkpoints()).empty();
-  };
-  const bool was_begun = begun();
-  if (was_begun) require_same_configuration(run.path(), experiment, registry);
-  run.lock();
-  if (!was_begun && begun()) require_same_configuration(run.path(), experiment, registry);
-  opened.existed = begun();
-  opened.finished = storage::run_info(run.path()).status == "finished";
-  return opened;
-}
-
-Opened open_directory(const config::Experiment& experiment, const RunRequest& request,
-                      Registry& registry) {
-  const fs::path root = storage::runs_root(request.runs_dir);
-  if (!request.run_dir.empty()) {
-    if (fs::exists(request.run_dir)) return open_existing(request.run_dir, experiment, registry);
-    return {storage::RunDirectory::create_at(request.run_dir), false, false};
+  said.push_back(text);
+  if (!has_best) {
+    said.push_back("warning: the run's best weights are of a later epoch than its checkpoint: the "
+                   "best epoch is chosen anew from here on");
   }
-  if (request.resume == "auto") {
-    for (const storage::RunInfo& info : storage::list_runs(root, experiment.name)) {
-      std::string other;
-      try {
-        other = differences(experiment_of_run(info.path, registry), experiment);
-      } catch (const Error&) {
-        continue;  // a run whose configuration cannot be read any more is not this one
-      }
-      if (other.empty()) return open_existing(info.path, experiment, registry);
-    }
-  } else if (!request.resume.empty()) {
-    return open_existing(request.resume, experiment, registry);
-  }
-  return {storage::RunDirectory::create(root, experiment.name), false, false};
+  return said;
 }
 
 nlohmann::json base_result(const config::Experiment& experiment, const Model& model,
@@ -149,6 +72,8 @@ nlohmann::json base_result(const config::Experiment& experiment, const Model& mo
       report::summarise(model.graph(), layer_plans(model.graph(), model.plan()));
   nlohmann::json result = {{"run_dir", run.path().string()},
                            {"name", experiment.name},
+                           {"qhost", version()},
+                           {"commit", commit()},
                            {"quantized_layers", summary.quantized_weights},
                            {"quantized_inputs", summary.quantized_inputs},
                            {"parameters", summary.parameters},
@@ -185,46 +110,76 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   require_possible(experiment, model->graph(), model->plan());
   for (const std::string& warning : model->plan().warnings) progress.note("warning: " + warning);
 
-  Opened opened = open_directory(experiment, request, registry);
-  storage::RunDirectory& run = opened.directory;
-  if (opened.finished) {
-    return {.json = read_json(run.result()), .exit_code = 0, .was_finished = true};
+  // Loaded before a directory is chosen: its bytes belong to what makes a run the same.
+  std::optional<data::Dataset> loaded;
+  std::optional<Error> no_data;
+  if (request.data == nullptr) {
+    try {
+      loaded = load_data(experiment);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      no_data = error;
+    }
   }
-  data::Dataset loaded;
-  try {
-    if (request.data == nullptr) loaded = load_data(experiment);
-  } catch (...) {
-    // Nothing was computed: an empty directory would only be in the way.
-    if (!opened.existed) run.discard();
-    throw;
+  const data::Dataset* found_data = request.data != nullptr ? request.data
+                                    : loaded               ? &*loaded
+                                                           : nullptr;
+  RunIdentity identity =
+      identity_of(experiment, registry, found_data, no_data ? no_data->what() : "");
+  std::optional<ParentRun> parent;
+  if (!request.continue_run.empty()) {
+    std::vector<std::string> complaints;
+    parent = open_parent(request.continue_run, request.checkpoint, experiment,
+                         request.resume == "auto", registry, complaints);
+    for (const std::string& complaint : complaints) progress.note(complaint);
+    identity.sha256["parent"] = parent->sha256;
   }
-  const data::Dataset& data = request.data != nullptr ? *request.data : loaded;
+  FoundRun found = find_run(experiment, request, identity, registry);
+  for (const std::string& note : found.notes) progress.note(note);
+  if (found.finished) {
+    nlohmann::json result = read_json(found.directory->result());
+    // Where it lies now: a folder of runs may be moved or copied.
+    result["run_dir"] = found.directory->path().string();
+    return {.json = std::move(result), .exit_code = 0, .was_finished = true};
+  }
+  if (no_data) throw *no_data;
+  const data::Dataset& data = *found_data;
 
   // The source may be gone when a run that has its weights by now is continued.
-  const bool continues = !storage::checkpoint_steps(run.checkpoints()).empty();
-  const auto weights = [&]() -> std::optional<InitialWeights> {
-    if (experiment.train.string("init_from").empty() || continues) return {};
-    try {
-      return read_initial_weights(experiment, registry, *model);
-    } catch (...) {
-      if (!opened.existed) run.discard();
-      throw;
-    }
-  }();
+  const bool continues =
+      found.begun && !storage::checkpoint_steps(found.directory->checkpoints()).empty();
+  std::optional<InitialWeights> weights;
+  std::optional<Continuation> continuation;
+  if (parent && !continues) {
+    load_checkpoint(*parent);
+    continuation = plan_continuation(*parent, experiment, identity, data,
+                                     request.allow_other_plugins, registry);
+    for (const std::string& note : continuation->notes) progress.note("note: " + note);
+  } else if (!experiment.train.string("init_from").empty() && !continues) {
+    weights = read_initial_weights(experiment, registry, *model);
+  }
 
-  const nlohmann::json surroundings = environment(experiment, request, registry, model->options());
-  if (!opened.existed) {
+  // What is refused has been refused by now: from here on there is a directory.
+  if (!found.directory) found.directory = make_run(experiment, request);
+  storage::RunDirectory& run = *found.directory;
+  const nlohmann::json here =
+      surroundings(experiment, registry, model->options(), request.command_line);
+  if (!found.begun) {
     // In this order: a directory with resolved.toml is a run that can be continued.
-    write_json(run.environment(), surroundings);
+    write_json(run.environment(), here);
+    write_json(run.identity(), to_json(identity, found.allowed));
+    if (continuation) write_parent(run.path(), continuation->record);
     storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
     progress.note("run directory: " + run.path().string());
   } else {
-    const std::string changes = environment_changes(read_json(run.environment()), surroundings);
+    write_json(run.identity(),
+               to_json(completed(identity, read_identity(run.path())), found.allowed));
+    const std::string changes = changed_surroundings(read_json(run.environment()), here,
+                                                     plugins_of(experiment, registry));
     if (!changes.empty()) {
-      progress.note(
-          "warning: since this run began these changed, so that its last bits may "
-          "differ from an uninterrupted one:" +
-          changes);
+      progress.note("warning: since this run began these changed, so that what follows step " +
+                    std::to_string(newest_step(run)) +
+                    " may differ from an uninterrupted run, in its last bits or more:" + changes);
     }
   }
 
@@ -232,20 +187,29 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   for (const std::string& note : data.notes) progress.note("note: " + note);
   nlohmann::json result = base_result(experiment, *model, data, run);
   result["dataset_provenance"] = data.provenance;
+  result["allowed"] = found.allowed;
   result.update(request.facts);
   Trainer trainer(experiment, *model, data, run, progress);
-  if (opened.existed && trainer.restore()) {
+  if (found.begun && trainer.restore()) {
     progress.note("resuming " + run.path().string() + " at step " +
                   std::to_string(trainer.state().step) + " of " +
                   std::to_string(trainer.total_steps()));
+  } else if (continuation) {
+    for (const std::string& sentence : begin_child(trainer, *parent, *continuation, run)) {
+      progress.note(sentence);
+    }
   } else {
     storage::cut_json_lines(run.metrics(), 0);
     if (weights) write_json(run.init_from(), record(*weights, *model));
     trainer.start(weights ? &*weights : nullptr);
   }
+  if (const nlohmann::json record = read_parent(run.path()); !record.is_null()) {
+    result["parent"] = record;
+  }
   if (fs::exists(run.init_from())) {
     const nlohmann::json source = read_json(run.init_from());
-    result["init_from"] = {{"file", source.at("file")}, {"sha256", source.at("sha256")}};
+    result["init_from"] = {{"file", source.value("file", "")},
+                           {"sha256", source.value("sha256", "")}};
   }
 
   const auto stop_with = [&](const char* status) {
@@ -253,6 +217,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     result["epochs"] = trainer.epochs_done();
     result["steps"] = trainer.state().step;
     write_json(run.result(), result);
+    if (const std::string why = run.point_latest(); !why.empty()) progress.note("warning: " + why);
   };
   try {
     if (trainer.run() == Outcome::interrupted) {

@@ -16,11 +16,17 @@ namespace qhost::training {
 
 struct RunRequest {
   std::string runs_dir;  ///< "" = ./runs
-  /// "": a new run. "auto": the newest run of this name with an equal configuration, else a new
-  /// one. Otherwise a run directory.
+  /// "": a new run. "auto": the newest run of this name that is the same (training/run_identity.h),
+  /// else a new one. Otherwise a run directory.
   std::string resume;
   /// Exactly this directory: made if it does not exist, else as resume.
   std::string run_dir;
+  /// --continue: a new run that goes on from a checkpoint of this one (training/parent_run.h), ""
+  /// for none; with `resume` = "auto" the child that there is by now. `checkpoint`: "" is its newest
+  /// sound one, else "best" or a step.
+  std::string continue_run, checkpoint;
+  /// Goes on with a run although plugin files are others than it was begun with.
+  bool allow_other_plugins = false;
   std::vector<std::string> command_line;
   /// Goes into result.json besides what the run finds out.
   nlohmann::json facts = nlohmann::json::object();

@@ -149,13 +149,32 @@ bool Trainer::restore() {
   const auto found = storage::load_newest(run_.checkpoints(), complaints);
   for (const std::string& complaint : complaints) progress_.note(complaint);
   if (!found) return false;
-  model_.load(read_tensors(found->tensors, "model/"));
-  optimizer_->restore(read_tensors(found->tensors, "optimizer/"), found->state.at("optimizer"));
-  sign_flips_.restore(read_tensors(found->tensors, "signs/"));
-  state_ = LoopState::from_json(found->state.at("loop"));
+  take(*found);
   storage::cut_json_lines(run_.metrics(), found->notes.at("metrics_offset").get<std::uint64_t>());
   metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
   return true;
+}
+
+void Trainer::take(const storage::LoadedCheckpoint& checkpoint) {
+  model_.load(read_tensors(checkpoint.tensors, "model/"));
+  optimizer_->restore(read_tensors(checkpoint.tensors, "optimizer/"),
+                      checkpoint.state.at("optimizer"));
+  sign_flips_.restore(read_tensors(checkpoint.tensors, "signs/"));
+  state_ = LoopState::from_json(checkpoint.state.at("loop"));
+}
+
+void Trainer::continue_from(const storage::LoadedCheckpoint& parent, std::int64_t step,
+                            bool has_best) {
+  take(parent);
+  state_.step = step;
+  if (!has_best) {
+    const LoopState fresh;
+    state_.best_accuracy = fresh.best_accuracy;
+    state_.best_loss = fresh.best_loss;
+    state_.best_epoch = fresh.best_epoch;
+  }
+  metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
+  checkpoint();
 }
 
 nlohmann::json Trainer::checkpoint_state() const {
@@ -350,6 +369,8 @@ void Trainer::checkpoint() {
     storage::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
                               options);
     storage_failure_.reset();
+    // A warning, if any, comes with the result.
+    run_.point_latest();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::storage) throw;
     storage_failure_ = error.what();

@@ -72,6 +72,10 @@ class Trainer {
   /// Continues from the newest sound checkpoint and cuts metrics.jsonl back to it; false when there
   /// is none yet. Damaged ones are named through Progress::note.
   bool restore();
+  /// Begins where another run's checkpoint stands, as its child (training/parent_run.h): `step` is
+  /// the child's number of that step. metrics.jsonl and, with `has_best`, the best weights are there
+  /// already. Writes the first checkpoint.
+  void continue_from(const storage::LoadedCheckpoint& parent, std::int64_t step, bool has_best);
   /// To the end or to a signal. Throws Error (diverged) naming the first bad layer.
   Outcome run();
 
@@ -91,6 +95,7 @@ class Trainer {
   const std::optional<std::string>& storage_failure() const { return storage_failure_; }
 
  private:
+  void take(const storage::LoadedCheckpoint& checkpoint);
   void train_step();
   void end_of_epoch();
   void calibrate(bool pretrained);

@@ -112,8 +112,13 @@ class CrashInRun : public ::testing::TestWithParam<Crash> {};
 
 TEST_P(CrashInRun, LeavesNoRunOrAnUnlockedOne) {
   const TestFolder folder;
-  const std::string first = RunDirectory::create(folder.path(), "r").id();
-  ASSERT_TRUE(dies_at(GetParam().point, [&] { RunDirectory::create(folder.path(), "r"); }));
+  const auto make = [&] {
+    const RunDirectory run = RunDirectory::create(folder.path(), "r");
+    run.point_latest();
+    return run.id();
+  };
+  const std::string first = make();
+  ASSERT_TRUE(dies_at(GetParam().point, make));
   const std::vector<RunInfo> runs = list_runs(folder.path(), "r");
   ASSERT_EQ(runs.size(), GetParam().is_new ? 2u : 1u);
   for (const RunInfo& run : runs) EXPECT_EQ(run.state, RunState::interrupted);
@@ -121,8 +126,8 @@ TEST_P(CrashInRun, LeavesNoRunOrAnUnlockedOne) {
   EXPECT_EQ(fs::read_symlink(folder / "r/latest"), linked ? runs[0].id : first);
   RunDirectory::open(runs[0].path).lock();
 
-  const RunDirectory next = RunDirectory::create(folder.path(), "r");
-  EXPECT_EQ(fs::read_symlink(folder / "r/latest"), next.id());
+  const std::string next = make();
+  EXPECT_EQ(fs::read_symlink(folder / "r/latest"), next);
   EXPECT_EQ(list_runs(folder.path(), "r").size(), runs.size() + 1);
 }
 

@@ -64,9 +64,10 @@ TEST_F(RunDirectoryTest, HasItsPlaceItsPartsAndItsLock) {
   EXPECT_EQ(run.id(), "20261123T145207Z-000000");
   EXPECT_EQ(run.path(), root_ / "wrn_bwn/20261123T145207Z-000000");
   EXPECT_EQ(names_in(run.path()), "checkpoints model run.lock");
-  EXPECT_EQ(names_in(root_ / "wrn_bwn"), "20261123T145207Z-000000 latest");
+  EXPECT_EQ(names_in(root_ / "wrn_bwn"), "20261123T145207Z-000000");
   EXPECT_TRUE(run.locked());
-  EXPECT_EQ(run.warning(), "");
+  EXPECT_EQ(run.point_latest(), "");
+  EXPECT_EQ(fs::read_symlink(root_ / "wrn_bwn/latest"), run.id());
   const auto owner = Lock::owner(run.path());
   ASSERT_TRUE(owner);
   EXPECT_EQ(owner->pid, ::getpid());
@@ -77,7 +78,9 @@ TEST_F(RunDirectoryTest, HasItsPlaceItsPartsAndItsLock) {
 TEST_F(RunDirectoryTest, NamesSortByTimeAndNeverCollide) {
   using std::chrono::nanoseconds;
   const auto id = [&](nanoseconds offset) {
-    return RunDirectory::create(root_, "r", kTime + offset).id();
+    const RunDirectory run = RunDirectory::create(root_, "r", kTime + offset);
+    run.point_latest();
+    return run.id();
   };
   EXPECT_EQ(id(nanoseconds(500000000)), "20261123T145207Z-800000");
   EXPECT_EQ(id(nanoseconds(500000000)), "20261123T145207Z-800001");
@@ -120,24 +123,35 @@ TEST_F(RunDirectoryTest, IsMadeExactlyWhereItIsWanted) {
               HasSubstr("exists already"));
 }
 
-TEST_F(RunDirectoryTest, ADiscardedRunLeavesTheOneBeforeAsLatest) {
-  const std::string first = RunDirectory::create(root_, "r").id();
-  RunDirectory second = RunDirectory::create(root_, "r");
-  second.discard();
-  EXPECT_FALSE(second.locked());
-  EXPECT_EQ(names_in(root_ / "r"), first + " latest");
-  EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), first);
-
-  RunDirectory only = RunDirectory::create(root_, "s");
-  only.discard();
-  EXPECT_EQ(names_in(root_), "r");
-  RunDirectory placed = RunDirectory::create_at(root_ / "exact");
-  placed.discard();
-  EXPECT_EQ(names_in(root_), "r");
+TEST_F(RunDirectoryTest, LatestIsTheNewestThatHasSomethingToShow) {
+  const RunDirectory first = RunDirectory::create(root_, "r", kTime);
+  EXPECT_EQ(names_in(root_ / "r"), first.id()) << "nothing is there yet to look at";
+  const RunDirectory second = RunDirectory::create(root_, "r", kTime + std::chrono::seconds(1));
+  second.point_latest();
+  first.point_latest();
+  EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), second.id()) << "it began later";
+  const RunDirectory third = RunDirectory::create(root_, "r", kTime + std::chrono::seconds(2));
+  third.point_latest();
+  EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), third.id());
+  // One whose run was deleted names the newest of the others that has a result or a checkpoint.
+  fs::remove_all(third.path());
+  EXPECT_THAT(
+      error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/latest"); }),
+      HasSubstr("there is no run at"));
+  spill(first.path() / "result.json", "{}");
+  EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), first.id());
+  EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), first.id());
+  fs::create_directories(second.checkpoints() / "step-00000001");
+  EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), first.id()) << "it does not dangle";
+  fs::remove(root_ / "r/latest");
+  fs::create_symlink("gone", root_ / "r/latest");
+  EXPECT_EQ(RunDirectory::open(root_ / "r/latest/").id(), second.id());
 }
 
 TEST_F(RunDirectoryTest, OpensByPathAndByLatest) {
-  const std::string id = RunDirectory::create(root_, "r").id();
+  const RunDirectory made = RunDirectory::create(root_, "r");
+  made.point_latest();
+  const std::string id = made.id();
   EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), id);
   EXPECT_EQ(RunDirectory::open(root_ / "r" / id / "").path().filename(), id);
   EXPECT_EQ(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/no"); }),
@@ -290,18 +304,17 @@ TEST_F(RunDirectoryTest, ListsNewestFirstWithStates) {
 }
 
 TEST_F(RunDirectoryTest, ARunOnAFileSystemThatRefusesLinksWarnsOnly) {
-  RunDirectory::create(root_, "r", kTime);
-  fs::remove(root_ / "r/latest");
   fs::create_directories(root_ / "r/latest/in the way");
   const RunDirectory run = RunDirectory::create(root_, "r");
   EXPECT_TRUE(run.locked());
-  EXPECT_THAT(run.warning(), StartsWith("cannot replace " + (root_ / "r/latest").string()));
+  EXPECT_THAT(run.point_latest(), StartsWith("cannot replace " + (root_ / "r/latest").string()));
 }
 
 TEST_F(RunDirectoryTest, SweepsOldCreationsOnly) {
   RunDirectory::create(root_, "r", kTime);
   ASSERT_TRUE(dies_at("run.temporary", [&] { RunDirectory::create(root_, "r"); }));
-  ASSERT_TRUE(dies_at("latest.before-rename", [&] { RunDirectory::create(root_, "r"); }));
+  ASSERT_TRUE(dies_at("latest.before-rename",
+                      [&] { RunDirectory::create(root_, "r").point_latest(); }));
   const auto temporaries = [&] {
     int count = 0;
     for (const auto& entry : fs::directory_iterator(root_ / "r")) {
