@@ -48,8 +48,8 @@ struct Dataset {
   /// One line per file, "data_batch_1.bin, 30730000 bytes, sha256 ...", or where embedded data is
   /// from.
   std::string provenance;
-  /// SHA-256 of each file's bytes, unpacked where it was packed, by the file's published name; empty
-  /// for embedded data. Equal maps mean equal images.
+  /// SHA-256 of each file's bytes, unpacked where it was packed, by the file's published name;
+  /// empty for embedded data. Equal maps mean equal images.
   std::map<std::string, std::string> sha256;
   /// Empty, or what a reader of a result must know: "the pixels are not those of the published
   /// files: accuracies do not compare with published ones".

@@ -2,8 +2,8 @@
 ///
 /// A ReLU, ReLU6 or sigmoid gives such values; so does a leaky ReLU whose slope is not above 0.
 /// Pooling, dropout, subsampling, flatten and every other activation keep what they read
-/// non-negative; an add or a concat does where all of its inputs are. A convolution, a linear layer,
-/// a batch norm and a custom node may give anything.
+/// non-negative; an add or a concat does where all of its inputs are. A convolution, a linear
+/// layer, a batch norm and a custom node may give anything.
 #pragma once
 
 #include <set>

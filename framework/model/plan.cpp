@@ -183,15 +183,13 @@ void warn_of_lost_signs(const std::vector<MethodRule>& rules, Plan& plan) {
     }
     std::string keep_float = first_few(kept, ", ...");
     keep_float += (keep_float.empty() ? "" : ", ") + first_few(wanted, ", ...");
-    const std::string more = " and " + std::to_string(names.size() - std::min<std::size_t>(
-                                                                         names.size(), 4)) +
-                             " more";
-    plan.warnings.push_back(
-        "`" + rule.method + "` has no levels below 0 for the inputs of " +
-        first_few(names, more.c_str()) +
-        ", which can be negative: all that is negative becomes 0. " +
-        (key.second.empty() ? "" : key.second + "; ") + "keep_float = [" + keep_float +
-        "] leaves these inputs in float");
+    const std::string more =
+        " and " + std::to_string(names.size() - std::min<std::size_t>(names.size(), 4)) + " more";
+    plan.warnings.push_back("`" + rule.method + "` has no levels below 0 for the inputs of " +
+                            first_few(names, more.c_str()) +
+                            ", which can be negative: all that is negative becomes 0. " +
+                            (key.second.empty() ? "" : key.second + "; ") + "keep_float = [" +
+                            keep_float + "] leaves these inputs in float");
   }
 }
 

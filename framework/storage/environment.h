@@ -17,10 +17,10 @@ struct EnvironmentInput {
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
 };
 
-/// {qhost, commit, libtorch, started, command_line, working_directory, host, os, kernel, libc, compiler,
-/// cpu: {model, cores, usable_cores, quota, flags}, memory_bytes, git}. `quota` is the container's
-/// limit in cores. The caller adds what it knows (threads, plugin hashes). What cannot be found out
-/// is null.
+/// {qhost, commit, libtorch, started, command_line, working_directory, host, os, kernel, libc,
+/// compiler, cpu: {model, cores, usable_cores, quota, flags}, memory_bytes, git}. `quota` is the
+/// container's limit in cores. The caller adds what it knows (threads, plugin hashes). What cannot
+/// be found out is null.
 nlohmann::json environment_facts(const EnvironmentInput& input);
 
 /// {root, commit, branch, dirty}, or null without git, outside a work tree, before the first

@@ -43,13 +43,15 @@ class Lock {
 /// One run on disk. Move-only: it may hold the lock.
 class RunDirectory {
  public:
-  /// Makes a new directory, locked, with checkpoints/ and model/. The six digits are the fraction of the second in units of 2^-24 s, so that names sort by
-  /// time. It appears with its lock in place: no moment in which another process could take it.
-  /// Throws Error (configuration) for a name that is no folder name, Error (storage) else.
+  /// Makes a new directory, locked, with checkpoints/ and model/. The six digits are the fraction
+  /// of the second in units of 2^-24 s, so that names sort by time. It appears with its lock in
+  /// place: no moment in which another process could take it. Throws Error (configuration) for a
+  /// name that is no folder name, Error (storage) else.
   static RunDirectory create(
       const std::filesystem::path& root, const std::string& name,
       std::chrono::system_clock::time_point now = std::chrono::system_clock::now());
-  /// Exactly this directory, which must not exist; its parent folders are made. Locked. Throws Error (configuration) when it exists, Error (storage) else.
+  /// Exactly this directory, which must not exist; its parent folders are made. Locked. Throws
+  /// Error (configuration) when it exists, Error (storage) else.
   static RunDirectory create_at(const std::filesystem::path& path);
   /// An existing one, `latest` too; not locked. A `latest` whose run is gone is first set anew, to
   /// the newest that is there. Throws Error (configuration) when it is none.

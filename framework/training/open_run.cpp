@@ -114,8 +114,7 @@ class Finder {
     FoundRun none;
     if (nearest) {
       none.notes.push_back("no run of this name is the same; the nearest is " +
-                           nearest->first.string() + ", which differs:" +
-                           to_text(nearest->second));
+                           nearest->first.string() + ", which differs:" + to_text(nearest->second));
     }
     return none;
   }
@@ -135,9 +134,8 @@ class Finder {
                      : plugins_only     ? "other plugin files:"
                                         : "another configuration or other files:") +
                     to_text(other) +
-                    (plugins_only
-                         ? "\nhelp: put those files back, or go on all the same with "
-                           "--allow-other-plugins, which the result records"
+                    (plugins_only ? "\nhelp: put those files back, or go on all the same with "
+                                    "--allow-other-plugins, which the result records"
                      : configuration_only
                          ? "\nhelp: give the same values, or start a new run without --resume"
                          : "\nhelp: put those files back, or start a new run without --resume"));

@@ -1,5 +1,5 @@
-/// training/open_run.h: in which directory an experiment runs: a new one, or that of the run that it
-/// is already.
+/// training/open_run.h: in which directory an experiment runs: a new one, or that of the run that
+/// it is already.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,8 +15,8 @@
 
 namespace qhost::training {
 
-/// What the experiment is computed from. `data` is null where it could not be loaded, for the reason
-/// `no_data`. Reads the file that train.init_from names and opens the plugins.
+/// What the experiment is computed from. `data` is null where it could not be loaded, for the
+/// reason `no_data`. Reads the file that train.init_from names and opens the plugins.
 RunIdentity identity_of(const config::Experiment& experiment, Registry& registry,
                         const data::Dataset* data, const std::string& no_data);
 
@@ -37,8 +37,8 @@ struct FoundRun {
 FoundRun find_run(const config::Experiment& experiment, const RunRequest& request,
                   const RunIdentity& identity, Registry& registry);
 
-/// "\n  SHA-256 of data/FILE: ... in the run, ... now" for each file of the data set and each plugin
-/// file that is another one than the run in `directory` was made with; "" where none is.
+/// "\n  SHA-256 of data/FILE: ... in the run, ... now" for each file of the data set and each
+/// plugin file that is another one than the run in `directory` was made with; "" where none is.
 std::string changed_files(const std::filesystem::path& directory,
                           const config::Experiment& experiment, Registry& registry,
                           const data::Dataset& data);

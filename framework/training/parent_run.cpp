@@ -20,7 +20,8 @@ using Keys = std::map<std::string, std::string>;
 
 constexpr const char* tensors_file = "state.safetensors";
 constexpr const char* may_change =
-    "\nhelp: --continue takes other epochs, learning rates, schedules, augmentations and batch sizes; "
+    "\nhelp: --continue takes other epochs, learning rates, schedules, augmentations and batch "
+    "sizes; "
     "the network, the quantizers, the data set and the seed stay those of the run";
 
 fs::path record_file(const fs::path& run) {
@@ -82,13 +83,16 @@ std::optional<ParentRun> own_child(const storage::RunDirectory& run, const std::
       experiment_of_run(run.path(), registry).result_keys() != experiment.result_keys()) {
     return {};
   }
-  return ParentRun{given, record.at("run").get<std::string>(), which,
-                   record.at("step").get<std::int64_t>(), record.at("sha256").get<std::string>(),
+  return ParentRun{given,
+                   record.at("run").get<std::string>(),
+                   which,
+                   record.at("step").get<std::int64_t>(),
+                   record.at("sha256").get<std::string>(),
                    std::nullopt};
 }
 
-void require_fixed(const ParentRun& parent, const RunIdentity& identity, bool allow_other_plugins, Registry& registry,
-                   Continuation& continuation) {
+void require_fixed(const ParentRun& parent, const RunIdentity& identity, bool allow_other_plugins,
+                   Registry& registry, Continuation& continuation) {
   RunIdentity before = read_identity(parent.run);
   before.configuration = experiment_of_run(parent.run, registry).result_keys();
   RunIdentity now = identity;
@@ -111,14 +115,14 @@ void require_fixed(const ParentRun& parent, const RunIdentity& identity, bool al
     continuation.notes.push_back(parent.run.string() + ": " + sentence);
   }
   if (!fixed.empty()) {
-    throw Error(ErrorKind::configuration, "--continue " + parent.given +
-                                              " cannot change:" + to_text(fixed) + may_change);
+    throw Error(ErrorKind::configuration,
+                "--continue " + parent.given + " cannot change:" + to_text(fixed) + may_change);
   }
   if (plugins.empty()) return;
   if (!allow_other_plugins) {
     throw Error(ErrorKind::configuration,
-                "--continue " + parent.given + ": other plugin files than the run's:" +
-                    to_text(plugins) +
+                "--continue " + parent.given +
+                    ": other plugin files than the run's:" + to_text(plugins) +
                     "\nhelp: put those files back, or go on all the same with "
                     "--allow-other-plugins, which the result records");
   }
@@ -133,22 +137,17 @@ std::string lines_before(const ParentRun& parent) {
   std::error_code error;
   if (!fs::exists(file, error)) return "";
   constexpr std::uint64_t limit = std::uint64_t{1} << 30;
-  std::string text = storage::read_file(file, limit);
-  const nlohmann::json& notes = parent.checkpoint->notes;
-  if (notes.contains("metrics_offset")) {
-    const auto offset = notes.at("metrics_offset").get<std::uint64_t>();
-    return text.substr(0, std::min<std::uint64_t>(offset, text.size()));
+  const std::string text = storage::read_file(file, limit);
+  const auto offset = parent.checkpoint->notes.at("metrics_offset").get<std::uint64_t>();
+  return text.substr(0, std::min<std::uint64_t>(offset, text.size()));
+}
+
+std::string steps_text(const storage::RunDirectory& run) {
+  std::string text;
+  for (const std::int64_t step : storage::checkpoint_steps(run.checkpoints())) {
+    text += (text.empty() ? "" : ", ") + std::to_string(step);
   }
-  std::string kept;
-  for (std::size_t start = 0; start < text.size();) {
-    const std::size_t end = text.find('\n', start);
-    if (end == std::string::npos) break;  // torn
-    const auto line = nlohmann::json::parse(text.substr(start, end - start), nullptr, false);
-    if (!line.is_object() || line.value("step", std::int64_t{0}) > parent.step) break;
-    kept += text.substr(start, end + 1 - start);
-    start = end + 1;
-  }
-  return kept;
+  return text;
 }
 
 }  // namespace
@@ -172,6 +171,14 @@ ParentRun open_parent(const std::string& given, const std::string& which,
   }
   ParentRun parent{absolute, run.path(), which, 0, "", std::nullopt};
   parent.checkpoint = find_checkpoint(run, which.empty() ? "last" : which, complaints);
+  if (!parent.checkpoint->notes.contains("metrics_offset")) {
+    throw Error(ErrorKind::configuration,
+                "--continue " + given +
+                    ": the best checkpoint was written by a version of qhost "
+                    "that kept no optimizer state with it\nhelp: name a step with --checkpoint "
+                    "STEP; there are " +
+                    steps_text(run));
+  }
   parent.step = LoopState::from_json(parent.checkpoint->state.at("loop")).step;
   parent.sha256 = storage::sha256_file(parent.checkpoint->folder / tensors_file);
   return parent;
@@ -181,15 +188,16 @@ void load_checkpoint(ParentRun& parent) {
   if (parent.checkpoint) return;
   std::vector<std::string> complaints;
   const storage::RunDirectory run = storage::RunDirectory::open(parent.run);
-  parent.checkpoint =
-      find_checkpoint(run, parent.which == "best" ? "best" : std::to_string(parent.step), complaints);
+  parent.checkpoint = find_checkpoint(
+      run, parent.which == "best" ? "best" : std::to_string(parent.step), complaints);
   const std::string sha256 = storage::sha256_file(parent.checkpoint->folder / tensors_file);
   if (sha256 == parent.sha256) return;
-  throw Error(ErrorKind::configuration,
-              parent.checkpoint->folder.string() + " is not the checkpoint any more that the run "
-                                                   "was to go on from: SHA-256 " +
-                  parent.sha256 + " then, " + sha256 + " now\nhelp: start a new run from it, "
-                                                       "without --resume");
+  throw Error(ErrorKind::configuration, parent.checkpoint->folder.string() +
+                                            " is not the checkpoint any more that the run "
+                                            "was to go on from: SHA-256 " +
+                                            parent.sha256 + " then, " + sha256 +
+                                            " now\nhelp: start a new run from it, "
+                                            "without --resume");
 }
 
 Continuation plan_continuation(const ParentRun& parent, const config::Experiment& child,
@@ -208,8 +216,9 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
   if (old_steps != new_steps) {
     if (!at_edge) {
       throw Error(ErrorKind::configuration,
-                  "--continue " + parent.given + ": the batch size can change at an epoch's edge; " +
-                      "step " + std::to_string(parent.step) + " lies within epoch " +
+                  "--continue " + parent.given +
+                      ": the batch size can change at an epoch's edge; " + "step " +
+                      std::to_string(parent.step) + " lies within epoch " +
                       std::to_string(epoch + 1) + " of " + std::to_string(old_steps) +
                       " steps\nhelp: keep train.batch_size = " +
                       std::to_string(before.train.integer("batch_size")) +
@@ -220,19 +229,29 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
   const std::int64_t total = steps_of_run(child, new_steps);
   if (total <= plan.step) {
     const bool by_epochs = child.train.integer("epochs") * new_steps == total;
-    throw Error(ErrorKind::configuration,
-                "--continue " + parent.given + ": " +
-                    (by_epochs ? "train.epochs = " + std::to_string(child.train.integer("epochs"))
-                               : "train.max_steps = " + std::to_string(total)) +
-                    ", and the run has done " +
-                    (by_epochs ? std::to_string(epoch) + " epochs"
-                               : std::to_string(plan.step) + " steps") +
-                    "\nhelp: the epochs of both runs together are meant: set train.epochs above " +
-                    std::to_string(epoch) + ", or go on from an earlier --checkpoint");
+    throw Error(
+        ErrorKind::configuration,
+        "--continue " + parent.given + ": " +
+            (by_epochs ? "train.epochs = " + std::to_string(child.train.integer("epochs"))
+                       : "train.max_steps = " + std::to_string(total)) +
+            ", and the run has done " +
+            (by_epochs ? std::to_string(epoch) + " epochs" : std::to_string(plan.step) + " steps") +
+            "\nhelp: the epochs of both runs together are meant: set train.epochs above " +
+            std::to_string(epoch) + ", or go on from an earlier --checkpoint");
   }
   if (old_steps == new_steps) {
     const std::string rates = other_rates(before, child, parent.step, old_steps);
     if (!rates.empty()) plan.not_exact.push_back(rates);
+  }
+  for (const config::QuantizerRule& rule : child.quantizers) {
+    const std::string& name = rule.method.name;
+    if (name == "none") continue;
+    // Those of the installation read neither epochs nor steps of the run (SlotContext).
+    for (const Registry::Loaded& plugin : registry.files_of({{"quantizer", name}})) {
+      if (plugin.installed) continue;
+      plan.not_exact.push_back("the quantizer `" + name + "` comes from " + plugin.path.string() +
+                               " and may read how many epochs the run has");
+    }
   }
   if (!at_edge && parent.step == steps_of_run(before, old_steps)) {
     plan.not_exact.push_back("the run ended within epoch " + std::to_string(epoch + 1) +

@@ -1,5 +1,5 @@
-/// training/parent_run.h: `qhost run FILE --continue RUN`: a new run, the child, that goes on from a
-/// checkpoint of another one, its parent: more epochs, another learning rate or schedule, another
+/// training/parent_run.h: `qhost run FILE --continue RUN`: a new run, the child, that goes on from
+/// a checkpoint of another one, its parent: more epochs, another learning rate or schedule, another
 /// augmentation, another batch size at an epoch's edge.
 ///
 /// The child begins with the parent's weights, optimizer state, position and order of images, and
@@ -37,21 +37,23 @@ struct ParentRun {
 };
 
 /// The parent that --continue `given` names, and its checkpoint: the newest sound one, or
-/// `which`, "best" or a step. With `resumes`, `latest` may name the child that this very command made
-/// before, since it has moved there from the parent: the child's own record counts. Throws Error: configuration for a run that is
-/// being worked on or has no such checkpoint, storage for a damaged one.
+/// `which`, "best" or a step. With `resumes`, `latest` may name the child that this very command
+/// made before, since it has moved there from the parent: the child's own record counts. Throws
+/// Error: configuration for a run that is being worked on or has no such checkpoint, storage for a
+/// damaged one.
 ParentRun open_parent(const std::string& given, const std::string& which,
                       const config::Experiment& experiment, bool resumes, Registry& registry,
                       std::vector<std::string>& complaints);
 
-/// Loads the checkpoint where open_parent() did not. Throws Error (configuration) when it is another
-/// one by now.
+/// Loads the checkpoint where open_parent() did not. Throws Error (configuration) when it is
+/// another one by now.
 void load_checkpoint(ParentRun& parent);
 
 /// Where the child begins, and what its result says of the parent.
 struct Continuation {
   std::int64_t step = 0;  ///< the child's number of the parent's step
-  std::vector<std::string> not_exact;  ///< why an uninterrupted run would differ; empty: it is exact
+  std::vector<std::string>
+      not_exact;  ///< why an uninterrupted run would differ; empty: it is exact
   std::vector<std::string> notes;
   nlohmann::json record;  ///< parent.json
 };

@@ -60,8 +60,9 @@ std::vector<std::string> begin_child(Trainer& trainer, const ParentRun& parent,
   }
   said.push_back(text);
   if (!has_best) {
-    said.push_back("warning: the run's best weights are of a later epoch than its checkpoint: the "
-                   "best epoch is chosen anew from here on");
+    said.push_back(
+        "warning: the run's best weights are of a later epoch than its checkpoint: the "
+        "best epoch is chosen anew from here on");
   }
   return said;
 }
@@ -122,8 +123,8 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     }
   }
   const data::Dataset* found_data = request.data != nullptr ? request.data
-                                    : loaded               ? &*loaded
-                                                           : nullptr;
+                                    : loaded                ? &*loaded
+                                                            : nullptr;
   RunIdentity identity =
       identity_of(experiment, registry, found_data, no_data ? no_data->what() : "");
   std::optional<ParentRun> parent;
@@ -174,8 +175,8 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   } else {
     write_json(run.identity(),
                to_json(completed(identity, read_identity(run.path())), found.allowed));
-    const std::string changes = changed_surroundings(read_json(run.environment()), here,
-                                                     plugins_of(experiment, registry));
+    const std::string changes =
+        changed_surroundings(read_json(run.environment()), here, plugins_of(experiment, registry));
     if (!changes.empty()) {
       progress.note("warning: since this run began these changed, so that what follows step " +
                     std::to_string(newest_step(run)) +

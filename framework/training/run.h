@@ -22,8 +22,8 @@ struct RunRequest {
   /// Exactly this directory: made if it does not exist, else as resume.
   std::string run_dir;
   /// --continue: a new run that goes on from a checkpoint of this one (training/parent_run.h), ""
-  /// for none; with `resume` = "auto" the child that there is by now. `checkpoint`: "" is its newest
-  /// sound one, else "best" or a step.
+  /// for none; with `resume` = "auto" the child that there is by now. `checkpoint`: "" is its
+  /// newest sound one, else "best" or a step.
   std::string continue_run, checkpoint;
   /// Goes on with a run although plugin files are others than it was begun with.
   bool allow_other_plugins = false;

@@ -1,10 +1,10 @@
 /// training/run_identity.h: what says whether two runs are the same one.
 ///
-/// A run is computed from its configuration and from bytes that lie elsewhere: the data set's files,
-/// the file that `train.init_from` names, the checkpoint of the run that it continues, and plugin
-/// files which are not the installation's own. Where all of these agree, a run that was stopped can
-/// go on; where one differs, what it would go on with is another run. The run keeps their SHA-256 in
-/// identity.json.
+/// A run is computed from its configuration and from bytes that lie elsewhere: the data set's
+/// files, the file that `train.init_from` names, the checkpoint of the run that it continues, and
+/// plugin files which are not the installation's own. Where all of these agree, a run that was
+/// stopped can go on; where one differs, what it would go on with is another run. The run keeps
+/// their SHA-256 in identity.json.
 #pragma once
 
 #include <filesystem>

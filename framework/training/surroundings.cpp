@@ -69,8 +69,8 @@ std::string changed_surroundings(const nlohmann::json& then, const nlohmann::jso
     const nlohmann::json old_value = then.value(key, nlohmann::json());
     const nlohmann::json new_value = now.value(key, nlohmann::json());
     if (old_value == new_value || old_value.is_null()) continue;
-    text += std::string("\n  ") + key + ": " + old_value.dump() + " then, " + new_value.dump() +
-            " now";
+    text +=
+        std::string("\n  ") + key + ": " + old_value.dump() + " then, " + new_value.dump() + " now";
   }
   for (const Registry::Loaded& plugin : plugins) {
     if (plugin.installed) text += plugin_change(plugin_in(then, plugin.name), plugin);

@@ -331,17 +331,27 @@ void Trainer::write_metrics(nlohmann::json line) {
   }
 }
 
+void Trainer::add_all(TensorBytes& tensors) const {
+  for (const NamedTensor& entry : model_.state()) {
+    tensors.add("model/" + entry.name, entry.tensor);
+  }
+  for (const Optimizer::StateTensor& entry : optimizer_->state()) {
+    tensors.add("optimizer/" + entry.name, entry.tensor);
+  }
+  for (const auto& [layer, signs] : sign_flips_.state()) tensors.add("signs/" + layer, signs);
+}
+
 void Trainer::save_best(const MetricsResult& validation) {
   const LoopState before = state_;
   state_.best_accuracy = validation.top1;
   state_.best_loss = validation.loss;
   state_.best_epoch = (state_.step - 1) / batches_.steps_per_epoch();
   TensorBytes tensors;
-  for (const NamedTensor& entry : model_.state()) {
-    tensors.add("model/" + entry.name, entry.tensor);
-  }
+  add_all(tensors);
   try {
-    storage::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state());
+    // All that a checkpoint holds: another run may go on from here (--continue --checkpoint best).
+    storage::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
+                        {{"metrics_offset", metrics_->offset()}});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::storage) throw;
     state_ = before;  // what is recorded as the best is what `best` holds
@@ -355,13 +365,7 @@ void Trainer::checkpoint() {
   try {
     metrics_->sync();
     TensorBytes tensors;
-    for (const NamedTensor& entry : model_.state()) {
-      tensors.add("model/" + entry.name, entry.tensor);
-    }
-    for (const Optimizer::StateTensor& entry : optimizer_->state()) {
-      tensors.add("optimizer/" + entry.name, entry.tensor);
-    }
-    for (const auto& [layer, signs] : sign_flips_.state()) tensors.add("signs/" + layer, signs);
+    add_all(tensors);
     storage::CheckpointOptions options;
     options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
     // Outside the hashed part: the lines hold times, whose digits vary.

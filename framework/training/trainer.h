@@ -40,6 +40,8 @@
 
 namespace qhost::training {
 
+class TensorBytes;
+
 /// Everything of the loop that a checkpoint keeps beside tensors. What is not here or in a tensor
 /// is a function of the configuration and `step`.
 struct LoopState {
@@ -73,8 +75,8 @@ class Trainer {
   /// is none yet. Damaged ones are named through Progress::note.
   bool restore();
   /// Begins where another run's checkpoint stands, as its child (training/parent_run.h): `step` is
-  /// the child's number of that step. metrics.jsonl and, with `has_best`, the best weights are there
-  /// already. Writes the first checkpoint.
+  /// the child's number of that step. metrics.jsonl and, with `has_best`, the best weights are
+  /// there already. Writes the first checkpoint.
   void continue_from(const storage::LoadedCheckpoint& parent, std::int64_t step, bool has_best);
   /// To the end or to a signal. Throws Error (diverged) naming the first bad layer.
   Outcome run();
@@ -100,6 +102,7 @@ class Trainer {
   void end_of_epoch();
   void calibrate(bool pretrained);
   void checkpoint();
+  void add_all(TensorBytes& tensors) const;
   void save_best(const MetricsResult& validation);
   bool is_due(std::int64_t every) const;
   void write_metrics(nlohmann::json line);

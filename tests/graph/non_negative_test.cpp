@@ -71,11 +71,10 @@ TEST(NonNegative, ThroughWhatOnlyMovesOrAveragesValues) {
     EXPECT_TRUE(never_negative(chain(true), name)) << name;
     EXPECT_FALSE(never_negative(chain(false), name)) << name;
   }
-  EXPECT_TRUE(never_negative(
-      behind([](GraphBuilder& g, Value x) {
-        return g.global_average_pool("global", g.relu("relu", x));
-      }),
-      "global"));
+  EXPECT_TRUE(never_negative(behind([](GraphBuilder& g, Value x) {
+                               return g.global_average_pool("global", g.relu("relu", x));
+                             }),
+                             "global"));
 }
 
 TEST(NonNegative, AJoinWhereAllBranchesAre) {

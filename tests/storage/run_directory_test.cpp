@@ -135,9 +135,8 @@ TEST_F(RunDirectoryTest, LatestIsTheNewestThatHasSomethingToShow) {
   EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), third.id());
   // One whose run was deleted names the newest of the others that has a result or a checkpoint.
   fs::remove_all(third.path());
-  EXPECT_THAT(
-      error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/latest"); }),
-      HasSubstr("there is no run at"));
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/latest"); }),
+              HasSubstr("there is no run at"));
   spill(first.path() / "result.json", "{}");
   EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), first.id());
   EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), first.id());
@@ -313,8 +312,8 @@ TEST_F(RunDirectoryTest, ARunOnAFileSystemThatRefusesLinksWarnsOnly) {
 TEST_F(RunDirectoryTest, SweepsOldCreationsOnly) {
   RunDirectory::create(root_, "r", kTime);
   ASSERT_TRUE(dies_at("run.temporary", [&] { RunDirectory::create(root_, "r"); }));
-  ASSERT_TRUE(dies_at("latest.before-rename",
-                      [&] { RunDirectory::create(root_, "r").point_latest(); }));
+  ASSERT_TRUE(
+      dies_at("latest.before-rename", [&] { RunDirectory::create(root_, "r").point_latest(); }));
   const auto temporaries = [&] {
     int count = 0;
     for (const auto& entry : fs::directory_iterator(root_ / "r")) {
