@@ -76,6 +76,23 @@ std::string read_configuration(const fs::path& run, const fs::path& file) {
   return storage::read_file(file);
 }
 
+/// What a run that --continue began has of its parent, where an uninterrupted run of its
+/// configuration would have come to something else: "epoch 4, train.epochs = 4"; "" where it is
+/// exact, or no child.
+std::string other_past(const fs::path& run) {
+  std::error_code error;
+  const fs::path file = run / "parent.json";
+  if (!fs::exists(file, error)) return "";
+  const auto parent = nlohmann::json::parse(storage::read_file(file), nullptr, false);
+  if (!parent.is_object() || parent.value("exact", true)) return "";
+  std::string text = "epoch " + std::to_string(parent.value("epoch", std::int64_t{0}));
+  const auto changed = parent.value("changed", nlohmann::json::object());
+  for (const auto& [key, values] : changed.items()) {
+    text += ", " + key + " = " + values.value("parent", "?");
+  }
+  return text;
+}
+
 std::string status_of(const storage::RunInfo& info) {
   if (info.state == storage::RunState::running) return "running";
   return info.status.empty() ? "interrupted" : info.status;
@@ -131,6 +148,9 @@ std::vector<ComparedRun> load_runs(const std::vector<fs::path>& directories) {
     compared.result = read_result(run.result());
     compared.keys =
         result_keys(run.resolved().string(), read_configuration(run.path(), run.resolved()));
+    if (const std::string past = other_past(run.path()); !past.empty()) {
+      compared.keys["--continue"] = past;
+    }
     FoundSource source = find_source(run.path(), compared.keys);
     compared.source = std::move(source.run);
     compared.why_no_source = std::move(source.why_not);

@@ -243,6 +243,11 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
     const std::string rates = other_rates(before, child, parent.step, old_steps);
     if (!rates.empty()) plan.not_exact.push_back(rates);
   }
+  if (const nlohmann::json own = read_parent(parent.run);
+      !own.is_null() && !own.value("exact", true)) {
+    plan.not_exact.push_back("the run itself went on from " + own.value("run", "another one") +
+                             " and is not exact");
+  }
   for (const config::QuantizerRule& rule : child.quantizers) {
     const std::string& name = rule.method.name;
     if (name == "none") continue;

@@ -117,6 +117,10 @@ TEST_F(Continue, WhatIsNotExactSaysWhy) {
                               "`cosine` of 4 epochs gives it 0.0993844170297569"),
                     Not(HasSubstr(": exact"))));
   EXPECT_EQ(result_of(workshop_ / "child").at("parent").at("exact"), false);
+  // Nor is what goes on from such a run.
+  EXPECT_THAT(ok({"--continue", "child", "--run-dir", "grandchild", "schedule.name=cosine",
+                  "train.epochs=4", "--checkpoint", "15"}),
+              HasSubstr("would be:\n  the run itself went on from "));
   fs::remove_all(workshop_ / "child");
   EXPECT_THAT(ok(with(child_of_r, {"schedule.name=cosine", "train.epochs=4", "augment.flip=true",
                                    "train.label_smoothing=0.1"})),

@@ -135,6 +135,19 @@ TEST_F(LoadRuns, ARunThatIsNotOverHasNoResult) {
   EXPECT_EQ(load_runs({begun})[0].status, "running");
 }
 
+// An uninterrupted run of the same configuration is another one.
+TEST_F(LoadRuns, AChildWithAnotherPastIsAConfigurationOfItsOwn) {
+  const fs::path whole = finished("e/1"), exact = finished("e/2"), other = finished("e/3");
+  write("e/2/parent.json", R"({"run": "/r", "epoch": 4, "exact": true,
+      "changed": {"train.epochs": {"parent": "4", "child": "6"}}})");
+  write("e/3/parent.json", R"({"run": "/r", "epoch": 4, "exact": false,
+      "changed": {"train.epochs": {"parent": "4", "child": "6"}}})");
+  const auto runs = load_runs({whole, exact, other});
+  EXPECT_EQ(runs[0].keys, runs[1].keys);
+  EXPECT_THAT(runs[0].keys, Not(Contains(Key("--continue"))));
+  EXPECT_THAT(runs[2].keys, Contains(Pair("--continue", "epoch 4, train.epochs = 4")));
+}
+
 TEST_F(LoadRuns, EqualLabelsBecomePaths) {
   const fs::path a = finished("x/mine/one"), b = finished("y/mine/one"), c = finished("y/mine/two");
   const auto runs = load_runs({a, b, c});
