@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "data/add_dataset.h"
 #include "data/cifar.h"
 #include "data/common_options.h"
 #include "data/digits.h"
 #include "data/fashion_mnist.h"
 #include "data/minicifar.h"
+#include "qhost/error.h"
 
 namespace qhost::data {
 
@@ -26,6 +28,12 @@ std::vector<Value> rows(const std::vector<Value>& values, std::size_t count,
   return out;
 }
 
+std::vector<DatasetInfo>& known_sets() {
+  static std::vector<DatasetInfo> all = {cifar10(), cifar100(), digits(), fashion_mnist(),
+                                         minicifar()};
+  return all;
+}
+
 }  // namespace
 
 Split take(const Split& split, const std::vector<std::uint32_t>& indices) {
@@ -41,9 +49,18 @@ Split take(const Split& split, const std::vector<std::uint32_t>& indices) {
 }
 
 const std::vector<DatasetInfo>& datasets() {
-  static const std::vector<DatasetInfo> all = {cifar10(), cifar100(), digits(), fashion_mnist(),
-                                               minicifar()};
-  return all;
+  return known_sets();
+}
+
+void add_dataset(DatasetInfo info) {
+  if (find_dataset(info.name) != nullptr) {
+    throw Error(ErrorKind::internal, "there is a data set `" + info.name +
+                                         "` already\nhelp: give the new one another name");
+  }
+  std::vector<DatasetInfo>& all = known_sets();
+  const auto place = std::find_if(all.begin(), all.end(),
+                                  [&](const DatasetInfo& other) { return other.name > info.name; });
+  all.insert(place, std::move(info));
 }
 
 const DatasetInfo* find_dataset(std::string_view name) {

@@ -100,6 +100,23 @@ TEST_F(Load, ReadsRules) {
   EXPECT_EQ(second.method.where.line, 8);
 }
 
+// Another method brings other options; which layers and which of their tensors the rule is about
+// stays.
+TEST_F(Load, AnotherMethodKeepsARulesLayersAndRoles) {
+  const std::string file = kMinimal +
+                           "[[quantizer]]\nname = \"bwn\"\n"
+                           "[[quantizer]]\nname = \"uniform\"\nbits = 2\nlayers = [\"stage1.*\"]\n"
+                           "roles = [\"input\"]\nkeep_float = []\n";
+  const Experiment experiment = good(file, {"quantizer.1.name=binaryconnect"});
+  ASSERT_EQ(experiment.quantizers.size(), 2U);
+  const QuantizerRule& rule = experiment.quantizers[1];
+  EXPECT_EQ(rule.method.name, "binaryconnect");
+  EXPECT_THAT(rule.layers, ElementsAre("stage1.*"));
+  EXPECT_THAT(rule.roles, ElementsAre("input"));
+  EXPECT_FALSE(rule.method.options.has("bits"));
+  EXPECT_EQ(experiment.quantizers[0].method.name, "bwn");
+}
+
 TEST_F(Load, NoneIsFloat) {
   EXPECT_THAT(good(kMinimal + "[quantizer]\nname = \"none\"\n").quantizers, IsEmpty());
   EXPECT_THAT(

@@ -207,5 +207,33 @@ TEST_F(WholeCifar10, CourseImagesAreTheFirstOfTheCoursesShuffle) {
   EXPECT_TRUE(std::equal(head.begin(), head.end(), set.train.source_index.begin()));
 }
 
+// A record is a coarse label, a fine label, the pixels.
+TEST(WholeCifar100, TheOptionChoosesBetweenItsTwoLabels) {
+  const Folder root;
+  const fs::path folder = root / "cifar-100-binary";
+  make_sparse_cifar100(folder);
+  for (const std::int64_t record : {1, 145, 49999}) {
+    poke(folder / "train.bin", 3074 * record, static_cast<int>(record % 20));
+    poke(folder / "train.bin", 3074 * record + 1, static_cast<int>(record % 100));
+  }
+  poke(folder / "test.bin", 3074 * 3, 11);
+  poke(folder / "test.bin", 3074 * 3 + 1, 83);
+  const Dataset fine = load("cifar100", {{"root", root.path().string()}});
+  EXPECT_EQ(fine.classes, 100);
+  EXPECT_EQ(fine.train.labels[1], 1);
+  EXPECT_EQ(fine.train.labels[145], 45);
+  EXPECT_EQ(fine.train.labels[49999], 99);
+  EXPECT_EQ(fine.test.labels[3], 83);
+  EXPECT_EQ(fine.class_names, cifar100_fine_names());
+  const Dataset coarse =
+      load("cifar100", {{"root", root.path().string()}, {"labels", std::string("coarse")}});
+  EXPECT_EQ(coarse.classes, 20);
+  EXPECT_EQ(coarse.train.labels[1], 1);
+  EXPECT_EQ(coarse.train.labels[145], 5);
+  EXPECT_EQ(coarse.train.labels[49999], 19);
+  EXPECT_EQ(coarse.test.labels[3], 11);
+  EXPECT_EQ(coarse.class_names, cifar100_coarse_names());
+}
+
 }  // namespace
 }  // namespace qhost::data::testing

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "black_images.h"
+#include "data/add_dataset.h"
 #include "support.h"
 
 namespace qhost::data::testing {
@@ -21,6 +23,12 @@ TEST(Datasets, AreListedByName) {
   }
   EXPECT_THAT(names, ElementsAre("cifar10", "cifar100", "digits", "fashion_mnist", "minicifar"));
   EXPECT_EQ(find_dataset("cifar"), nullptr);
+}
+
+TEST(Datasets, ATakenNameIsRefused) {
+  expect_error(ErrorKind::internal,
+               {"there is a data set `digits` already", "help: give the new one another name"},
+               [] { add_dataset({.name = "digits"}); });
 }
 
 TEST(Datasets, ContextNeedsNoData) {
@@ -109,6 +117,72 @@ TEST(Take, KeepsPixelsLabelsAndSourcesTogether) {
   whitened.source_index = {0, 1, 2};
   whitened.floats = {1, 2, 3, 4, 5, 6};
   EXPECT_THAT(take(whitened, {2, 0}).floats, ElementsAre(5, 6, 1, 2));
+}
+
+/// Which images with which labels, as text.
+std::string content(const Dataset& set) {
+  std::string text = std::to_string(set.classes);
+  for (const std::string& name : set.class_names) text += " " + name;
+  for (const Split* split : {&set.train, &set.validation, &set.test}) {
+    text += "|";
+    for (const std::uint32_t index : split->source_index) text += std::to_string(index) + " ";
+    for (const std::uint16_t label : split->labels) text += static_cast<char>('0' + label);
+  }
+  return text;
+}
+
+/// CIFAR-10 with the labels 0 .. 9 in turn.
+void make_labelled_cifar10(const fs::path& folder) {
+  make_sparse_cifar10(folder);
+  for (const PublishedFile& file : cifar10_files().files) {
+    if (!file.name.ends_with(".bin") || file.bytes != 30730000) continue;
+    std::fstream stream(folder / file.name, std::ios::binary | std::ios::in | std::ios::out);
+    for (int record = 0; record < 10000; ++record) {
+      stream.seekp(std::streamoff{3073} * record);
+      stream.put(static_cast<char>(record % 10));
+    }
+  }
+}
+
+// Every option that a set declares, under what it needs: another value loads other images.
+TEST(Datasets, EachOptionOfEachSetChangesWhatIsLoaded) {
+  using Given = std::map<std::string, OptionValue>;
+  const std::map<std::string, Given> values = {
+      {"classes", {{"classes", std::vector<std::int64_t>{2, 0}}}},
+      {"fraction", {{"fraction", 0.5}}},
+      {"validation", {{"validation", std::int64_t{100}}}},
+      {"split_seed", {{"split_seed", std::int64_t{1}}}},
+      {"course_images", {{"course_images", std::int64_t{100}}}},
+      {"labels", {{"labels", std::string("coarse")}}},
+  };
+  const std::map<std::string, Given> needed = {{"split_seed", {{"validation", std::int64_t{100}}}}};
+  const Folder root;
+  make_labelled_cifar10(root / "cifar-10-batches-bin");
+  make_sparse_cifar100(root / "cifar-100-binary");
+  make_black_images(root / "fashion-mnist");
+  for (const DatasetInfo& info : datasets()) {
+    const auto loaded = [&](Given given) {
+      if (info.files != nullptr) given["root"] = root.path().string();
+      return content(load(info.name, given));
+    };
+    const std::string plain = loaded({});
+    for (const Option& option : info.options) {
+      SCOPED_TRACE(info.name + " " + option.name());
+      if (option.name() == "root") {
+        EXPECT_FALSE(option.part_of_result());
+        continue;
+      }
+      const auto value = values.find(option.name());
+      ASSERT_NE(value, values.end()) << "a new option needs a value here";
+      Given both = value->second;
+      std::string before = plain;
+      if (const auto need = needed.find(option.name()); need != needed.end()) {
+        both.insert(need->second.begin(), need->second.end());
+        before = loaded(need->second);
+      }
+      EXPECT_TRUE(loaded(both) != before) << "the option is not read";
+    }
+  }
 }
 
 }  // namespace

@@ -134,6 +134,15 @@ inline void make_sparse_cifar10(const fs::path& folder) {
   }
 }
 
+/// A complete CIFAR-100 in `folder`, of holes as well.
+inline void make_sparse_cifar100(const fs::path& folder) {
+  fs::create_directories(folder);
+  for (const PublishedFile& file : cifar100_files().files) {
+    write_file(folder / file.name, "");
+    fs::resize_file(folder / file.name, static_cast<std::uintmax_t>(file.bytes));
+  }
+}
+
 /// The project's real test data; empty when there is none.
 inline fs::path test_data() {
   const char* given = std::getenv("QHOST_TEST_DATA");

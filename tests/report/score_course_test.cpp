@@ -114,6 +114,19 @@ TEST(CourseScore, TakesTheBitsOfEachTensor) {
   EXPECT_FALSE(layer(result, "bn1").weight_bits);
 }
 
+TEST(CourseScore, ACorrectedBiasCountsWhereThereIsNoOther) {
+  std::map<std::string, LayerPlan> corrected = plans();
+  for (auto& [unused, plan] : corrected) plan.bias_correction = true;
+  const Score result = score(small(), {.rule = ScoreRule::course, .plans = corrected});
+  const ScoreItem biases = item(layer(result, "conv2").stored, "biases");
+  EXPECT_EQ(biases.count, 8);
+  EXPECT_EQ(biases.bits, 32);
+  EXPECT_EQ(item(layer(result, "conv1").stored, "biases").count, 0);
+  EXPECT_DOUBLE_EQ(
+      result.stored_parameters,
+      score(small(), {.rule = ScoreRule::course, .plans = plans()}).stored_parameters + 8);
+}
+
 TEST(CourseScore, FoldsBatchNormWhereALayerCanTakeIt) {
   const Score result = score(small(), {.rule = ScoreRule::course_folded, .plans = plans()});
   // conv1 is coded: its batch norm leaves a scale and a bias a channel. bn2 reads a sum and stays.

@@ -168,6 +168,16 @@ TEST(MicronetScore, ABlockOfWeightsNeedsOneBitOfTheMask) {
   EXPECT_EQ(item(layer(result, "fc").computed, "add").count, 16384 - 512);
 }
 
+TEST(MicronetScore, ABlockThatIsNotFullNeedsABitOfTheMaskToo) {
+  GraphBuilder g;
+  const Graph graph =
+      g.finish(g.linear("fc", g.input({{65}}), {.out_features = 10, .bias = false}), 10);
+  ScoreRequest request{.rule = ScoreRule::micronet, .plans = {{"fc", {.weight = integer(8)}}}};
+  request.sparsity["fc"] = {.nonzero = 100, .block = 16};
+  // 650 weights are 40 blocks of 16 and one of 10.
+  EXPECT_EQ(item(layer(score(graph, request), "fc").stored, "mask").count, 41);
+}
+
 // As the organisers accepted it: a bit a non-zero weight, the mask, one scale a layer.
 TEST(MicronetScore, TernaryWeightsAreSignsBesideAMask) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 1}, 64);

@@ -80,12 +80,39 @@ TEST(Summary, CountsTheBytesOfEncodings) {
   EXPECT_DOUBLE_EQ(summary.bits_per_weight, (32.0 * conv1 + conv2 + 16.0 * fc) / 360);
 }
 
+TEST(StoredBytes, EachMemberOfAnEnsembleBeginsAtAByte) {
+  Encoding ensemble = Encoding::binary(ScaleKind::tensor);
+  EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 2 + 4);
+  ensemble.members = 3;
+  EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 3 * 2 + 4);  // 27 bits in one piece would be 4 bytes
+}
+
 TEST(Summary, CountsEveryMemberOfAnEnsemble) {
   Encoding ensemble = Encoding::binary(ScaleKind::none);
   ensemble.members = 5;
   const Summary summary = summarise(network(), {{"conv2", {.weight = ensemble}}});
   EXPECT_EQ(layer(summary, "conv2").weight_bytes, 5 * 8);
   EXPECT_EQ(to_json(summary)["layers"][3]["weight_bits"], 5);
+}
+
+// The bias that takes a correction is a new one where the layer has none and no batch norm follows
+// whose bias could take it.
+TEST(Summary, ACorrectedBiasIsStoredWhereThereIsNoOther) {
+  const Encoding coded = Encoding::uniform(4, ScaleKind::tensor, ZeroPointKind::none);
+  std::map<std::string, LayerPlan> corrected, plain;
+  for (const char* name : {"conv1", "conv2", "fc"}) {
+    plain[name] = {.weight = coded};
+    corrected[name] = {.weight = coded, .bias_correction = true};
+  }
+  const Summary with = summarise(network(), corrected), without = summarise(network(), plain);
+  // conv1 is read by a batch norm alone, conv2 by an add, and fc has a bias of its own.
+  EXPECT_FALSE(layer(with, "conv1").added_bias);
+  EXPECT_TRUE(layer(with, "conv2").added_bias);
+  EXPECT_FALSE(layer(with, "fc").added_bias);
+  EXPECT_EQ(layer(with, "conv1").bytes, layer(without, "conv1").bytes);
+  EXPECT_EQ(layer(with, "conv2").bytes, layer(without, "conv2").bytes + 8 * 4);
+  EXPECT_EQ(layer(with, "fc").bytes, layer(without, "fc").bytes);
+  EXPECT_EQ(with.bytes, without.bytes + 8 * 4);
 }
 
 TEST(Summary, JsonHasThePromisedKeys) {

@@ -123,6 +123,23 @@ TEST_F(JsonLines, TheWriterCutsATornLine) {
   EXPECT_EQ(fs::file_size(path_), 0u);
 }
 
+// The whole lines before the torn one fill more than the block that the writer reads, so that its
+// offset in the file is another than in the block.
+TEST_F(JsonLines, TheWriterCutsATornLineBehindManyWholeOnes) {
+  std::string whole;
+  for (int step = 0; step < 400; ++step) whole += "{\"step\":" + std::to_string(step) + "}\n";
+  ASSERT_GT(whole.size(), 4096U);
+  for (const std::string& torn : {std::string("{\"step\":4"), std::string(5000, '1')}) {
+    spill(path_, whole + torn);
+    JsonLinesWriter writer(path_);
+    EXPECT_EQ(writer.repaired_bytes(), torn.size());
+    EXPECT_EQ(writer.offset(), whole.size());
+    EXPECT_EQ(slurp(path_), whole);
+    writer.append({{"step", 400}});
+    EXPECT_EQ(slurp(path_), whole + "{\"step\":400}\n");
+  }
+}
+
 TEST_F(JsonLines, NamesAMalformedLine) {
   spill(path_, "{\"a\":1}\n{\"a\":\n");
   EXPECT_EQ(error_of(ErrorKind::storage, [&] { read_json_lines(path_); }),
