@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "common/near_match.h"
 #include "common/version.h"
+#include "model/exception_text.h"
 #include "qhost/error.h"
 
 namespace qhost::cli {
@@ -15,7 +16,8 @@ std::string usage() {
   std::string text =
       version_line() +
       ": trains and quantizes image networks from an experiment file\n\n"
-      "usage: qhost [--plugin-path DIR]... [--allow-insecure-plugins] COMMAND [ARGUMENTS]\n\n";
+      "usage: qhost [--plugin-path DIR]... [--allow-insecure-plugins] [--debug] COMMAND "
+      "[ARGUMENTS]\n\n";
   for (const Command& command : commands()) {
     std::string name = command.name;
     name.resize(14, ' ');
@@ -85,6 +87,8 @@ int dispatch(const std::vector<std::string>& words) {
     }
     if (word == "--allow-insecure-plugins") {
       search.allow_insecure = true;
+    } else if (word == "--debug") {
+      show_stack_frames(true);
     } else if (word.starts_with("--plugin-path=")) {
       search.plugin_paths.emplace_back(word.substr(14));
     } else if (word == "--plugin-path" && first + 1 < words.size()) {
@@ -120,7 +124,8 @@ int dispatch(const std::vector<std::string>& words) {
   // The global options are also accepted behind the command.
   spec.flag("help", "this text")
       .value("plugin-path", "search this folder for plugins first", /*repeated=*/true)
-      .flag("allow-insecure-plugins", "load plugins that others could have written");
+      .flag("allow-insecure-plugins", "load plugins that others could have written")
+      .flag("debug", "show LibTorch's stack frames in errors");
   for (const std::string& word : rest) {
     if (word == "--help") {
       std::cout << help(*command);
@@ -133,6 +138,7 @@ int dispatch(const std::vector<std::string>& words) {
     search.plugin_paths.emplace_back(path);
   }
   search.allow_insecure = search.allow_insecure || arguments.flag("allow-insecure-plugins");
+  if (arguments.flag("debug")) show_stack_frames(true);
   Registry registry(search);
   std::vector<std::string> command_line = {"qhost"};
   command_line.insert(command_line.end(), words.begin(), words.end());
@@ -162,8 +168,8 @@ int run_main(const std::vector<std::string>& words) {
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     std::cerr << "error: out of memory\nhelp: a smaller train.batch_size needs less\n";
-  } catch (const std::exception& error) {
-    std::cerr << "internal error: " << error.what() << "\n";
+  } catch (...) {
+    std::cerr << "internal error: " << exception_text() << "\n";
   }
   return static_cast<int>(ErrorKind::internal);
 }

@@ -114,8 +114,8 @@ std::vector<Finding> check_architecture(const Architecture& architecture) {
       } catch (const OptionError& error) {
         // A choice may need another option changed with it; the defaults must do.
         if (variant.name == "defaults") findings.push_back({"builds", where, error.what()});
-      } catch (const std::exception& error) {
-        findings.push_back({"builds", where, error.what()});
+      } catch (...) {
+        findings.push_back({"builds", where, exception_text()});
       }
     }
   }

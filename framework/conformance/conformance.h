@@ -37,6 +37,7 @@ struct Finding {
 ///     levels          no code beyond the encoding's; up to 4 bits each of them (but the last where
 ///                     the levels lie symmetrically around 0) occurs on tensors made to cover them
 ///     sign of zero    of binary codes, as the encoding says, for +0 and -0
+///     zeros           a weight or an input of 0 throughout gives finite values and gradients
 ///     untouched       encode() and forward() leave the latent weight alone
 ///     after_step      without optimizer steps between, its calls settle: nothing drifts
 ///     state           an object that gets another's parameters encodes to the same bits

@@ -67,10 +67,15 @@ bool check_gradients(const QuantizerMethod& method, std::vector<Finding>& findin
       std::unique_ptr<GradientQuantizer> one, other;
       try {
         const std::unique_ptr<Quantizer> quantizer = method.create(variant.options);
+        if (quantizer == nullptr) continue;  // check_quantizer says so
         one = quantizer->gradient(slot.info);
         other = quantizer->gradient(slot.info);
       } catch (const OptionError&) {
         continue;  // options that do not go together
+      } catch (...) {
+        findings.push_back(
+            {"slots", variant.name + ", " + slot.name, "threw: " + exception_text()});
+        continue;
       }
       if (one == nullptr) continue;
       taken = true;

@@ -29,6 +29,7 @@ MethodRule rule_of(const QuantizerMethod& method, const Options& options) {
   MethodRule rule;
   rule.method = method.name;
   rule.quantizer = std::shared_ptr<Quantizer>(method.create(options));
+  if (rule.quantizer == nullptr) throw Error(ErrorKind::plugin, "create() gives null");
   rule.offers = method.roles;
   // The first layer reads the image, which a quantizer of signed values need not take.
   rule.keep_float = std::vector<std::string>{"conv1"};
@@ -167,8 +168,8 @@ std::vector<Finding> check_quantizer_in_network(const QuantizerMethod& method) {
       make_plan(network(), {rule_of(method, variant.options)});
     } catch (const OptionError&) {
       continue;  // options that do not go together
-    } catch (const std::exception& error) {
-      findings.push_back({"network", variant.name, error.what()});
+    } catch (...) {
+      findings.push_back({"network", variant.name, exception_text()});
       continue;
     }
     const auto add = [&](const std::string& check, const std::string& where, auto work) {

@@ -8,6 +8,7 @@
 #include "conformance/gradients.h"
 #include "conformance/slots.h"
 #include "conformance/variants.h"
+#include "model/check_encoded.h"
 #include "qhost/error.h"
 
 namespace qhost::conformance {
@@ -23,6 +24,7 @@ std::vector<Slot> all_slots() {
       slots.push_back(slot);
     }
   }
+  slots.push_back(non_negative(conv(Role::input)));
   for (const Op op :
        {Op::add, Op::concat, Op::max_pool, Op::average_pool, Op::global_average_pool}) {
     slots.push_back(joining_slot(op));
@@ -58,6 +60,7 @@ class Subject {
  public:
   Subject(const QuantizerMethod& method, const Options& options, const Slot& slot) : slot_(slot) {
     quantizer_ = method.create(options);
+    if (quantizer_ == nullptr) throw Error(ErrorKind::plugin, "create() gives null");
     if (is_weight()) {
       weight_ = quantizer_->weight(slot.info);
     } else {
@@ -74,7 +77,7 @@ class Subject {
     std::vector<std::int64_t> shape = slot_.info.shape;
     shape.insert(shape.begin(), 8);
     at::Tensor x = bell(shape, deviation, key);
-    return input_ != nullptr && input_->range() == InputRange::non_negative ? x.abs() : x;
+    return slot_.info.non_negative || input_->range() == InputRange::non_negative ? x.abs() : x;
   }
 
   std::vector<SlotParameter> parameters() {
@@ -154,61 +157,16 @@ std::string check_gradient(Subject& subject) {
   return "";
 }
 
-std::string check_tensors(const Encoded& e, std::int64_t channels) {
-  const auto has = [](const at::Tensor& t, std::int64_t count) {
-    return t.defined() && t.numel() == count;
-  };
-  switch (e.encoding.scale) {
-    case ScaleKind::none:
-    case ScaleKind::position:
-      if (e.scale.defined()) return "a scale is there that the encoding does not have";
-      break;
-    case ScaleKind::tensor:
-      if (!has(e.scale, 1)) return "the scale is no single number";
-      break;
-    case ScaleKind::channel:
-      if (!has(e.scale, channels)) return "there is not one scale for each channel";
-      break;
-  }
-  if (e.scale.defined() && !at::isfinite(e.scale).all().item<bool>()) {
-    return "a scale is not finite";
-  }
-  if (e.encoding.zero_point == ZeroPointKind::none && e.zero_point.defined()) {
-    return "a zero point is there that the encoding does not have";
-  }
-  if (e.encoding.zero_point == ZeroPointKind::tensor && !has(e.zero_point, 1)) {
-    return "the zero point is no single number";
-  }
-  if (e.encoding.zero_point == ZeroPointKind::channel && !has(e.zero_point, channels)) {
-    return "there is not one zero point for each channel";
-  }
-  if (e.encoding.kind == CodeKind::codebook) {
-    const std::int64_t entries = std::int64_t{1} << e.encoding.bits;
-    if (!has(e.table, e.encoding.codebook_per_channel ? entries * channels : entries)) {
-      return "the codebook has not 2^bits entries";
-    }
-  }
-  return "";
-}
-
 std::string check_encoding(Subject& subject) {
-  const Encoding announced = subject.encoding();
-  const std::string why = why_invalid(announced);
-  if (!why.empty()) return "encoding() is inconsistent: " + why;
   const at::Tensor x = subject.sample(0.5, 6);
   const Encoded encoded = subject.encode(x);
-  if (encoded.encoding != announced) {
-    return "encode() gives " + to_string(encoded.encoding) + ", announced is " +
-           to_string(announced);
+  const std::string why = broken_promise(subject.encoding(), encoded, x.sizes(),
+                                         subject.is_weight() ? 0 : 1, EncodedCheck::form);
+  if (!why.empty()) return why;
+  if (encoded.scale.defined() && !at::isfinite(encoded.scale).all().item<bool>()) {
+    return "a scale is not finite";
   }
-  const bool is_float = announced.is_float();
-  if (encoded.codes.scalar_type() != (is_float ? at::kFloat : at::kByte)) {
-    return is_float ? "the codes are no float32" : "the codes are no uint8";
-  }
-  std::vector<std::int64_t> shape = x.sizes().vec();
-  if (announced.members > 1) shape.insert(shape.begin(), announced.members);
-  if (encoded.codes.sizes() != at::IntArrayRef(shape)) return "the codes have another shape";
-  return check_tensors(encoded, subject.is_weight() ? x.size(0) : x.size(1));
+  return "";
 }
 
 std::string check_decoding(Subject& subject) {
@@ -285,6 +243,28 @@ std::string check_untouched(Subject& subject) {
   subject.forward(x, Mode::evaluate);
   if (!same_bits(x, before)) return "forward() changes it: " + difference(x, before);
   return "";
+}
+
+/// A dead layer, or what a dead layer gives: 0 throughout, from the start on.
+std::string check_zeros(const QuantizerMethod& method, const Variant& variant, const Slot& slot) {
+  Subject subject(method, variant.options, slot);
+  at::Tensor zeros = subject.sample(0.5, 16).zero_();
+  subject.start(zeros);
+  const at::Tensor x = zeros.clone().requires_grad_();
+  const at::Tensor y = subject.forward(x, Mode::train);
+  if (!at::isfinite(y).all().item<bool>()) return "forward() gives values that are not finite";
+  (y * uniform(x.sizes().vec(), 10, 17)).sum().backward();
+  if (x.grad().defined() && !at::isfinite(x.grad()).all().item<bool>()) {
+    return "the gradient is not finite";
+  }
+  for (const SlotParameter& p : subject.parameters()) {
+    if (p.tensor.grad().defined() && !at::isfinite(p.tensor.grad()).all().item<bool>()) {
+      return "the gradient of " + p.name + " is not finite";
+    }
+  }
+  subject.after_step(zeros);
+  const at::Tensor stored = subject.decoded(subject.encode(zeros));
+  return at::isfinite(stored).all().item<bool>() ? "" : "encode() gives values that are not finite";
 }
 
 std::string check_after_step(Subject& subject) {
@@ -376,6 +356,9 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
         if (error.kind() == ErrorKind::configuration) continue;  // nor with this slot
         findings.push_back({"slots", where, error.what()});
         continue;
+      } catch (...) {
+        findings.push_back({"slots", where, "threw: " + exception_text()});
+        continue;
       }
       if (!subject->taken()) continue;
       taken.insert(slot.info.role);
@@ -397,6 +380,7 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
       add("levels", [&] { return check_levels(*subject); });
       add("sign of zero", [&] { return check_sign_of_zero(*subject); });
       add("untouched", [&] { return check_untouched(*subject); });
+      add("zeros", [&] { return check_zeros(method, variant, slot); });
       add("after_step", [&] { return check_after_step(*subject); });
       add("state", [&] { return check_state(method, variant, slot, *subject); });
     }

@@ -59,6 +59,12 @@ Slot as_last(Slot slot) {
   return slot;
 }
 
+Slot non_negative(Slot slot) {
+  slot.name = "non-negative " + slot.name;
+  slot.info.non_negative = true;
+  return slot;
+}
+
 SlotContext context_of(const SlotInfo& slot, Mode mode, std::int64_t step) {
   SlotContext context;
   context.slot = &slot;

@@ -22,6 +22,8 @@ Slot joining_slot(Op op);
 /// The same slot in the network's first, or last, layer.
 Slot as_first(Slot slot);
 Slot as_last(Slot slot);
+/// The same input behind a ReLU.
+Slot non_negative(Slot slot);
 
 SlotContext context_of(const SlotInfo& slot, Mode mode, std::int64_t step = 0);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conformance/conformance.h"
+#include "model/exception_text.h"
 #include "qhost/options.h"
 
 namespace qhost::conformance {
@@ -31,8 +32,8 @@ template <class Work>
 std::string failure_of(Work work) {
   try {
     work();
-  } catch (const std::exception& error) {
-    return std::string("threw: ") + error.what();
+  } catch (...) {
+    return "threw: " + exception_text();
   }
   return "";
 }

@@ -1,6 +1,7 @@
 /// Passes over training data that measure: what slots would quantize, what rounding takes from the
 /// means, what the batch norms see.
 #include "model/model.h"
+#include "model/plugin_call.h"
 #include "model/slot_math.h"
 #include "model/steps.h"
 
@@ -25,8 +26,10 @@ void Model::calibrate(const at::Tensor& x, const RunPosition& position, bool bat
   if (position.step == 0) {
     for (const PlannedSlot& slot : plan_.slots) {
       if (!slot.weight) continue;
-      slot.weight->observe(context(slot.info, slot.traits, Mode::calibrate, position, 0),
-                           seen_weight(slot));
+      call_plugin(call_of(slot, "observe"), [&] {
+        slot.weight->observe(context(slot.info, slot.traits, Mode::calibrate, position, 0),
+                             seen_weight(slot));
+      });
     }
   }
   run(x, Mode::calibrate, position, 0, nullptr);

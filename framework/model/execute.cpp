@@ -1,8 +1,12 @@
 /// Running the graph, node by node.
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
+#include "model/backward_watch.h"
+#include "model/check_encoded.h"
 #include "model/model.h"
+#include "model/plugin_call.h"
 #include "model/slot_math.h"
 #include "model/steps.h"
 #include "qhost/custom.h"
@@ -110,6 +114,19 @@ at::Tensor activate(const Node& node, at::Tensor& x, bool in_place) {
 
 }  // namespace
 
+namespace {
+
+/// What forward() or backward() gave takes the place of `wanted`.
+void require_shape(const PluginCall& call, const at::Tensor& given, const at::Tensor& wanted) {
+  if (!given.defined()) broke_word(call, "it gives no tensor");
+  if (given.sizes() == wanted.sizes()) return;
+  std::ostringstream text;
+  text << "it gives the shape " << given.sizes() << " for " << wanted.sizes();
+  broke_word(call, text.str());
+}
+
+}  // namespace
+
 at::Tensor Model::dropout(const at::Tensor& x, const std::string& node, double probability,
                           const RunPosition& position) const {
   if (probability == 0) return x;
@@ -134,6 +151,24 @@ at::Tensor Model::dropout(const at::Tensor& x, const std::string& node, double p
   return keep.ge_(probability).mul_(scale).to(x.scalar_type());
 }
 
+EncodedInput Model::encoded_input(const PlannedSlot& slot, const SlotContext& now,
+                                  const at::Tensor& x) const {
+  const PluginCall call = call_of(slot, "encode");
+  EncodedInput encoded = call_plugin(call, [&] { return slot.input->encode(now, x); });
+  const Encoding announced =
+      call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
+  // Reading each code costs a pass over memory: once for each set of weights.
+  const bool read = frozen_ == nullptr || !frozen_->inputs_checked;
+  std::string why = broken_promise(announced, encoded.codes, x.sizes(), 1,
+                                   read ? EncodedCheck::form_and_values : EncodedCheck::form);
+  if (why.empty()) {
+    why = broken_output_scale(announced, encoded.output_scale, x.size(0),
+                              graph_.node(slot.node).shape);
+  }
+  if (!why.empty()) broke_word(call, why);
+  return encoded;
+}
+
 at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
                        at::Tensor& input_scale) {
   const Node& node = *step.node;
@@ -155,13 +190,18 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
   const SlotContext now = context(slot->info, slot->traits, run.mode, run.position, run.member);
   x = x.to(at::kFloat);
   if (calibrating) {
-    slot->input->observe(now, x);
+    call_plugin(call_of(*slot, "observe"), [&] { slot->input->observe(now, x); });
     return direct;
   }
   const bool affine = node.op == Op::conv2d || node.op == Op::linear;
   at::Tensor value, position_scale;
   if (run.mode == Mode::train) {
-    QuantizedInput quantized = slot->input->forward(now, x);
+    const PluginCall call = call_of(*slot, "forward");
+    const std::uint64_t first = BackwardWatch::next_node();
+    QuantizedInput quantized = call_plugin(call, [&] { return slot->input->forward(now, x); });
+    require_shape(call, quantized.value, x);
+    backward_watch_->watch(quantized.value, first, *slot);
+    backward_watch_->watch(quantized.output_scale, first, *slot);
     value = quantized.value.to(run.compute);
     position_scale = quantized.output_scale;
     if (slot->repointing) {
@@ -170,7 +210,7 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
       }
     }
   } else {
-    const EncodedInput encoded = slot->input->encode(now, x);
+    const EncodedInput encoded = encoded_input(*slot, now, x);
     record(slot_prefix(slot->info), encoded.codes);
     // A factor common to all inputs of an output leaves the sum; one per input channel cannot.
     const ScaleKind kind = encoded.codes.encoding.scale;
@@ -183,9 +223,9 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
     position_scale = encoded.output_scale;
   }
   if (position_scale.defined() && !affine) {
-    throw Error(ErrorKind::internal, node.name + ": `" + slot->method +
-                                         "` gives an output scale for the input of " +
-                                         to_string(node.op) + ", which has none");
+    broke_word(call_of(*slot, run.mode == Mode::train ? "forward" : "encode"),
+               std::string("it gives an output scale for the input of ") + to_string(node.op) +
+                   ", which has none");
   }
   output_scale = position_scale;
   return value;
@@ -200,7 +240,11 @@ at::Tensor Model::watch_gradient(const Run& run, const Step& step, const at::Ten
   y.register_hook([planned, now](const at::Tensor& gradient) {
     const at::NoGradGuard no_grad;
     const NoAutocast guard(gradient.device().type());
-    return planned->quantizer->backward(now, gradient.to(at::kFloat)).to(gradient.scalar_type());
+    const PluginCall call = call_of(*planned, "backward");
+    const at::Tensor result = call_plugin(
+        call, [&] { return planned->quantizer->backward(now, gradient.to(at::kFloat)); });
+    require_shape(call, result, gradient);
+    return result.to(gradient.scalar_type());
   });
   return y;
 }
@@ -223,10 +267,18 @@ at::Tensor Model::affine_node(Run& run, Step& step) {
       if (slot->folded_batch_norm >= 0 && slot->traits.fold_in_training) {
         const Step& norm = steps_[static_cast<std::size_t>(slot->folded_batch_norm)];
         factor = fold_factor(*norm.node, norm.parameters);
+        // A dead channel, whose gamma is 0, stays unfolded: its output is not divided by 0.
+        factor = at::where(at::eq(factor, 0), at::ones_like(factor), factor);
         weight = per_filter(factor, weight);
       }
-      weight = slot->weight->forward(
-          context(slot->info, slot->traits, run.mode, run.position, run.member), weight);
+      const PluginCall call = call_of(*slot, "forward");
+      const SlotContext now = context(slot->info, slot->traits, run.mode, run.position, run.member);
+      const std::uint64_t first = BackwardWatch::next_node();
+      const at::Tensor quantized =
+          call_plugin(call, [&] { return slot->weight->forward(now, weight); });
+      require_shape(call, quantized, weight);
+      backward_watch_->watch(quantized, first, *slot);
+      weight = quantized;
     }
     weight = weight.to(run.compute);
     if (!factor.defined() && !output_scale.defined()) {
@@ -376,12 +428,18 @@ at::Tensor Model::run_graph(Run& run, const at::Tensor& input, std::string* non_
         for (std::size_t e = 0; e < node.inputs.size(); ++e) parts.push_back(in(e));
         const Autocast guard(input.device().type(), run.compute == at::kBFloat16);
         // A product with a float32 parameter is float32: the next node computes in `compute`.
-        y = op->forward({.node = &node,
-                         .training = training,
-                         .seed = position.seed,
-                         .step = position.step},
-                        parts, step.parameters)
-                .to(run.compute);
+        const PluginCall call = {.plugin = "",
+                                 .kind = "custom node",
+                                 .component = node.name,
+                                 .function = "forward",
+                                 .slot = nullptr};
+        y = call_plugin(call, [&] {
+              return op->forward({.node = &node,
+                                  .training = training,
+                                  .seed = position.seed,
+                                  .step = position.step},
+                                 parts, step.parameters);
+            }).to(run.compute);
         break;
       }
     }
@@ -400,6 +458,17 @@ at::Tensor Model::train(const at::Tensor& x, const RunPosition& position) {
   return run(x, Mode::train, position, 0, nullptr);
 }
 
+void Model::backward(const at::Tensor& loss) {
+  backward_watch_->note(nullptr);
+  try {
+    loss.backward();
+  } catch (...) {
+    const PlannedSlot* slot = backward_watch_->running();
+    if (slot == nullptr) throw;
+    rethrow_named(call_of(*slot, "backward"));
+  }
+}
+
 at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
   const at::NoGradGuard no_grad;
   if (record_codes_) {
@@ -412,6 +481,7 @@ at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
   for (int member = 1; member < plan_.members; ++member) {
     sum = sum + run(x, Mode::evaluate, position, member, nullptr);
   }
+  frozen_->inputs_checked = true;
   return plan_.members > 1 ? sum / plan_.members : sum;
 }
 

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <array>
 
+#include "model/check_encoded.h"
 #include "model/model.h"
+#include "model/plugin_call.h"
 #include "model/slot_math.h"
 #include "model/steps.h"
 #include "qhost/error.h"
@@ -17,6 +19,19 @@ double most_frequent_share(const Encoded& encoded) {
   for (std::int64_t i = 0; i < codes.numel(); ++i) ++counts[data[i]];
   return static_cast<double>(*std::max_element(counts.begin(), counts.end())) /
          static_cast<double>(std::max<std::int64_t>(codes.numel(), 1));
+}
+
+/// What the slot stores of `weight`, held against what it announced.
+Encoded encoded_weight(const PlannedSlot& slot, const SlotContext& context,
+                       const at::Tensor& weight) {
+  const PluginCall call = call_of(slot, "encode");
+  Encoded encoded = call_plugin(call, [&] { return slot.weight->encode(context, weight); });
+  const Encoding announced =
+      call_plugin(call_of(slot, "encoding"), [&] { return slot.weight->encoding(slot.info); });
+  const std::string why =
+      broken_promise(announced, encoded, weight.sizes(), 0, EncodedCheck::form_and_values);
+  if (!why.empty()) broke_word(call, why);
+  return encoded;
 }
 
 }  // namespace
@@ -71,8 +86,8 @@ void Model::freeze_slot(const PlannedSlot& slot, const RunPosition& position) {
   for (int member = 0; member < plan_.members; ++member) {
     // A method that keeps all members in one Encoded is asked once.
     if (member == 0 || encoded.encoding.members == 1) {
-      encoded = slot.weight->encode(
-          context(slot.info, slot.traits, Mode::evaluate, position, member), weight);
+      encoded = encoded_weight(
+          slot, context(slot.info, slot.traits, Mode::evaluate, position, member), weight);
       all_levels = levels(encoded);
     }
     if (member == 0) record(slot_prefix(slot.info), encoded);
@@ -102,8 +117,8 @@ std::map<std::string, Encoded> Model::encoded_weights(const RunPosition& positio
   std::map<std::string, Encoded> result;
   for (const PlannedSlot& slot : plan_.slots) {
     if (!slot.weight || !is_active(slot, position.epoch)) continue;
-    result[slot.info.node] = slot.weight->encode(
-        context(slot.info, slot.traits, Mode::evaluate, position, 0), seen_weight(slot));
+    result[slot.info.node] = encoded_weight(
+        slot, context(slot.info, slot.traits, Mode::evaluate, position, 0), seen_weight(slot));
   }
   return result;
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "model/backward_watch.h"
 #include "model/initialise.h"
+#include "model/plugin_call.h"
 #include "model/steps.h"
 #include "qhost/error.h"
 
@@ -71,10 +73,32 @@ void require_same_tensors(const std::vector<NamedTensor>& wanted,
   }
 }
 
+/// What the slot keeps, checked before a name or a tensor of it enters the model's state.
+std::vector<SlotParameter> parameters_of(const PlannedSlot& slot) {
+  const PluginCall call = call_of(slot, "parameters");
+  std::vector<SlotParameter> all = call_plugin(
+      call, [&] { return slot.weight ? slot.weight->parameters() : slot.input->parameters(); });
+  std::set<std::string> names;
+  for (const SlotParameter& parameter : all) {
+    if (parameter.name.empty() || !names.insert(parameter.name).second) {
+      broke_word(call, "the name \"" + parameter.name + "\" is " +
+                           (parameter.name.empty() ? "empty" : "given twice"));
+    }
+    if (!parameter.tensor.defined() || parameter.tensor.scalar_type() != at::kFloat) {
+      broke_word(call, "\"" + parameter.name + "\" is " +
+                           (parameter.tensor.defined() ? "not float32" : "no tensor"));
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 Model::Model(Graph graph, Plan plan, const ModelOptions& options)
-    : graph_(std::move(graph)), plan_(std::move(plan)), options_(options) {
+    : graph_(std::move(graph)),
+      plan_(std::move(plan)),
+      options_(options),
+      backward_watch_(std::make_shared<BackwardWatch>()) {
   for (const Node& node : graph_.nodes()) {
     Step step;
     step.node = &node;
@@ -103,7 +127,8 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
     Step& step = steps_[static_cast<std::size_t>(slot.node)];
     if (slot.weight) {
       step.weight = &slot;
-      const LatentTraits traits = slot.weight->latent_traits(slot.info);
+      const LatentTraits traits = call_plugin(
+          call_of(slot, "latent_traits"), [&] { return slot.weight->latent_traits(slot.info); });
       for (NamedTensor& entry : state_) {
         if (entry.name != slot.info.node + ".weight") continue;
         entry.learning_rate_multiplier = traits.learning_rate_multiplier;
@@ -128,8 +153,7 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
         readers[static_cast<std::size_t>(slot.repointing->source)].push_back(slot.node);
       }
     }
-    for (SlotParameter& parameter :
-         slot.weight ? slot.weight->parameters() : slot.input->parameters()) {
+    for (SlotParameter& parameter : parameters_of(slot)) {
       if (!parameter.tensor.is_cpu() || options_.device != at::kCPU) {
         parameter.tensor.set_data(parameter.tensor.detach().to(options_.device));
       }
@@ -208,12 +232,14 @@ void Model::initialise(const RunPosition& position,
   for (const PlannedSlot& slot : plan_.slots) {
     SlotContext at_start = context(slot.info, slot.traits, Mode::train, position, 0);
     at_start.pretrained = weights != nullptr;
-    if (slot.weight) {
-      slot.weight->initialise(at_start,
-                              steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
-    } else {
-      slot.input->initialise(at_start);
-    }
+    call_plugin(call_of(slot, "initialise"), [&] {
+      if (slot.weight) {
+        slot.weight->initialise(at_start,
+                                steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
+      } else {
+        slot.input->initialise(at_start);
+      }
+    });
   }
   frozen_.reset();
 }
@@ -270,11 +296,13 @@ void Model::after_step(const RunPosition& position) {
   const at::NoGradGuard no_grad;
   for (const PlannedSlot& slot : plan_.slots) {
     const SlotContext now = context(slot.info, slot.traits, Mode::train, position, 0);
-    if (slot.weight) {
-      slot.weight->after_step(now, steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
-    } else {
-      slot.input->after_step(now);
-    }
+    call_plugin(call_of(slot, "after_step"), [&] {
+      if (slot.weight) {
+        slot.weight->after_step(now, steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
+      } else {
+        slot.input->after_step(now);
+      }
+    });
   }
   frozen_.reset();
 }

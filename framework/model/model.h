@@ -140,6 +140,9 @@ class Model {
                       const RunPosition& position, int member) const;
   at::Tensor edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
                   at::Tensor& input_scale);
+  /// What an input slot stores of `x`, held against what it announced.
+  EncodedInput encoded_input(const PlannedSlot& slot, const SlotContext& now,
+                             const at::Tensor& x) const;
   at::Tensor affine_node(Run& run, Step& step);
   /// `y`, whose gradient passes through the node's gradient slot.
   at::Tensor watch_gradient(const Run& run, const Step& step, const at::Tensor& y) const;

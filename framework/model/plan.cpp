@@ -6,6 +6,7 @@
 #include "graph/fans.h"
 #include "graph/non_negative.h"
 #include "graph/selector.h"
+#include "model/plugin_call.h"
 
 namespace qhost {
 namespace {
@@ -138,18 +139,23 @@ struct Claim {
   bool kept_float = false;
 };
 
+InputRange range_of(const PlannedSlot& slot) {
+  return call_plugin(call_of(slot, "range"), [&] { return slot.input->range(); });
+}
+
 /// Whether a quantized edge has values below 0 where it reads none: levels on both sides of 0, of
 /// which none need be 0.
 bool gives_signed_values(const PlannedSlot& slot) {
-  if (slot.input->range() == InputRange::signed_values) return true;
-  const CodeKind kind = slot.input->encoding(slot.info).kind;
+  if (range_of(slot) == InputRange::signed_values) return true;
+  const CodeKind kind =
+      call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); }).kind;
   return kind == CodeKind::binary || kind == CodeKind::ternary;
 }
 
 /// The method's levels begin at 0, and the edge can be negative.
 bool loses_negative_values(const PlannedSlot& slot) {
   return slot.input != nullptr && !slot.info.non_negative &&
-         slot.input->range() == InputRange::non_negative;
+         range_of(slot) == InputRange::non_negative;
 }
 
 std::string first_few(const std::vector<std::string>& texts, const char* rest) {
@@ -168,7 +174,9 @@ void warn_of_lost_signs(const std::vector<MethodRule>& rules, Plan& plan) {
   for (const PlannedSlot& slot : plan.slots) {
     if (!loses_negative_values(slot)) continue;
     const std::string edge = slot.info.edge > 0 ? " (" + std::to_string(slot.info.edge) + ")" : "";
-    layers[{slot.rule, slot.input->range_advice()}].push_back(slot.info.node + edge);
+    const std::string advice =
+        call_plugin(call_of(slot, "range_advice"), [&] { return slot.input->range_advice(); });
+    layers[{slot.rule, advice}].push_back(slot.info.node + edge);
   }
   for (const auto& [key, names] : layers) {
     const MethodRule& rule = rules[static_cast<std::size_t>(key.first)];
@@ -239,15 +247,17 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
     if (!rule.quantizer) continue;  // `none`: float, whatever an earlier rule says
     ++offered_to[static_cast<std::size_t>(claim.rule)];
     if (role == Role::gradient) {
-      const SlotInfo info = describe(graph, node, role, 0);
       auto gradient = std::make_shared<PlannedGradient>();
-      gradient->quantizer = rule.quantizer->gradient(info);
-      if (!gradient->quantizer) continue;
-      ++slots_of[static_cast<std::size_t>(claim.rule)];
-      gradient->info = info;
+      gradient->info = describe(graph, node, role, 0);
       gradient->node = node.id;
       gradient->method = rule.method;
-      gradient->traits = rule.quantizer->traits();
+      gradient->plugin = rule.plugin;
+      gradient->quantizer = call_plugin(call_of(*gradient, "gradient"),
+                                        [&] { return rule.quantizer->gradient(gradient->info); });
+      if (!gradient->quantizer) continue;
+      ++slots_of[static_cast<std::size_t>(claim.rule)];
+      gradient->traits =
+          call_plugin(call_of(*gradient, "traits"), [&] { return rule.quantizer->traits(); });
       plan.gradients.push_back(std::move(gradient));
       continue;
     }
@@ -255,15 +265,21 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
     for (int edge = 0; edge < edges; ++edge) {
       PlannedSlot slot;
       slot.info = describe(graph, node, role, edge);
+      slot.node = node.id;
+      slot.rule = claim.rule;
+      slot.method = rule.method;
+      slot.plugin = rule.plugin;
       if (role == Role::weight) {
-        slot.weight = rule.quantizer->weight(slot.info);
+        slot.weight =
+            call_plugin(call_of(slot, "weight"), [&] { return rule.quantizer->weight(slot.info); });
         if (!slot.weight) continue;
       } else {
         const int source = node.inputs[static_cast<std::size_t>(edge)];
         slot.info.non_negative = non_negative[static_cast<std::size_t>(source)];
-        slot.input = rule.quantizer->input(slot.info);
+        slot.input =
+            call_plugin(call_of(slot, "input"), [&] { return rule.quantizer->input(slot.info); });
         if (!slot.input) continue;
-        if (slot.input->range() == InputRange::signed_values) {
+        if (range_of(slot) == InputRange::signed_values) {
           try {
             slot.repointing = repoint(graph, node, edge);
           } catch (const Error& error) {
@@ -272,11 +288,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
           }
         }
       }
-      slot.node = node.id;
-      slot.rule = claim.rule;
-      slot.method = rule.method;
       slot.quantizer = rule.quantizer;
-      slot.traits = rule.quantizer->traits();
+      slot.traits = call_plugin(call_of(slot, "traits"), [&] { return rule.quantizer->traits(); });
       if (role == Role::weight && slot.traits.fold_batch_norm) {
         slot.folded_batch_norm = sole_batch_norm(graph, node);
       }

@@ -38,6 +38,7 @@ struct FrozenWeight {
 struct Model::Frozen {
   std::int64_t epoch = 0;  ///< phases differ between epochs
   std::uint64_t seed = 0;
+  bool inputs_checked = false;  ///< a batch of each input slot's codes was read through
   /// By node id, then member.
   std::map<int, std::vector<FrozenWeight>> weights;
 };

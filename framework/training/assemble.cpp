@@ -1,6 +1,7 @@
 #include "training/assemble.h"
 
 #include "model/device.h"
+#include "model/plugin_call.h"
 #include "qhost/error.h"
 #include "storage/cache_folder.h"
 #include "training/whiten.h"
@@ -28,6 +29,24 @@ const data::DatasetInfo& dataset_info(const config::Experiment& experiment) {
   return *info;
 }
 
+/// The method as its options say. Null would keep its layers in float.
+std::shared_ptr<Quantizer> created(const MethodRule& rule, const QuantizerMethod& method,
+                                   const Options& options) {
+  const PluginCall call = {.plugin = rule.plugin,
+                           .kind = "method",
+                           .component = rule.method,
+                           .function = "create",
+                           .slot = nullptr};
+  std::shared_ptr<Quantizer> quantizer = call_plugin(call, [&] { return method.create(options); });
+  if (!quantizer) broke_word(call, "it gives null, no quantizer");
+  return quantizer;
+}
+
+/// Pixels lie in 0..1, unless [augment] shifts them.
+bool image_is_non_negative(const Options& augment) {
+  return !augment.boolean("normalise") && augment.string("whitening") == "none";
+}
+
 void add_note(report::LayerPlan& layer, const std::string& note) {
   layer.note += (layer.note.empty() ? "" : "; ") + note;
 }
@@ -39,11 +58,19 @@ Graph build_graph(const config::Experiment& experiment, Registry& registry) {
   const data::DataContext about =
       located(experiment, "data", [&] { return data::context(info, experiment.data.options); });
   const Architecture& architecture = registry.architecture(experiment.model.name);
+  const std::string plugin = registry.plugin_of("architecture", architecture.name);
+  const PluginCall call = {.plugin = plugin,
+                           .kind = "architecture",
+                           .component = architecture.name,
+                           .function = "build",
+                           .slot = nullptr};
   return located(experiment, "model", [&] {
     GraphBuilder builder;
     const Value input = builder.input(about.image);
-    const Value output = architecture.build(
-        builder, input, {.input = about.image, .classes = about.classes}, experiment.model.options);
+    const Value output = call_plugin(call, [&] {
+      return architecture.build(builder, input, {.input = about.image, .classes = about.classes},
+                                experiment.model.options);
+    });
     return builder.finish(output, about.classes);
   });
 }
@@ -66,14 +93,14 @@ Plan build_plan(const config::Experiment& experiment, Registry& registry, const 
     } else {
       const QuantizerMethod& method = registry.quantizer(rule.method);
       rule.offers = method.roles;
-      rule.quantizer = located(experiment, "quantizer." + std::to_string(i), [&] {
-        return std::shared_ptr<Quantizer>(method.create(given.method.options));
-      });
+      rule.plugin = registry.plugin_of("quantizer", rule.method);
+      rule.quantizer = located(experiment, "quantizer." + std::to_string(i),
+                               [&] { return created(rule, method, given.method.options); });
     }
     rules.push_back(std::move(rule));
   }
   try {
-    return make_plan(graph, rules);
+    return make_plan(graph, rules, image_is_non_negative(experiment.augment));
   } catch (const RuleError& error) {
     const std::string message = error.what();
     const std::size_t help = message.find("\nhelp: ");
@@ -101,11 +128,13 @@ std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const P
   for (const PlannedSlot& slot : plan.slots) {
     report::LayerPlan& layer = plans[slot.info.node];
     if (slot.weight) {
-      layer.weight = slot.weight->encoding(slot.info);
+      layer.weight =
+          call_plugin(call_of(slot, "encoding"), [&] { return slot.weight->encoding(slot.info); });
       layer.weight_method = slot.method;
       layer.bias_correction = slot.traits.bias_correction;
     } else {
-      layer.input = slot.input->encoding(slot.info);
+      layer.input =
+          call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
       layer.input_method = slot.method;
       if (slot.repointing) {
         add_note(layer, to_string(graph, *slot.repointing));
@@ -114,8 +143,10 @@ std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const P
     }
   }
   for (const auto& gradient : plan.gradients) {
-    add_note(plans[gradient->info.node],
-             "gradient: " + gradient->method + ", " + gradient->quantizer->summary());
+    add_note(plans[gradient->info.node], "gradient: " + gradient->method + ", " +
+                                             call_plugin(call_of(*gradient, "summary"), [&] {
+                                               return gradient->quantizer->summary();
+                                             }));
   }
   return plans;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/plugin_call.h"
 #include "qhost/error.h"
 
 namespace qhost::training {
@@ -25,12 +26,23 @@ std::vector<Own> own_tensors(const Graph& graph) {
   return all;
 }
 
+PluginCall call_of(const Architecture& architecture, std::string_view function) {
+  return {.plugin = "",
+          .kind = "architecture",
+          .component = architecture.name,
+          .function = function,
+          .slot = nullptr};
+}
+
 /// The published name by the own one; empty where the network is none of that source.
-std::map<std::string, std::string> published_names(const Graph& graph, const PublishedNames& names,
+std::map<std::string, std::string> published_names(const Graph& graph,
+                                                   const Architecture& architecture,
+                                                   const PublishedNames& names,
                                                    const Options& options) {
   std::map<std::string, std::string> result;
   for (const Own& own : own_tensors(graph)) {
-    const std::string there = names.name_of(own.name, options);
+    const std::string there = call_plugin(call_of(architecture, "name_of"),
+                                          [&] { return names.name_of(own.name, options); });
     if (there.empty()) return {};
     result[own.name] = there;
   }
@@ -38,9 +50,13 @@ std::map<std::string, std::string> published_names(const Graph& graph, const Pub
 }
 
 at::Tensor in_own_order(const at::Tensor& tensor, const std::string& name,
-                        const PublishedNames& names, const Options& options) {
-  const auto channels =
-      names.channels_of ? names.channels_of(name, options) : std::vector<std::int64_t>();
+                        const Architecture& architecture, const PublishedNames& names,
+                        const Options& options) {
+  std::vector<std::int64_t> channels;
+  if (names.channels_of) {
+    channels = call_plugin(call_of(architecture, "channels_of"),
+                           [&] { return names.channels_of(name, options); });
+  }
   if (channels.empty()) return tensor;
   const std::int64_t axis = tensor.dim() > 1 ? 1 : 0;
   if (!is_order(channels, tensor.size(axis))) {
@@ -66,7 +82,8 @@ std::optional<PublishedWeights> from_published(const std::map<std::string, at::T
                                                const Graph& graph, const Architecture& architecture,
                                                const Options& options) {
   for (const PublishedNames& names : architecture.published) {
-    const std::map<std::string, std::string> there = published_names(graph, names, options);
+    const std::map<std::string, std::string> there =
+        published_names(graph, architecture, names, options);
     std::set<std::string> wanted;
     for (const auto& [own, name] : there) wanted.insert(name);
     std::set<std::string> found;
@@ -77,7 +94,7 @@ std::optional<PublishedWeights> from_published(const std::map<std::string, at::T
     for (const Own& own : own_tensors(graph)) {
       at::Tensor tensor = tensors.at(there.at(own.name));
       if (tensor.sizes() == at::IntArrayRef(own.spec->shape)) {
-        tensor = in_own_order(tensor, own.name, names, options);
+        tensor = in_own_order(tensor, own.name, architecture, names, options);
       }
       weights.tensors[own.name] = tensor;
     }
@@ -90,7 +107,8 @@ std::string known_names(const Graph& graph, const Architecture& architecture,
                         const Options& options) {
   std::string now, otherwise;
   for (const PublishedNames& names : architecture.published) {
-    std::string& list = published_names(graph, names, options).empty() ? otherwise : now;
+    std::string& list =
+        published_names(graph, architecture, names, options).empty() ? otherwise : now;
     list += (list.empty() ? "" : ", ") + names.source;
   }
   if (now.empty() && otherwise.empty()) return "";

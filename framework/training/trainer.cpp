@@ -212,7 +212,7 @@ void Trainer::train_step() {
   optimizer_->zero_gradients();
   const at::Tensor logits = model_.train(batch.images, at);
   const at::Tensor loss = loss_(logits, batch.labels);
-  loss.backward();
+  model_.backward(loss);
   const auto loss_value = loss.item<double>();
   fail_if_diverged(loss_value, batch);
 

@@ -16,6 +16,7 @@
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <vector>
@@ -32,9 +33,11 @@ double as_real(std::int64_t n) {
   return static_cast<double>(n);
 }
 
-/// max|t|, and at least the smallest normal number: a layer of zeros has the code of 0 everywhere.
+/// max|t|, and at least the smallest normal number. A layer of zeros is divided by 1: it has the
+/// code of 0 everywhere, and gradients that are not beyond float32.
 at::Tensor largest(const at::Tensor& t) {
-  return at::amax(at::abs(t)).clamp_min_(smallest_normal);
+  const at::Tensor m = at::amax(at::abs(t));
+  return at::where(at::eq(m, 0), 1.0, m.clamp_min(smallest_normal)).to(at::kFloat);
 }
 
 class QuantizeWeight : public torch::autograd::Function<QuantizeWeight> {

@@ -85,6 +85,11 @@ Encoding DorefaInput::encoding(const SlotInfo&) const {
   return Encoding::uniform(settings_.input_bits, ScaleKind::tensor, ZeroPointKind::none);
 }
 
+std::string DorefaInput::range_advice() const {
+  return "DoReFa-Net clips inputs to [0, 1] and expects them behind a bounded activation (arXiv "
+         "1606.06160, section 2.4), such as a ReLU";
+}
+
 QuantizedInput DorefaInput::forward(const SlotContext&, const at::Tensor& x) {
   return {.value = quantize_input(x, settings_.input_bits)};
 }

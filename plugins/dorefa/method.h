@@ -2,8 +2,8 @@
 /// of a few bits. The formulas and their gradients are in functions.h.
 ///
 /// Weights of k > 1 bits are uniform in [-1, +1], those of 1 bit are +-E|W|; one scale per layer
-/// in both cases. Inputs are clipped to [0, 1], so they belong behind a ReLU or a batch norm. The
-/// latent weights are not clipped.
+/// in both cases. Inputs are clipped to [0, 1], so they belong behind a ReLU: the host warns of
+/// those that can be negative, whose sign is lost. The latent weights are not clipped.
 ///
 /// The gradient that reaches the latent weights of k > 1 bits:
 ///
@@ -58,6 +58,7 @@ class DorefaInput : public InputQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   InputRange range() const override { return InputRange::non_negative; }
+  std::string range_advice() const override;
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;
   EncodedInput encode(const SlotContext& context, const at::Tensor& x) override;
 

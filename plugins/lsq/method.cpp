@@ -56,8 +56,11 @@ std::vector<Option> options() {
           .at_least(2)
           .at_most(8)
           .from_paper("section 2.3"),
-      Option::boolean("signed_inputs", false,
-                      "levels on both sides of 0 for the inputs; they need 2 bits or more")
+      Option::string(
+          "signed_inputs", "auto",
+          "levels on both sides of 0 for the inputs, with 2 bits or more; auto: for those "
+          "that can be negative; true: for all; false: for none")
+          .one_of({"auto", "true", "false"})
           .from_paper("section 2"),
       Option::real("step_learning_rate", 1.0, "multiplies the learning rate of the steps").above(0),
       Option::real("step_weight_decay", 0.0, "of the steps").at_least(0),
@@ -69,13 +72,15 @@ Settings Settings::from(const Options& options) {
   s.weight_bits = static_cast<int>(options.integer("weight_bits"));
   s.input_bits = static_cast<int>(options.integer("input_bits"));
   s.first_last_bits = static_cast<int>(options.integer("first_last_bits"));
-  s.signed_inputs = options.boolean("signed_inputs");
+  const std::string& which = options.string("signed_inputs");
+  if (which == "true") s.signed_inputs = SignedInputs::always;
+  if (which == "false") s.signed_inputs = SignedInputs::never;
   s.step_learning_rate = options.real("step_learning_rate");
   s.step_weight_decay = options.real("step_weight_decay");
-  if (s.signed_inputs && s.input_bits < 2) {
+  if (s.signed_inputs == SignedInputs::always && s.input_bits < 2) {
     throw OptionError("signed_inputs",
                       "signed_inputs = true with input_bits = 1 leaves the levels -1 and 0\n"
-                      "help: set input_bits = 2 or more, or signed_inputs = false");
+                      "help: set input_bits = 2 or more, or signed_inputs = \"auto\"");
   }
   return s;
 }
@@ -83,6 +88,11 @@ Settings Settings::from(const Options& options) {
 int Settings::bits(const SlotInfo& slot) const {
   if (slot.first || slot.last) return first_last_bits;
   return slot.role == Role::weight ? weight_bits : input_bits;
+}
+
+bool Settings::is_signed(const SlotInfo& slot) const {
+  if (slot.first || signed_inputs == SignedInputs::always) return true;
+  return signed_inputs == SignedInputs::where_negative && !slot.non_negative && bits(slot) >= 2;
 }
 
 LearnedStepWeight::LearnedStepWeight(const Settings& settings, const SlotInfo& slot)
@@ -130,7 +140,7 @@ Encoded LearnedStepWeight::encode(const SlotContext& context, const at::Tensor& 
 LearnedStepInput::LearnedStepInput(const Settings& settings, const SlotInfo& slot)
     : settings_(settings),
       bits_(settings.bits(slot)),
-      signed_(settings.signed_inputs || slot.first),
+      signed_(settings.is_signed(slot)),
       levels_(signed_ ? Levels::signed_of(bits_) : Levels::unsigned_of(bits_)),
       gradient_scale_(gradient_scale(elements(slot), levels_)),
       step_(at::ones({}, at::kFloat)),
@@ -143,6 +153,11 @@ Encoding LearnedStepInput::encoding(const SlotInfo&) const {
 InputRange LearnedStepInput::range() const {
   // Not signed_values: levels on both sides of 0 serve what is behind a ReLU as well.
   return signed_ ? InputRange::any : InputRange::non_negative;
+}
+
+std::string LearnedStepInput::range_advice() const {
+  if (bits_ < 2) return "1 bit has no levels on both sides of 0: set input_bits = 2 or more";
+  return "signed_inputs = \"auto\" gives them levels on both sides of 0";
 }
 
 std::vector<SlotParameter> LearnedStepInput::parameters() {

@@ -3,7 +3,9 @@
 /// quantizer and its derivatives are in learned_step.h.
 ///
 ///     weights   levels -2^(b-1) .. 2^(b-1) - 1
-///     inputs    levels 0 .. 2^b - 1, or with signed_inputs those of the weights
+///     inputs    levels 0 .. 2^b - 1, or those of the weights where they can be negative
+///               (signed_inputs = "auto"; true: everywhere; false: nowhere, so that what is
+///               negative becomes 0, of which the host warns)
 ///
 /// One s for a layer's weights and one for its inputs, float32 scalars, trained with the weights'
 /// learning rate (step_learning_rate multiplies it) and without weight decay (step_weight_decay).
@@ -21,6 +23,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "learned_step.h"
@@ -29,16 +32,22 @@
 
 namespace qhost::lsq {
 
+/// Which inputs have levels on both sides of 0. `where_negative`: those that can be negative, as
+/// SlotInfo::non_negative tells, where there are 2 bits or more.
+enum class SignedInputs { where_negative, always, never };
+
 struct Settings {
   int weight_bits = 4;
   int input_bits = 4;
   int first_last_bits = 8;  ///< of the first and the last layer
-  bool signed_inputs = false;
+  SignedInputs signed_inputs = SignedInputs::where_negative;
   double step_learning_rate = 1;  ///< multiplies the experiment's
   double step_weight_decay = 0;
 
   /// The bits of a slot's weights, or inputs.
   int bits(const SlotInfo& slot) const;
+  /// Whether a slot's inputs have levels on both sides of 0.
+  bool is_signed(const SlotInfo& slot) const;
   /// Throws OptionError for signed inputs of one bit, whose Qp would be 0.
   static Settings from(const Options& options);
 };
@@ -74,6 +83,7 @@ class LearnedStepInput : public InputQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   InputRange range() const override;
+  std::string range_advice() const override;
   std::vector<SlotParameter> parameters() override;
   void initialise(const SlotContext& context) override;
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;

@@ -22,13 +22,4 @@ void require_finite(const std::string& method, const SlotInfo& slot, const at::T
                   "it began");
 }
 
-void require_not_all_zero(const std::string& method, const SlotInfo& slot, const at::Tensor& x) {
-  if (x.numel() == 0 || x.ne(0).any().item<bool>()) return;
-  throw Error(ErrorKind::data, method + ": all " + std::to_string(x.numel()) + " values of " +
-                                   slot_text(slot) +
-                                   " are 0, and a range of width 0 has no step\n"
-                                   "help: the layer is dead; keep it in float (keep_float) or "
-                                   "train it anew");
-}
-
 }  // namespace qhost::ptq

@@ -16,7 +16,4 @@ std::string slot_text(const SlotInfo& slot);
 /// Throws Error(diverged) unless all of `x` is finite. `method` is the component's name.
 void require_finite(const std::string& method, const SlotInfo& slot, const at::Tensor& x);
 
-/// Throws Error(data) when every element of a non-empty `x` is 0.
-void require_not_all_zero(const std::string& method, const SlotInfo& slot, const at::Tensor& x);
-
 }  // namespace qhost::ptq

@@ -98,6 +98,10 @@ std::vector<int> best_of_many_levels(const at::Tensor& rows, int bits) {
 std::vector<int> best_of_two_levels(const at::Tensor& rows) {
   std::vector<int> best;
   for (const double mean : numbers(at::mean(at::abs(rows), at::IntArrayRef{1}))) {
+    if (mean == 0) {
+      best.push_back(smallest_exponent);
+      continue;
+    }
     int exponent = 0;
     const double fraction = std::frexp(mean, &exponent);  // mean = fraction * 2^exponent
     best.push_back(fraction < 0.75 ? exponent - 1 : exponent);

@@ -155,18 +155,6 @@ Encoded FixedPointWeight::encode(const SlotContext& context, const at::Tensor& l
     const AffineParams params{step(context, w), at::zeros({}, w.options().dtype(at::kInt))};
     return encode_affine(w, params, range, encoding(*context.slot), 0);
   }
-  require_not_all_zero(fixed_point_name, *context.slot, w);
-  if (settings_.scope == Scope::channel) {
-    const auto channels = w.size(0);
-    const auto live = w.reshape({channels, -1}).ne(0).any(1).sum().item<std::int64_t>();
-    if (live != channels) {
-      throw Error(ErrorKind::data,
-                  std::string(fixed_point_name) + ": " + std::to_string(channels - live) + " of " +
-                      std::to_string(channels) + " filters of " + slot_text(*context.slot) +
-                      " are 0 throughout, which 1 bit (-s or +s) cannot hold\n"
-                      "help: set bits = 2, or scope = \"layer\"");
-    }
-  }
   Encoded encoded;
   encoded.encoding = encoding(*context.slot);
   encoded.codes = at::ge(w, 0).to(at::kByte);

@@ -7,8 +7,8 @@
 /// W has the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in]. v maximises the
 /// signal-to-quantization-noise ratio of the scope: one v for all weights of the rule (network),
 /// for each layer (layer), or for each output filter (channel). With n = 1 the value 0 does not
-/// exist, so that a layer of zeros alone (per channel: a filter) is an error; with more bits it is
-/// exact.
+/// exist: a scope of zeros alone has the smallest v, -126, whose noise is the least. With more bits
+/// 0 is exact.
 ///
 /// layer and channel are functions of the weight alone. network needs all weights of the rule at
 /// once, which no single slot sees: the slots share an object, hand it their weight when they are
@@ -69,8 +69,8 @@ class FixedPointWeight : public WeightQuantizer {
   void observe(const SlotContext& context, const at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
-  /// Throws Error: diverged for weights that are not finite, data for a scope that is all 0 and
-  /// has 1 bit, internal for a shared exponent that was never chosen.
+  /// Throws Error: diverged for weights that are not finite, internal for a shared exponent that
+  /// was never chosen.
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
 
  private:

@@ -17,16 +17,16 @@ Encoding encoding_of(HalfFormat format) {
 }
 
 void require_representable(const HalfSettings& settings, const SlotContext& context,
-                           const at::Tensor& latent, const at::Tensor& codes) {
+                           const at::Tensor& given, const at::Tensor& codes) {
   if (at::isfinite(codes).all().item<bool>()) return;
-  require_finite("ptq_half", *context.slot, latent);
+  require_finite("ptq_half", *context.slot, given);
   const auto beyond = codes.numel() - at::isfinite(codes).sum().item<std::int64_t>();
   const bool fp16 = settings.format == HalfFormat::fp16;
   std::ostringstream text;
   text << "ptq_half: " << slot_text(*context.slot) << " holds " << beyond << " of " << codes.numel()
        << " values beyond the largest one of " << (fp16 ? "fp16" : "bf16") << ", "
        << (fp16 ? 65504.0 : 3.3895314e38) << "; the largest is "
-       << at::abs(latent).max().item<float>() << "\nhelp: "
+       << at::abs(given).max().item<float>() << "\nhelp: "
        << (fp16 ? "set format = \"bf16\", which has the range of float32"
                 : "keep the layer in float (keep_float)");
   throw Error(ErrorKind::diverged, text.str());
@@ -88,10 +88,11 @@ QuantizedInput HalfInput::forward(const SlotContext& context, const at::Tensor& 
   return {.value = straight_through(x, rounded(x.detach(), settings_.format))};
 }
 
-EncodedInput HalfInput::encode(const SlotContext&, const at::Tensor& x) {
+EncodedInput HalfInput::encode(const SlotContext& context, const at::Tensor& x) {
   EncodedInput result;
   result.codes.encoding = encoding_of(settings_.format);
   result.codes.codes = rounded(x.detach(), settings_.format);
+  require_representable(settings_, context, x.detach(), result.codes.codes);
   return result;
 }
 

@@ -10,8 +10,8 @@
 /// of the poolings. Biases and batch norms stay float32.
 ///
 /// Overflow follows IEEE 754 and PyTorch's half(): what rounds beyond the largest finite value
-/// (from 65520 on in fp16) becomes infinite, and nothing saturates. An infinite input flows on; a
-/// weight that is or becomes infinite is an error, because it would be stored.
+/// (from 65520 on in fp16) becomes infinite, and nothing saturates. In evaluation a weight or an
+/// input that is or becomes infinite is an error; training = "quantized" lets it flow on.
 ///
 /// The gradient of the rounding is 1 (training = "quantized").
 #pragma once
@@ -55,6 +55,7 @@ class HalfInput : public InputQuantizer {
   explicit HalfInput(const HalfSettings& settings) : settings_(settings) {}
   Encoding encoding(const SlotInfo& slot) const override;
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;
+  /// Throws Error(diverged) for a value that the format cannot hold.
   EncodedInput encode(const SlotContext& context, const at::Tensor& x) override;
 
  private:

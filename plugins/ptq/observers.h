@@ -41,8 +41,6 @@ class Observer {
   /// One batch, all finite.
   void observe(const at::Tensor& x);
   std::int64_t batches() const;
-  /// Smallest and largest value as tracked.
-  ValueRange extremes() const { return {minimum_, maximum_}; }
   /// The range to quantize, scalars on the CPU; batches() > 0.
   virtual ValueRange range();
 

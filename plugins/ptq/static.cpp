@@ -98,7 +98,6 @@ AffineParams StaticWeight::params(const SlotContext& context, const at::Tensor& 
   const at::NoGradGuard no_grad;
   const at::Tensor w = latent.detach();
   require_finite(static_name, *context.slot, w);
-  require_not_all_zero(static_name, *context.slot, w);
   const auto [low, high] =
       settings_.weight_per_channel ? at::aminmax(w.reshape({w.size(0), -1}), 1) : at::aminmax(w);
   return symmetric_params(low, high, code_range());
@@ -155,15 +154,6 @@ AffineParams StaticInput::params(const SlotContext& context, const at::Tensor& l
                     " has no range: its observer has seen 0 batches, and needs 1\n"
                     "help: calibrate the network ([calibration] batches), or set observe = "
                     "\"training\" and train it");
-  }
-  const ValueRange extremes = observer_->extremes();
-  if (extremes.low.item<float>() == 0 && extremes.high.item<float>() == 0) {
-    throw Error(ErrorKind::data, std::string(static_name) + ": " + where + " was 0 throughout " +
-                                     std::to_string(observer_->batches()) +
-                                     " batches, and a range from 0 to 0 has no step\n"
-                                     "help: the layer in front is dead, or the images are blank; "
-                                     "calibrate on others, or keep the layer in float "
-                                     "(keep_float)");
   }
   const ValueRange seen = observer_->range();
   const AffineParams found = settings_.input_symmetric

@@ -29,10 +29,12 @@
 /// Gradients (training = "quantized"): 1 where the code does not saturate, else 0; none reaches a
 /// range.
 ///
-/// Deviations from PyTorch: a range that holds only zeros and values that are not finite are
-/// errors, where PyTorch goes on with s = 2^-23, or leaves infinities out (histogram) or lets them
-/// in (the others). search_levels = "bits" has no counterpart: PyTorch's search always places 256
-/// levels, whatever the bits.
+/// A weight or an input that is 0 throughout has s = 2^-23, as in PyTorch: 0 is exact in any grid,
+/// and a layer may be dead.
+///
+/// Deviations from PyTorch: values that are not finite are errors, where PyTorch leaves infinities
+/// out (histogram) or lets them in (the others). search_levels = "bits" has no counterpart:
+/// PyTorch's search always places 256 levels, whatever the bits.
 #pragma once
 
 #include <memory>
@@ -71,7 +73,7 @@ class StaticWeight : public WeightQuantizer {
   explicit StaticWeight(const StaticSettings& settings) : settings_(settings) {}
   Encoding encoding(const SlotInfo& slot) const override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
-  /// Throws Error: diverged for weights that are not finite, data for a weight of zeros alone.
+  /// Throws Error(diverged) for weights that are not finite.
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
 
  private:
@@ -88,8 +90,8 @@ class StaticInput : public InputQuantizer {
   /// Throws Error(diverged) for values that are not finite.
   void observe(const SlotContext& context, const at::Tensor& x) override;
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;
-  /// Throws Error: configuration when nothing was observed, data when only zeros were, diverged
-  /// for an input that is not a number.
+  /// Throws Error: configuration when nothing was observed, diverged for an input that is not a
+  /// number.
   EncodedInput encode(const SlotContext& context, const at::Tensor& x) override;
 
  private:

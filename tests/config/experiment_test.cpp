@@ -350,6 +350,65 @@ TEST_F(Load, AWrongValueIsOneErrorNotAConflict) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
+/// An option that was a boolean and has become a choice of words.
+class ChoiceCatalog : public TestCatalog {
+ public:
+  const std::vector<Option>* find(const std::string& kind, const std::string& name) override {
+    if (kind != "quantizer" || name != "uniform") return TestCatalog::find(kind, name);
+    return &options_;
+  }
+
+ private:
+  std::vector<Option> options_ = {
+      Option::string("both_signs", "auto", "levels below 0").one_of({"auto", "true", "false"}),
+      Option::string("scheme", "affine", "of the levels").one_of({"affine", "symmetric"})};
+};
+
+TEST(Choices, ABooleanStandsForTheWord) {
+  const Folder folder;
+  ChoiceCatalog catalog;
+  const auto load = [&](const std::string& value, const std::vector<std::string>& overrides = {}) {
+    return load_experiment(
+        folder.write("x.toml", kMinimal + "[quantizer]\nname = \"uniform\"\n" + value), overrides,
+        catalog);
+  };
+  const auto both_signs = [&](const std::string& value,
+                              const std::vector<std::string>& overrides = {}) {
+    const LoadResult result = load(value, overrides);
+    EXPECT_TRUE(result.ok) << render(result.diagnostics);
+    return result.ok ? result.points[0].experiment.quantizers[0].method.options.string("both_signs")
+                     : "";
+  };
+  EXPECT_EQ(both_signs(""), "auto");
+  EXPECT_EQ(both_signs("both_signs = false"), "false");
+  EXPECT_EQ(both_signs("both_signs = true"), "true");
+  EXPECT_EQ(both_signs("both_signs = \"true\""), "true");
+  EXPECT_EQ(both_signs("", {"quantizer.both_signs=false"}), "false");
+  // The same experiment, whichever way it was written.
+  const auto keys = [&](const std::string& value) {
+    return load(value).points.at(0).experiment.result_keys();
+  };
+  EXPECT_EQ(keys("both_signs = false"), keys("both_signs = \"false\""));
+  EXPECT_THAT(load("both_signs = false").points.at(0).experiment.resolved_toml(),
+              HasSubstr("both_signs = \"false\"\n"));
+
+  const auto wrong = [&](const std::string& value) {
+    return concise(load(value).diagnostics, folder.path());
+  };
+  EXPECT_THAT(wrong("scheme = true"),
+              HasSubstr("`quantizer.scheme`: expected a string, found a boolean true"));
+  EXPECT_THAT(wrong("both_signs = 1"), HasSubstr("expected a string, found an integer 1"));
+}
+
+TEST(Choices, OptionsTakeThemAsWell) {
+  const std::vector<Option> declared = {
+      Option::string("both_signs", "auto", "levels below 0").one_of({"auto", "true", "false"}),
+      Option::string("scheme", "affine", "of the levels").one_of({"affine", "symmetric"})};
+  EXPECT_EQ(Options::from(declared, {{"both_signs", true}}).string("both_signs"), "true");
+  EXPECT_EQ(declared[0].why_invalid(false), "");
+  EXPECT_EQ(declared[1].why_invalid(false), "expected a string, found boolean false");
+}
+
 TEST(Schema, DefaultsAreValid) {
   const auto check = [](const std::vector<Option>& options) {
     for (const auto& option : options) {

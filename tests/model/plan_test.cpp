@@ -232,6 +232,79 @@ TEST(Plan, WarnsOfARuleThatIsWhollyOverridden) {
   EXPECT_TRUE(masked.is_float());
 }
 
+/// A method whose inputs have the range and the advice given.
+class Ranged : public UniformInput {
+ public:
+  Ranged(InputRange range, std::string advice)
+      : UniformInput(1.0F, 0), range_(range), advice_(std::move(advice)) {}
+  InputRange range() const override { return range_; }
+  std::string range_advice() const override { return advice_; }
+
+ private:
+  InputRange range_;
+  std::string advice_;
+};
+
+MethodRule ranged(InputRange range, const std::string& advice, Strings layers) {
+  return input_rule("m", std::move(layers), [range, advice](const SlotInfo&) {
+    return std::make_unique<Ranged>(range, advice);
+  });
+}
+
+TEST(Plan, SlotsKnowWhichInputsCanBeNegative) {
+  const auto non_negative = [](const Plan& plan) {
+    Strings names;
+    for (const PlannedSlot& slot : plan.slots) {
+      if (slot.info.non_negative) names.push_back(slot.info.node);
+    }
+    return names;
+  };
+  const MethodRule all = ranged(InputRange::any, "", {"*"});
+  EXPECT_THAT(non_negative(make_plan(blocks(), {all})), ElementsAre("a.conv1", "b.conv1"));
+  // Not of the weights' slots.
+  EXPECT_THAT(non_negative(make_plan(blocks(), {rule("m", weight)})), IsEmpty());
+  EXPECT_THAT(non_negative(make_plan(blocks(), {all}, /*non_negative_image=*/true)),
+              ElementsAre("stem", "a.conv1", "b.conv1"));
+
+  // Binary codes make a sum of rectified values signed, for whoever reads it.
+  const Graph sum = network({4}, 4, [](GraphBuilder& g, Value x) {
+    const Value y = g.relu("relu", x);
+    return g.linear("fc", g.add("sum", y, y), {.out_features = 4});
+  });
+  const MethodRule sign = input_rule("sign", {"sum"}, [](const SlotInfo& at) {
+    return std::make_unique<SignInput>(at, InputRange::any, false);
+  });
+  const auto fc = [&](const std::vector<MethodRule>& rules) {
+    return make_plan(sum, rules).find(sum.find("fc")->id, Role::input)->info.non_negative;
+  };
+  EXPECT_TRUE(fc({all}));
+  EXPECT_FALSE(fc({all, sign}));
+}
+
+TEST(Plan, WarnsWhereNegativeInputsBecomeZero) {
+  const std::string advice = "set both_signs = true";
+  const MethodRule all = ranged(InputRange::non_negative, advice, {"*"});
+  EXPECT_THAT(
+      make_plan(blocks(), {all}).warnings,
+      ElementsAre("`m` has no levels below 0 for the inputs of stem, a.conv2, a.sum, a.sum (1) and "
+                  "6 more, which can be negative: all that is negative becomes 0. set both_signs = "
+                  "true; keep_float = [\"stem/input\", \"a.conv2/input\", \"a.sum/input\", "
+                  "\"b.conv2/input\", ...] leaves these inputs in float"));
+  MethodRule some = ranged(InputRange::non_negative, "", {"*conv*"});
+  some.default_keep_float = {"first", "b.*"};
+  EXPECT_THAT(make_plan(blocks(), {some}).warnings,
+              ElementsAre("`m` has no levels below 0 for the inputs of a.conv2, which can be "
+                          "negative: all that is negative becomes 0. keep_float = [\"first\", "
+                          "\"b.*\", \"a.conv2/input\"] leaves these inputs in float"));
+  EXPECT_THAT(make_plan(blocks(), {ranged(InputRange::non_negative, "", {"?.conv1"})}).warnings,
+              IsEmpty());
+  EXPECT_THAT(make_plan(blocks(), {ranged(InputRange::any, advice, {"*"})}).warnings, IsEmpty());
+  EXPECT_THAT(make_plan(blocks(), {ranged(InputRange::non_negative, "", {"stem"})},
+                        /*non_negative_image=*/true)
+                  .warnings,
+              IsEmpty());
+}
+
 TEST(Plan, RefusesSelectorsThatMatchNothingOrAreMalformed) {
   EXPECT_EQ(complaint({rule("m", weight), rule("m", weight, {"a.*", "c.*"})}),
             (Complaint{1, "layers",

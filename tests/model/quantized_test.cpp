@@ -123,11 +123,13 @@ TEST(OutputScale, MultipliesEachPositionBeforeTheBias) {
                                  unit.padding = 0;
                                  return std::make_unique<SignInput>(unit, InputRange::any, true);
                                })});
-  EXPECT_EQ(error_of(ErrorKind::internal,
-                     [&] {
-                       adds->train(normal({2, 4, 1, 1}, 1), {});
-                     }),
-            "sum: `sign` gives an output scale for the input of add, which has none");
+  EXPECT_THAT(error_of(ErrorKind::plugin,
+                       [&] {
+                         adds->train(normal({2, 4, 1, 1}, 1), {});
+                       }),
+              ::testing::StartsWith("method `sign` broke its word in forward() for input 0 of sum: "
+                                    "it gives an output scale for the input of add, which has "
+                                    "none\nhelp: "));
 }
 
 class Folded : public ::testing::Test {
@@ -205,6 +207,25 @@ TEST_F(Folded, TrainsByTheFormula) {
     if (!entry.trainable) continue;
     EXPECT_TRUE(close(entry.tensor.grad(), p.at(entry.name).grad(), 1e-6));
   }
+}
+
+/// Its folded weight is 0, and 0 divided by the factor 0 would be no number.
+TEST_F(Folded, AChannelWhoseGammaIsZeroTrainsOn) {
+  const auto model = make_model(graph(), {weight_rule<BinaryWeight>("binary", traits)});
+  disturb(*model);
+  at::Tensor gamma = normal({4}, 21);
+  gamma[1] = 0;
+  set(*model, "bn.weight", gamma);
+  const at::Tensor got = model->train(x, {});
+  // Its output is the batch norm's beta.
+  const double beta = tensor_of(*model, "bn.bias")[1].item<double>();
+  EXPECT_TRUE(close(got.detach().select(1, 1), at::full({3}, std::max(beta, 0.0)), 1e-6));
+  got.square().sum().backward();
+  for (const NamedTensor& entry : model->state()) {
+    if (!entry.trainable) continue;
+    EXPECT_TRUE(at::isfinite(entry.tensor.grad()).all().item<bool>()) << entry.name;
+  }
+  EXPECT_TRUE(at::isfinite(model->evaluate(x, {})).all().item<bool>());
 }
 
 TEST_F(Folded, EvaluatesWithTheStatisticsOfNow) {

@@ -16,7 +16,6 @@ using test::context_of;
 using test::conv_weight_slot;
 using test::expect_each_code;
 using test::input_gradient;
-using test::input_slot;
 using test::latent_gradient;
 using test::linear_weight_slot;
 using test::make;
@@ -30,6 +29,13 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
+
+/// Behind a ReLU, as the paper has it.
+SlotInfo input_slot(Op op, std::vector<std::int64_t> shape) {
+  SlotInfo slot = test::input_slot(op, std::move(shape));
+  slot.non_negative = true;
+  return slot;
+}
 
 Given weight_bits(std::int64_t bits) {
   return {{"weight_bits", bits}};
@@ -48,7 +54,9 @@ TEST(Lsq, EqualsTheIndependentImplementation) {
     const at::Tensor v = test::golden_tensor(which, "input");
     const at::Tensor g = test::golden_tensor(which, "upstream");
     const float golden_step = test::from_hexadecimal(which["step"], {}).item<float>();
-    const auto quantizer = make(method(), test::golden_options(which));
+    Given given = test::golden_options(which);
+    given.try_emplace("signed_inputs", false);  // the cases are those of the slot, not of its edge
+    const auto quantizer = make(method(), given);
     at::Tensor value, gradient, step, first;
     if (which["role"] == "weight") {
       const SlotInfo slot = test::golden_weight_slot(v);
@@ -255,6 +263,48 @@ TEST(Lsq, TheFirstAndTheLastLayerHaveTheirOwnBits) {
   image.first = true;
   EXPECT_EQ(make(method(), three)->input(image)->range(), InputRange::any);
   EXPECT_EQ(make(method(), three)->input(input)->range(), InputRange::non_negative);
+}
+
+TEST(Lsq, InputsThatCanBeNegativeHaveLevelsOnBothSides) {
+  const SlotInfo rectified = input_slot(Op::linear, {4});
+  const SlotInfo any = test::input_slot(Op::linear, {4});
+  const auto zero_point = [](const Given& given, const SlotInfo& slot) {
+    return make(method(), given)->input(slot)->encoding(slot).zero_point;
+  };
+  EXPECT_EQ(zero_point({}, rectified), ZeroPointKind::none);
+  EXPECT_EQ(zero_point({}, any), ZeroPointKind::tensor);
+  EXPECT_EQ(zero_point({{"signed_inputs", std::string("auto")}}, any), ZeroPointKind::tensor);
+  // A boolean, as files from before "auto" have it, and the word.
+  for (const OptionValue& no : {OptionValue(false), OptionValue(std::string("false"))}) {
+    EXPECT_EQ(zero_point({{"signed_inputs", no}}, rectified), ZeroPointKind::none);
+    EXPECT_EQ(zero_point({{"signed_inputs", no}}, any), ZeroPointKind::none);
+  }
+  for (const OptionValue& yes : {OptionValue(true), OptionValue(std::string("true"))}) {
+    EXPECT_EQ(zero_point({{"signed_inputs", yes}}, rectified), ZeroPointKind::tensor);
+    EXPECT_EQ(zero_point({{"signed_inputs", yes}}, any), ZeroPointKind::tensor);
+  }
+  // Of -0.7 nothing is lost: the step is 2 * mean|x| / sqrt(7), the codes x / s + 8.
+  const auto input = make(method())->input(any);
+  const at::Tensor x = values({-0.7F, 0.3F, 0, 1}).reshape({1, 4});
+  input->forward(context_of(any, Mode::train), x);
+  const double step = 2 * 0.5 / std::sqrt(7.0);
+  EXPECT_NEAR(parameter(*input, "step").item<double>(), step, 1e-6);
+  EXPECT_TRUE(at::equal(stored(*input, any, x).codes.codes,
+                        at::tensor({8 + std::lround(-0.7 / step), 8 + std::lround(0.3 / step), 8L,
+                                    8 + std::lround(1 / step)})
+                            .reshape({1, 4})
+                            .to(at::kByte)));
+}
+
+TEST(Lsq, OneBitHasNoLevelBelowZeroAndSaysSo) {
+  const SlotInfo any = test::input_slot(Op::linear, {4});
+  const auto one = make(method(), {{"input_bits", std::int64_t{1}}})->input(any);
+  EXPECT_EQ(one->range(), InputRange::non_negative);
+  EXPECT_EQ(one->range_advice(),
+            "1 bit has no levels on both sides of 0: set input_bits = 2 or more");
+  const auto never = make(method(), {{"signed_inputs", false}})->input(any);
+  EXPECT_EQ(never->range(), InputRange::non_negative);
+  EXPECT_EQ(never->range_advice(), "signed_inputs = \"auto\" gives them levels on both sides of 0");
 }
 
 TEST(Lsq, RefusesWhatHasNoLevels) {

@@ -95,13 +95,22 @@ TEST(PtqHalf, AWeightThatOverflowsIsNamedWithBothNumbers) {
       HasSubstr("the weight of classify holds values that are not finite, 1 of 3"));
 }
 
-TEST(PtqHalf, AnInfiniteInputFlowsOn) {
-  const SlotInfo edge = input_slot(Op::linear, {2});
-  const at::Tensor x = values({1e6F, 1}).reshape({1, 2});
-  const EncodedInput got =
-      make(half_method())->input(edge)->encode(context_of(edge, Mode::evaluate), x);
-  EXPECT_TRUE(same_bits(got.codes.codes,
-                        values({std::numeric_limits<float>::infinity(), 1}).reshape({1, 2})));
+TEST(PtqHalf, AnInputThatOverflowsIsNamedWithBothNumbers) {
+  SlotInfo edge = input_slot(Op::add, {2});
+  edge.edge = 1;
+  const SlotContext context = context_of(edge, Mode::evaluate);
+  at::Tensor x = values({-1e6F, 1, 65519, 65520}).reshape({2, 2});
+  const std::string text =
+      complaint(ErrorKind::diverged, [&] { make(half_method())->input(edge)->encode(context, x); });
+  EXPECT_THAT(text, HasSubstr("ptq_half: input 1 of stage1.conv holds 2 of 4 values beyond the "
+                              "largest one of fp16, 65504; the largest is 1e+06"));
+  EXPECT_THAT(text, HasSubstr("help: set format = \"bf16\""));
+  const auto wide = make(half_method(), bf16)->input(edge);
+  EXPECT_TRUE(same_bits(wide->encode(context, x).codes.codes, rounded(x, HalfFormat::bf16)));
+
+  x[0][0] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(complaint(ErrorKind::diverged, [&] { wide->encode(context, x); }),
+              HasSubstr("input 1 of stage1.conv holds values that are not finite, 1 of 4"));
 }
 
 TEST(PtqHalf, TakesJoinsAndPoolsUnlessTheyAreSwitchedOff) {
