@@ -12,8 +12,10 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -178,6 +180,18 @@ class Workshop {
   int children_ = 0;
 };
 
+/// For a test of random moments: $QHOST_TEST_SEED, or drawn. Printed, so that a failure can be
+/// repeated.
+inline std::uint32_t drawn_seed() {
+  const char* given = std::getenv("QHOST_TEST_SEED");
+  const std::uint32_t seed = given != nullptr
+                                 ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10))
+                                 : std::random_device{}();
+  std::cout << "QHOST_TEST_SEED=" << seed << "\n";
+  ::testing::Test::RecordProperty("seed", std::to_string(seed));
+  return seed;
+}
+
 /// The last line of what `run --json` printed.
 inline nlohmann::json last_json_line(const std::string& text) {
   std::istringstream lines(text);
@@ -188,11 +202,12 @@ inline nlohmann::json last_json_line(const std::string& text) {
   return nlohmann::json::parse(last);
 }
 
-/// The lines of metrics.jsonl, less what the clock measures.
+/// The whole lines of metrics.jsonl, less what the clock measures. A run that goes on may have
+/// written half of the last one.
 inline std::vector<nlohmann::json> metrics_of(const fs::path& run) {
   std::vector<nlohmann::json> lines;
   std::ifstream file(run / "metrics.jsonl");
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(file, line) && !file.eof();) {
     lines.push_back(nlohmann::json::parse(line));
     lines.back().erase("seconds");
   }
