@@ -65,6 +65,7 @@ const std::map<Key, std::vector<Words>>& contexts() {
       {"quantizer binaryconnect samples", {{"quantizer.test_weights=ensemble"}}},
       {"quantizer binaryconnect init", paper_start},
       {"quantizer bnn init", paper_start},
+      {"quantizer lsq signed_inputs", {{}, {"model.activation=hardtanh"}}},
       {"quantizer dorefa gradient", {{"quantizer.weight_bits=2"}}},
       {"quantizer ptq_static averaging_constant", {{"quantizer.observer=moving_average"}}},
       {"quantizer ptq_static training", {{"quantizer.observe=calibration"}}},
