@@ -3,27 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
-#include "qhost/error.h"
-
 namespace qhost {
 namespace {
 
 std::int64_t values_of(const ParameterSpec& parameter) {
   return Shape{parameter.shape}.elements();
-}
-
-/// The operation is a plugin's, which may throw anything.
-std::int64_t macs_of_custom(const Node& node, const std::vector<Shape>& shapes) {
-  const std::string failed = "custom node `" + node.name + "` failed in macs(): ";
-  try {
-    return node.as<std::shared_ptr<const CustomOpBase>>()->macs(shapes);
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error(ErrorKind::plugin, failed + error.what());
-  } catch (...) {
-    throw Error(ErrorKind::plugin, failed + "what it throws is no exception");
-  }
 }
 
 std::int64_t macs_of(const Graph& graph, const Node& node) {
@@ -37,7 +21,7 @@ std::int64_t macs_of(const Graph& graph, const Node& node) {
     case Op::custom: {
       std::vector<Shape> shapes;
       for (int source : node.inputs) shapes.push_back(graph.node(source).shape);
-      return macs_of_custom(node, shapes);
+      return node.as<std::shared_ptr<const CustomOpBase>>()->macs(shapes);
     }
     default:
       return 0;

@@ -9,6 +9,7 @@
 ///
 ///   with G = dC/dW~, t = tanh(W), t' = 1 - t^2. The second term is the way through m: e_i is 1/c
 ///   for the c weights with |t_i| = m, else 0. It is left out where `through_max` is false.
+///   Where all weights are 0, m counts as 1: the codes are those of 0, the gradient is G.
 ///
 /// Weights of 1 bit:
 ///

@@ -86,8 +86,9 @@ Encoding DorefaInput::encoding(const SlotInfo&) const {
 }
 
 std::string DorefaInput::range_advice() const {
-  return "DoReFa-Net clips inputs to [0, 1] and expects them behind a bounded activation (arXiv "
-         "1606.06160, section 2.4), such as a ReLU";
+  return "DoReFa-Net clips inputs to [0, 1] (arXiv 1606.06160, section 2.4): put a ReLU in front, "
+         "or "
+         "give them a method with levels below 0 (roles = [\"input\"])";
 }
 
 QuantizedInput DorefaInput::forward(const SlotContext&, const at::Tensor& x) {

@@ -71,36 +71,6 @@ TEST(Counts, CustomNodesCountThemselves) {
             (Count{.parameters = 6, .buffers = 7, .macs = 500, .activation_bytes = 40}));
 }
 
-class Uncountable : public Doubling {
-  std::int64_t macs(const std::vector<Shape>&) const override {
-    if (throws_number_) throw 42;
-    throw std::runtime_error("too many");
-  }
-
- public:
-  explicit Uncountable(bool throws_number) : throws_number_(throws_number) {}
-
- private:
-  bool throws_number_;
-};
-
-TEST(Counts, ACustomNodeThatThrowsIsNamed) {
-  const auto said = [](bool throws_number) -> std::string {
-    Network n("5");
-    const auto op = std::make_shared<Uncountable>(throws_number);
-    const Graph graph = n.g.finish(n.g.custom("c", {n.x}, op), 10);
-    try {
-      count(graph);
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::plugin);
-      return error.what();
-    }
-    return "";
-  };
-  EXPECT_EQ(said(false), "custom node `c` failed in macs(): too many");
-  EXPECT_EQ(said(true), "custom node `c` failed in macs(): what it throws is no exception");
-}
-
 TEST(Peak, OfAChainIsItsLargestPair) {
   Network n("4x8x8");                                                          // 1024 bytes
   Value y = n.g.conv2d("wide", n.x, {.out_channels = 16, .kernel = 1});        // 4096

@@ -82,7 +82,7 @@ TEST(NonNegative, AJoinWhereAllBranchesAre) {
     return behind([second](GraphBuilder& g, Value x) {
       const Value a = g.relu("a", x);
       const Value b = second ? g.relu("b", x) : g.batch_norm("b", x);
-      return g.concat("cat", {g.add("sum", a, b), a, b});
+      return g.concat("cat", {b, g.add("sum", b, a), a});
     });
   };
   EXPECT_TRUE(never_negative(joined(true), "sum"));

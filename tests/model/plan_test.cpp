@@ -287,7 +287,7 @@ TEST(Plan, WarnsWhereNegativeInputsBecomeZero) {
   EXPECT_THAT(
       make_plan(blocks(), {all}).warnings,
       ElementsAre("`m` has no levels below 0 for the inputs of stem, a.conv2, a.sum, a.sum (1) and "
-                  "6 more, which can be negative: all that is negative becomes 0. set both_signs = "
+                  "5 more, which can be negative: all that is negative becomes 0. set both_signs = "
                   "true; keep_float = [\"stem/input\", \"a.conv2/input\", \"a.sum/input\", "
                   "\"b.conv2/input\", ...] leaves these inputs in float"));
   MethodRule some = ranged(InputRange::non_negative, "", {"*conv*"});

@@ -213,6 +213,9 @@ TEST(Dorefa, AnAllZeroLayerIsFinite) {
     const auto weight = make(method(), weight_bits(bits))->weight(slot);
     const SlotContext context = context_of(slot, Mode::train);
     EXPECT_TRUE(at::isfinite(weight->forward(context, at::zeros({2, 2}))).all().item<bool>());
+    // tanh' is 1 there, and max|tanh(W)| counts as 1: the gradient passes as it is.
+    const at::Tensor g = values({80, -3, 0.5F, 0}).reshape({2, 2});
+    EXPECT_TRUE(same_bits(latent_gradient(*weight, context, at::zeros({2, 2}), g), g));
   }
 }
 

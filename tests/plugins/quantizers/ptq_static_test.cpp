@@ -14,6 +14,7 @@ using test::input_slot;
 using test::make;
 using test::same_bits;
 using test::spread;
+using test::stored;
 using test::values;
 using testing::HasSubstr;
 
