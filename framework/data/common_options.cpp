@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "data/known_size.h"
 #include "qhost/error.h"
 #include "qhost/random.h"
 
@@ -61,12 +62,7 @@ void select_classes(Dataset& set, const Options& options) {
 
 void split_validation(Dataset& set, std::int64_t count, std::uint64_t seed) {
   const std::int64_t images = set.train.count();
-  if (count >= images) {
-    throw OptionError("validation", std::to_string(count) +
-                                        " validation images leave none of the " +
-                                        std::to_string(images) + " training images of " + set.name +
-                                        "\nhelp: choose a number below " + std::to_string(images));
-  }
+  require_training_images(count, images, set.name);
   Indices order(static_cast<std::size_t>(images));
   std::iota(order.begin(), order.end(), 0U);
   shuffle(order, Random::keyed(seed, "data", "validation"));
