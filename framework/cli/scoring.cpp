@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "report/finite_result.h"
 #include "training/assemble.h"
 #include "training/run_identity.h"
 #include "training/weight_zeros.h"
@@ -47,6 +48,7 @@ report::Score score(const ScorableNetwork& network, report::ScoreRequest request
 }
 
 std::optional<double> accuracy_in(const nlohmann::json& result) {
+  if (report::has_no_finite_loss(result)) return std::nullopt;
   const auto accuracy = result.find("test_accuracy");
   if (accuracy == result.end() || !accuracy->is_number()) return std::nullopt;
   return accuracy->get<double>();

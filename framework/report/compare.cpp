@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "report/compare_parts.h"
+#include "report/finite_result.h"
 
 namespace qhost::report {
 namespace {
@@ -28,7 +29,7 @@ void measure(Comparison& comparison) {
       std::vector<double> numbers;
       for (const std::size_t i : configuration.runs) {
         const ComparedRun& run = comparison.runs[i];
-        if (figure.measured && run.status != "finished") continue;
+        if (figure.measured && !counts(run)) continue;
         if (const auto number = number_of(run, figure)) numbers.push_back(*number);
       }
       configuration.figures[figure.key] = mean_and_deviation(numbers);
@@ -62,6 +63,10 @@ const std::vector<Figure>& compared_figures() {
 const RunScore* score_of(const ComparedRun& run, const Figure& figure) {
   const auto found = run.scores.find(figure.rule);
   return found == run.scores.end() ? nullptr : &found->second;
+}
+
+bool counts(const ComparedRun& run) {
+  return run.status == "finished" && !has_no_finite_loss(run.result);
 }
 
 std::optional<double> number_of(const ComparedRun& run, const Figure& figure) {

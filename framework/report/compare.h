@@ -68,6 +68,9 @@ struct Figure {
 const std::vector<Figure>& compared_figures();
 /// The run's; empty where it has none.
 std::optional<double> number_of(const ComparedRun& run, const Figure& figure);
+/// Whether it is finished with a test loss that is finite, or of which nothing is known: what an
+/// older build called finished may have a loss of null. Only such runs enter a mean.
+bool counts(const ComparedRun& run);
 /// nullptr for a figure that is no score and for a run without it.
 const RunScore* score_of(const ComparedRun& run, const Figure& figure);
 
@@ -76,7 +79,7 @@ struct Configuration {
   std::vector<std::size_t> runs;   ///< positions in Comparison::runs
   std::vector<std::string> seeds;  ///< of these runs
   /// By the key of a figure. Only finished runs count: the accuracy of a network in the middle of
-  /// its training belongs in no mean.
+  /// its training, or of one that gives no numbers, belongs in no mean.
   std::map<std::string, MeanAndDeviation> figures;
 };
 

@@ -162,6 +162,10 @@ void note_runs(Comparison& comparison) {
     if (run.status != "finished") {
       comparison.notes.push_back(run.label + " is " + run.status +
                                  ": it has no test accuracy and is in no mean");
+    } else if (!counts(run)) {
+      comparison.notes.push_back(run.label +
+                                 " is called finished, but its test loss is not finite: its "
+                                 "accuracy says nothing and is in no mean");
     }
   }
   for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
@@ -169,7 +173,7 @@ void note_runs(Comparison& comparison) {
     std::map<std::string, std::vector<std::string>> by_seed;
     for (const std::size_t i : configuration.runs) {
       const ComparedRun& run = comparison.runs[i];
-      if (run.status == "finished") by_seed[seed_text(run)].push_back(run.label);
+      if (counts(run)) by_seed[seed_text(run)].push_back(run.label);
     }
     for (const auto& [seed, labels] : by_seed) {
       if (labels.size() < 2) continue;

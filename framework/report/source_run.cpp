@@ -39,15 +39,6 @@ fs::path recorded_file(const fs::path& run) {
              : fs::path();
 }
 
-/// The run directory that `path` is, or lies in: files are at most RUN/checkpoints/STEP/FILE.
-fs::path run_around(fs::path path) {
-  for (int level = 0; level < 4 && !path.empty(); ++level, path = path.parent_path()) {
-    std::error_code error;
-    if (fs::is_regular_file(path / "resolved.toml", error)) return path;
-  }
-  return {};
-}
-
 /// What the path within a run adds to its configuration. The best epoch is where the validation set
 /// put it; a step's number is the user's choice, or says that the training was not over.
 std::string file_key(const fs::path& run, const fs::path& file) {
@@ -93,6 +84,14 @@ FoundSource find(const fs::path& directory, const Keys& keys, int depth) {
 }
 
 }  // namespace
+
+fs::path run_around(fs::path path) {
+  for (int level = 0; level < 4 && !path.empty(); ++level, path = path.parent_path()) {
+    std::error_code error;
+    if (fs::is_regular_file(path / "resolved.toml", error)) return path;
+  }
+  return {};
+}
 
 FoundSource find_source(const fs::path& directory, const Keys& keys) {
   return find(directory, keys, 0);

@@ -23,4 +23,8 @@ struct FoundSource {
 FoundSource find_source(const std::filesystem::path& directory,
                         const std::map<std::string, std::string>& keys);
 
+/// The run directory that `path` is, or lies in, at most as deep as a checkpoint's file; "" for
+/// none.
+std::filesystem::path run_around(std::filesystem::path path);
+
 }  // namespace qhost::report

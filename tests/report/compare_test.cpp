@@ -174,6 +174,24 @@ TEST(Compare, OnlyFinishedRunsEnterTheMean) {
       compare({unfinished("b", "diverged", 2)}).configurations[0].figures.at("test_accuracy").mean);
 }
 
+// An older build called a run finished whatever its loss.
+TEST(Compare, AFinishedRunWithoutAFiniteLossIsInNoMean) {
+  const auto with_loss = [](ComparedRun one, const json& loss) {
+    one.result["test_loss"] = loss;
+    return one;
+  };
+  const Comparison c =
+      compare({with_loss(run("a", 0.9, keys(1)), 0.4), with_loss(run("b", 0.1, keys(2)), nullptr),
+               with_loss(run("c", 0.1, keys(3)), std::nan(""))});
+  EXPECT_EQ(c.configurations[0].figures.at("test_accuracy").count, 1U);
+  EXPECT_THAT(c.configurations[0].figures.at("test_accuracy").mean, Optional(0.9));
+  for (const char* label : {"b", "c"}) {
+    EXPECT_THAT(c.notes, Contains(std::string(label) +
+                                  " is called finished, but its test loss is not finite: its "
+                                  "accuracy says nothing and is in no mean"));
+  }
+}
+
 TEST(Compare, ARepeatedSeedIsNoted) {
   const Comparison c = compare({run("a", 0.9, keys(1)), run("b", 0.9, keys(1)),
                                 run("c", 0.92, keys(2)), unfinished("d", "interrupted", 2)});
