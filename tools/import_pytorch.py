@@ -6,8 +6,9 @@
 
 The file may hold the state_dict itself or a dictionary with one under "state_dict", "model" or "net".
 Its names stay: `qhost describe ARCHITECTURE` says whose names qhost reads beside its own. Tensors become
-float32. Needs PyTorch; the file is read with weights_only, so that it cannot run code. What is written is
-listed; qhost checks every name and shape when it reads the file.
+float32; numbers that no trained network has (NaN, infinity, integers, what overflows float32, a negative
+running_var) are refused, and nothing is written. Needs PyTorch; the file is read with weights_only, so that
+it cannot run code. What is written is listed; qhost checks every name and shape when it reads the file.
 """
 
 import argparse
@@ -34,6 +35,22 @@ def find_state_dict(content, is_tensor):
         what = f"{others[0]!r} is no tensor" if others else "it is empty"
         raise NoStateDict(f"{what}; its keys are {', '.join(map(repr, list(content)[:5]))}")
     return content
+
+
+def wrong_values(name, tensor):
+    """What no trained network holds in this tensor, one phrase each."""
+    if name.split(".")[-1] == "num_batches_tracked":
+        return []  # a count of PyTorch's, which qhost leaves out
+    elements = tensor.numel()
+    if not tensor.is_floating_point():
+        return [f"{elements} values of type {str(tensor.dtype).removeprefix('torch.')}"]
+    infinite = int(tensor.isinf().sum())
+    counts = [(int(tensor.isnan().sum()), "nan"), (infinite, "infinite"),
+              (int(tensor.float().isinf().sum()) - infinite, "beyond float32")]
+    if name.split(".")[-1] == "running_var":
+        counts.append((int((tensor < 0).sum()), "negative"))
+    return [f"{count} of {elements} values {'is' if count == 1 else 'are'} {what}"
+            for count, what in counts if count]
 
 
 def safetensors(arrays):
@@ -71,6 +88,12 @@ def main():
                  f"{type(error).__name__}: {str(error).splitlines()[0]}\n"
                  "help: name a file that torch.save() wrote; a whole pickled model is not read, since "
                  "it can run code: save its state_dict()")
+    wrong = [f"\n  {name}: {phrase}" for name, tensor in sorted(state.items())
+             for phrase in wrong_values(name, tensor)]
+    if wrong:
+        sys.exit(f"import_pytorch: {arguments.source}: the weights cannot be right:{''.join(wrong)}\n"
+                 "help: take a checkpoint from before the training diverged; of a quantized network the "
+                 "floats that its integers stand for")
     arrays = {name: (tensor.shape, tensor.detach().float().contiguous().numpy().tobytes())
               for name, tensor in state.items()}
     arguments.target.write_bytes(safetensors(arrays))

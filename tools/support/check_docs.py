@@ -62,7 +62,8 @@ def invalid_experiments(program):
             experiments[-1].write_text(text)
         for experiment in experiments:
             done = subprocess.run([program, "run", "--dry-run", experiment], capture_output=True, text=True)
-            if done.returncode != 0:
+            # Without the data set all else is checked.
+            if done.returncode != 0 and ", but the data is not there\n" not in done.stderr:
                 yield f"{experiment.name} is refused:\n{done.stderr}"
 
 

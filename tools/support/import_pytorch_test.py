@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Tests of tools/import_pytorch.py that need no PyTorch: the search for the tensors, the file."""
+"""Tests of tools/import_pytorch.py that need no PyTorch: the search for the tensors, their
+values, the file."""
 
 import json
+import math
 import pathlib
 import struct
 import sys
@@ -27,6 +29,55 @@ class StateDict(unittest.TestCase):
                                  ({"epoch": 3}, "'epoch' is no tensor")):
             with self.assertRaisesRegex(tool.NoStateDict, message):
                 self.find(content)
+
+
+class Flags(list):
+    def sum(self):
+        return sum(map(bool, self))
+
+
+class Tensor:
+    """As much of torch.Tensor as the check of values asks for."""
+
+    def __init__(self, values, dtype="torch.float64"):
+        self.values, self.dtype = values, dtype
+
+    def numel(self):
+        return len(self.values)
+
+    def is_floating_point(self):
+        return "float" in self.dtype
+
+    def isnan(self):
+        return Flags(map(math.isnan, self.values))
+
+    def isinf(self):
+        return Flags(map(math.isinf, self.values))
+
+    def __lt__(self, other):
+        return Flags(value < other for value in self.values)
+
+    def float(self):
+        largest = 3.4028234663852886e38
+        return Tensor([math.inf if abs(value) > largest else value for value in self.values])
+
+
+class Values(unittest.TestCase):
+    def test_what_no_trained_network_has_is_counted(self):
+        for name, values, expected in (
+                ("a", [1.0, -2.0], []),
+                ("a", [math.nan, 1.0, math.nan], ["2 of 3 values are nan"]),
+                ("a", [-math.inf, 1.0], ["1 of 2 values is infinite"]),
+                ("a", [1e300, math.inf, 1.0, -1e39],
+                 ["1 of 4 values is infinite", "2 of 4 values are beyond float32"]),
+                ("bn.running_var", [0.0, -1.0, 3.0], ["1 of 3 values is negative"]),
+                ("bn.running_mean", [-1.0], [])):
+            self.assertEqual(tool.wrong_values(name, Tensor(values)), expected, name)
+
+    def test_integers_are_no_weights(self):
+        self.assertEqual(tool.wrong_values("fc.weight", Tensor([1, 2], "torch.int8")),
+                         ["2 values of type int8"])
+        self.assertEqual(tool.wrong_values("bn.num_batches_tracked", Tensor([7], "torch.int64")), [])
 
 
 class File(unittest.TestCase):
