@@ -7,11 +7,13 @@
 #include <map>
 
 #include "cli/command.h"
+#include "cli/dry_run.h"
 #include "cli/progress_display.h"
 #include "cli/terminal.h"
 #include "config/load.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
+#include "report/finite_result.h"
 #include "report/statistics.h"
 #include "report/table.h"
 #include "training/assemble.h"
@@ -42,6 +44,7 @@ void add_means(report::Table& table, const std::vector<config::SweepPoint>& poin
   for (std::size_t i = 0; i < results.size(); ++i) {
     const nlohmann::json& one = results[i];
     if (!one.contains("seed_group") || !one.contains("test_accuracy")) continue;
+    if (report::has_no_finite_loss(one)) continue;  // a finished run of an older build
     const std::string& group = points[i].group;
     if (accuracies.count(group) == 0) groups.push_back(group);
     accuracies[group].push_back(one["test_accuracy"].get<double>());
@@ -114,16 +117,15 @@ int execute(Context& context, const Arguments& arguments) {
                     " is a sweep\nhelp: --resume auto finds the run of each point");
   }
 
+  if (arguments.flag("dry-run")) {
+    dry_run(file, loaded.points, request, context.registry);
+    return 0;
+  }
   // A mistake in the last point of a sweep shows before the first one trains.
   for (const config::SweepPoint& point : loaded.points) {
     const Graph graph = training::build_graph(point.experiment, context.registry);
     const Plan plan = training::build_plan(point.experiment, context.registry, graph);
     training::require_possible(point.experiment, graph, plan);
-  }
-  if (arguments.flag("dry-run")) {
-    std::cerr << file << ": " << loaded.points.size()
-              << (loaded.points.size() == 1 ? " run" : " runs") << ", nothing to complain about\n";
-    return 0;
   }
 
   const bool json = arguments.flag("json");
@@ -199,7 +201,7 @@ Command run_command() {
                     .value("run-dir", "exactly this run directory, new or to be continued")
                     .flag("allow-other-plugins",
                           "go on with a run although plugin files have changed; the result says so")
-                    .flag("dry-run", "check the file, the network and the rules, then stop")
+                    .flag("dry-run", "check all that a run checks before its first step, then stop")
                     .flag("json", "print result.json as the last line of stdout")
                     .positional("experiment file", 1, 1000);
               },

@@ -485,7 +485,7 @@ at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
   return plan_.members > 1 ? sum / plan_.members : sum;
 }
 
-std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position) {
+std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position, Mode mode) {
   // Copies of the buffers: the batch norms' running statistics move in training mode.
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> before;
@@ -494,7 +494,8 @@ std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& posi
     if (!at::isfinite(entry.tensor).all().item<bool>()) return entry.name;
   }
   std::string name;
-  run(x, Mode::train, position, 0, &name);
+  if (mode == Mode::evaluate) freeze(position);
+  run(x, mode, position, 0, &name);
   for (std::size_t i = 0; i < state_.size(); ++i) state_[i].tensor.copy_(before[i]);
   return name;
 }

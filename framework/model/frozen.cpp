@@ -66,11 +66,18 @@ void Model::require_finite_weights() const {
     // Of its latent weight a method speaks itself.
     for (std::size_t i = step.weight != nullptr ? 1 : 0; i < step.parameters.size(); ++i) {
       if (at::isfinite(step.parameters[i]).all().item<bool>()) continue;
+      const std::string& parameter = step.node->parameters[i].name;
+      // Behind a finite mean: of activations that overflow the mean is not finite either.
+      const bool variance = step.node->op == Op::batch_norm && parameter == "running_var" &&
+                            at::isnan(step.parameters[i]).any().item<bool>();
       throw Error(ErrorKind::diverged,
-                  step.node->name + "." + step.node->parameters[i].name +
+                  step.node->name + "." + parameter +
                       " holds values that are not finite, which the codes of a quantized network "
-                      "would hide\nhelp: go back to an earlier checkpoint; a lower learning rate "
-                      "or train.gradient_clip keeps training finite");
+                      "would hide\nhelp: " +
+                      (variance ? "a batch with a single value per channel leaves a batch norm no "
+                                  "variance: set train.drop_last = true or another train.batch_size"
+                                : "go back to an earlier checkpoint; a lower learning rate or "
+                                  "train.gradient_clip keeps training finite"));
     }
   }
 }

@@ -116,9 +116,10 @@ class Model {
   /// Records the use of codes in the next evaluate() call; see code_use().
   void record_code_use() { record_codes_ = true; }
   const std::vector<CodeUse>& code_use() const { return code_use_; }
-  /// Runs `x` in training mode without recording and names the first node whose output is not
-  /// finite, "" when all are.
-  std::string first_non_finite(const at::Tensor& x, const RunPosition& position);
+  /// The first tensor of state() that is not finite, else the first node whose output is not when
+  /// `x` runs in `mode` (train, or evaluate: its first member), without recording; "" when all are.
+  std::string first_non_finite(const at::Tensor& x, const RunPosition& position,
+                               Mode mode = Mode::train);
 
  private:
   struct Step;       // one node, ready to run

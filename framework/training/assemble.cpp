@@ -4,6 +4,7 @@
 #include "model/plugin_call.h"
 #include "qhost/error.h"
 #include "storage/cache_folder.h"
+#include "training/located.h"
 #include "training/whiten.h"
 
 namespace qhost::training {
@@ -117,7 +118,11 @@ std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registr
   ModelOptions options;
   options.precision = train.string("precision") == "bf16" ? Precision::bf16 : Precision::fp32;
   options.channels_last = train.boolean("channels_last");
-  options.device = choose_device(train.string("device"));
+  try {
+    options.device = choose_device(train.string("device"));
+  } catch (const Error& error) {
+    throw located_error(experiment, "train.device", error);
+  }
   Graph graph = build_graph(experiment, registry);
   Plan plan = build_plan(experiment, registry, graph);
   return std::make_unique<Model>(std::move(graph), std::move(plan), options);

@@ -6,6 +6,7 @@
 #include "data/batcher.h"
 #include "qhost/error.h"
 #include "training/batch.h"
+#include "training/batch_sizes.h"
 #include "training/plain_batches.h"
 
 namespace qhost::training {
@@ -14,6 +15,7 @@ namespace {
 /// Returns the number of batches. Whole ones only: the average weighs all alike.
 std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
                          const data::Dataset& data, const RunPosition& position) {
+  require_batches(experiment, model.graph(), data.train.count(), {.recalibration = true});
   PlainBatches batches(experiment, data, model.options(),
                        experiment.train.integer("bn_recalibrate"),
                        experiment.train.integer("batch_size"), /*drop_last=*/true);

@@ -4,6 +4,7 @@
 #include "qhost/error.h"
 #include "storage/run_directory.h"
 #include "training/assemble.h"
+#include "training/divergence.h"
 #include "training/load_run.h"
 #include "training/open_run.h"
 #include "training/requirements.h"
@@ -45,6 +46,8 @@ EvaluationResult evaluate_run(const EvaluationRequest& request, Registry& regist
   position.epoch = position.step > 0 ? (position.step - 1) / per_epoch : 0;
   position.steps = steps_of_run(experiment, per_epoch);
   result.figures = evaluate_final(*loaded.model, experiment, data, *split, position);
+  require_finite_figures(result.figures.metrics, {data, *split, request.split}, *loaded.model,
+                         experiment, position);
   return result;
 }
 

@@ -2,12 +2,15 @@
 
 #include <optional>
 
+#include "config/codes.h"
 #include "qhost/error.h"
 #include "storage/safetensors.h"
 #include "storage/sha256.h"
 #include "training/find_checkpoint.h"
+#include "training/located.h"
 #include "training/published_weights.h"
 #include "training/tensor_bytes.h"
+#include "training/weight_values.h"
 
 namespace qhost::training {
 namespace {
@@ -45,6 +48,7 @@ std::map<std::string, at::Tensor> without_additions(std::map<std::string, at::Te
 InitialWeights read(const fs::path& source) {
   InitialWeights weights;
   weights.file = file_of(source);
+  weights.source = source_of_weights(weights.file);
   const storage::File file = storage::File::read(weights.file);
   weights.sha256 = storage::sha256_file(weights.file);
   weights.tensors = read_tensors(file, model_prefix);
@@ -66,31 +70,50 @@ std::optional<Error> refusal(const Model& model, const std::map<std::string, at:
   }
 }
 
+InitialWeights read_for(const config::Experiment& experiment, Registry& registry,
+                        const Model& model) {
+  InitialWeights weights = read(experiment.train.string("init_from"));
+  weights.names = "qhost";
+  std::map<std::string, std::string> names_there;
+  std::optional<Error> refused = refusal(model, weights.tensors);
+  const Architecture& architecture = registry.architecture(experiment.model.name);
+  const Options& options = experiment.model.options;
+  std::string whose;
+  if (refused) {
+    if (auto published = from_published(weights.tensors, model.graph(), architecture, options)) {
+      weights.names = published->source;
+      weights.tensors = std::move(published->tensors);
+      names_there = std::move(published->names);
+      whose = ", named as in " + weights.names;
+      refused = refusal(model, weights.tensors, names_there);
+    }
+  }
+  const std::string given = "train.init_from = " + weights.file.string() + whose + ": ";
+  if (refused) {
+    const std::string known = known_names(model.graph(), architecture, options);
+    throw Error(refused->kind(),
+                given + refused->what() +
+                    "\nhelp: give [model] the architecture and options of the network that the "
+                    "weights were trained in" +
+                    (known.empty() || !whose.empty() ? "" : "\nhelp: " + known));
+  }
+  try {
+    require_sound_values(model.graph(), weights.tensors, names_there);
+  } catch (const Error& error) {
+    throw Error(error.kind(), given + error.what());
+  }
+  return weights;
+}
+
 }  // namespace
 
 InitialWeights read_initial_weights(const config::Experiment& experiment, Registry& registry,
                                     const Model& model) {
-  InitialWeights weights = read(experiment.train.string("init_from"));
-  std::optional<Error> refused = refusal(model, weights.tensors);
-  weights.names = "qhost";
-  if (!refused) return weights;
-
-  const Architecture& architecture = registry.architecture(experiment.model.name);
-  const Options& options = experiment.model.options;
-  std::string whose;
-  if (auto published = from_published(weights.tensors, model.graph(), architecture, options)) {
-    weights.names = published->source;
-    weights.tensors = std::move(published->tensors);
-    refused = refusal(model, weights.tensors, published->names);
-    if (!refused) return weights;
-    whose = ", named as in " + weights.names;
+  try {
+    return read_for(experiment, registry, model);
+  } catch (const Error& error) {
+    throw located_error(experiment, "train.init_from", error, config::code::weights);
   }
-  const std::string known = known_names(model.graph(), architecture, options);
-  throw Error(refused->kind(),
-              "train.init_from = " + weights.file.string() + whose + ": " + refused->what() +
-                  "\nhelp: give [model] the architecture and options of the network that the "
-                  "weights were trained in" +
-                  (known.empty() || !whose.empty() ? "" : "\nhelp: " + known));
 }
 
 std::string initial_weights_sha256(const fs::path& source) {
@@ -102,10 +125,14 @@ nlohmann::json record(const InitialWeights& weights, const Model& model) {
   for (const NamedTensor& entry : model.state()) {
     tensors[entry.name] = weights.tensors.count(entry.name) != 0 ? "loaded" : "initialised";
   }
-  return {{"file", weights.file.string()},
-          {"sha256", weights.sha256},
-          {"names", weights.names},
-          {"tensors", tensors}};
+  nlohmann::json json = {{"file", weights.file.string()},
+                         {"sha256", weights.sha256},
+                         {"names", weights.names},
+                         {"tensors", tensors}};
+  if (weights.source && !weights.source->method.empty()) {
+    json["latent_weights_of"] = weights.source->method;
+  }
+  return json;
 }
 
 }  // namespace qhost::training

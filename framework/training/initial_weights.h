@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "config/experiment.h"
 #include "model/model.h"
 #include "registry/registry.h"
+#include "training/weight_source.h"
 
 namespace qhost::training {
 
@@ -19,6 +21,7 @@ struct InitialWeights {
   std::string sha256;
   std::string names;  ///< which the file has: "qhost", or the source of PublishedNames
   std::map<std::string, at::Tensor> tensors;  ///< parameters and buffers, by the network's names
+  std::optional<WeightSource> source;         ///< the run that `file` belongs to
 };
 
 /// What train.init_from names: a run directory, whose selected checkpoint counts, or a safetensors
@@ -26,8 +29,9 @@ struct InitialWeights {
 /// a published implementation (Architecture::published). What belongs to quantizers in it is left
 /// out, and so are PyTorch's counts "num_batches_tracked" and the "module." that its DataParallel
 /// puts in front of each name.
-/// Throws Error: configuration when it is neither, storage when it cannot be read, data, with the
-/// file's name, when these are the weights of another network.
+/// Throws Error at the key's place: configuration when it is neither, storage when it cannot be
+/// read, data, with the file's name, when these are the weights of another network or hold numbers
+/// that cannot be right (training/weight_values.h).
 InitialWeights read_initial_weights(const config::Experiment& experiment, Registry& registry,
                                     const Model& model);
 
@@ -36,7 +40,7 @@ InitialWeights read_initial_weights(const config::Experiment& experiment, Regist
 std::string initial_weights_sha256(const std::filesystem::path& source);
 
 /// What a run keeps as init_from.json: {file, sha256, names, tensors: {NAME: "loaded" |
-/// "initialised"}}.
+/// "initialised"}}, and {latent_weights_of: METHOD} where the file is of a run that quantizes.
 nlohmann::json record(const InitialWeights& weights, const Model& model);
 
 }  // namespace qhost::training

@@ -2,8 +2,10 @@
 
 #include "config/load.h"
 #include "qhost/error.h"
+#include "report/source_run.h"
 #include "training/assemble.h"
 #include "training/catalog.h"
+#include "training/divergence.h"
 #include "training/evaluate.h"
 #include "training/initial_weights.h"
 #include "training/requirements.h"
@@ -38,6 +40,28 @@ void require_float(const config::Experiment& experiment, const fs::path& source)
                   "set train.init_from in an experiment file");
 }
 
+/// Weights of a quantized run, which train.init_from may name, are no float network either.
+void require_float_weights(const fs::path& weights) {
+  const auto source = source_of_weights(weights);
+  if (!source || source->method.empty()) return;
+  throw Error(ErrorKind::configuration,
+              weights.string() + " is quantized already, by `" + source->method +
+                  "`: it holds the latent weights of " + source->run.string() +
+                  "\nhelp: name a float run; to train with another quantizer from these weights, "
+                  "set train.init_from in an experiment file");
+}
+
+/// A checkpoint's file is neither a run nor an experiment.
+void require_no_weights(const fs::path& source) {
+  if (is_run(source) || source.extension() != ".safetensors") return;
+  require_float_weights(source);
+  const fs::path run = report::run_around(source);
+  throw Error(ErrorKind::configuration,
+              source.string() + " holds weights and no experiment\nhelp: " +
+                  (run.empty() ? "" : "name the run " + run.string() + ", or ") +
+                  "set train.init_from = " + quoted(source.string()) + " in an experiment file");
+}
+
 /// The experiment whose network is quantized, still in float.
 config::Experiment source_experiment(const QuantizeRequest& request, ComponentCatalog& catalog,
                                      const fs::path& file,
@@ -66,12 +90,15 @@ FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& regi
   model->initialise(position, &weights.tensors);
   data::Dataset data = load_data(experiment);
   MetricsResult metrics = evaluate_final(*model, experiment, data, data.test, position).metrics;
+  require_finite_figures(metrics, {data, data.test, "float network's test"}, *model, experiment,
+                         position);
   return {std::move(data), std::move(metrics)};
 }
 
 }  // namespace
 
 RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progress& progress) {
+  require_no_weights(request.source);
   const fs::path file = is_run(request.source) ? request.source / "resolved.toml" : request.source;
   if (is_run(request.source) && !fs::exists(file)) {
     experiment_of_run(request.source, registry);  // says what a run directory is
@@ -91,6 +118,7 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progr
                     " names no trained network\nhelp: set train.init_from in it, or give a run "
                     "directory, as runs/NAME/latest");
   }
+  if (!is_run(request.source)) require_float_weights(as_float.train.string("init_from"));
   overrides.push_back("name=" + quoted(as_float.name + "_" + request.quantizer));
   const config::Experiment experiment =
       config::load_experiment_or_throw(file, overrides, catalog).at(0).experiment;

@@ -7,9 +7,11 @@
 
 namespace qhost::training {
 
-/// Throws Error (configuration): where `train.bn_recalibrate` is set and the network has no batch
-/// norm, or a folded one; where a method corrects biases (Traits::bias_correction) and the network
-/// is trained afterwards, or evaluated as an ensemble.
+/// Throws Error (configuration) with all that is wrong, each at its key: where [augment] does not
+/// fit the network's input (a crop or a cutout larger than the image, values for another number of
+/// channels); where `train.bn_recalibrate` is set and the network has no batch norm, or a folded
+/// one; where a method corrects biases (Traits::bias_correction) and the network is trained
+/// afterwards, or evaluated as an ensemble.
 void require_possible(const config::Experiment& experiment, const Graph& graph, const Plan& plan);
 
 }  // namespace qhost::training

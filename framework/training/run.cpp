@@ -7,15 +7,18 @@
 #include "common/version.h"
 #include "config/load.h"
 #include "qhost/error.h"
+#include "report/finite_result.h"
 #include "report/summary.h"
 #include "storage/atomic_file.h"
 #include "storage/checkpoint.h"
 #include "storage/run_directory.h"
 #include "training/assemble.h"
+#include "training/batch_sizes.h"
 #include "training/catalog.h"
 #include "training/initial_weights.h"
 #include "training/open_run.h"
 #include "training/parent_run.h"
+#include "training/preflight.h"
 #include "training/requirements.h"
 #include "training/surroundings.h"
 #include "training/trainer.h"
@@ -40,6 +43,18 @@ void write_json(const fs::path& file, const nlohmann::json& json) {
 std::int64_t newest_step(const storage::RunDirectory& run) {
   const std::vector<std::int64_t> steps = storage::checkpoint_steps(run.checkpoints());
   return steps.empty() ? 0 : steps.front();
+}
+
+/// An older build called a run finished whatever its loss.
+void require_sound_result(const nlohmann::json& result, const fs::path& run) {
+  if (!report::has_no_finite_loss(result)) return;
+  throw Error(ErrorKind::diverged,
+              run.string() +
+                  " is called finished, but its test loss is not finite\nhelp: "
+                  "`qhost eval " +
+                  run.string() +
+                  "` names the cause; change what it advises, and start a new "
+                  "run without --resume");
 }
 
 /// Returns what the user should know.
@@ -139,6 +154,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   for (const std::string& note : found.notes) progress.note(note);
   if (found.finished) {
     nlohmann::json result = read_json(found.directory->result());
+    require_sound_result(result, found.directory->path());
     // Where it lies now: a folder of runs may be moved or copied.
     result["run_dir"] = found.directory->path().string();
     return {.json = std::move(result), .exit_code = 0, .was_finished = true};
@@ -149,6 +165,9 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   // The source may be gone when a run that has its weights by now is continued.
   const bool continues =
       found.begun && !storage::checkpoint_steps(found.directory->checkpoints()).empty();
+  BatchUses uses = batch_uses(experiment, model->plan().needs_calibration);
+  uses.calibration = uses.calibration && !parent && !continues;
+  require_batches(experiment, model->graph(), data.train.count(), uses);
   std::optional<InitialWeights> weights;
   std::optional<Continuation> continuation;
   if (parent && !continues) {
@@ -184,6 +203,11 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     }
   }
 
+  for (const std::string& warning :
+       run_warnings(experiment, model->graph(), model->plan(), data.train.count(),
+                    weights ? &*weights : nullptr)) {
+    progress.note(warning);
+  }
   if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
   for (const std::string& note : data.notes) progress.note("note: " + note);
   nlohmann::json result = base_result(experiment, *model, data, run);
@@ -220,14 +244,17 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     write_json(run.result(), result);
     if (const std::string why = run.point_latest(); !why.empty()) progress.note("warning: " + why);
   };
-  try {
-    if (trainer.run() == Outcome::interrupted) {
-      stop_with("interrupted");
-      return {.json = result, .exit_code = static_cast<int>(ErrorKind::interrupted)};
+  const auto unless_diverged = [&](auto work) {
+    try {
+      return work();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::diverged) stop_with("diverged");
+      throw;
     }
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::diverged) stop_with("diverged");
-    throw;
+  };
+  if (unless_diverged([&] { return trainer.run(); }) == Outcome::interrupted) {
+    stop_with("interrupted");
+    return {.json = result, .exit_code = static_cast<int>(ErrorKind::interrupted)};
   }
   if (trainer.storage_failure()) {
     throw Error(ErrorKind::storage,
@@ -237,7 +264,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
                     "auto: it continues from the checkpoint before");
   }
 
-  const FinalFigures figures = trainer.test();
+  const FinalFigures figures = unless_diverged([&] { return trainer.test(); });
   const MetricsResult& test = figures.metrics;
   result["test_accuracy"] = test.top1;
   result["test_top5_accuracy"] = test.top5;

@@ -13,7 +13,9 @@ struct Dtype {
 };
 constexpr Dtype dtypes[] = {{"F32", at::kFloat}, {"F64", at::kDouble}, {"U8", at::kByte},
                             {"I32", at::kInt},   {"I64", at::kLong},   {"BF16", at::kBFloat16},
-                            {"F16", at::kHalf},  {"I8", at::kChar},    {"BOOL", at::kBool}};
+                            {"F16", at::kHalf},  {"I8", at::kChar},    {"BOOL", at::kBool},
+                            {"I16", at::kShort}, {"U16", at::kUInt16}, {"U32", at::kUInt32},
+                            {"U64", at::kUInt64}};
 
 }  // namespace
 

@@ -1,10 +1,12 @@
 #include "training/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "qhost/error.h"
 #include "storage/crash_point.h"
+#include "training/divergence.h"
 #include "training/interrupt.h"
 #include "training/plain_batches.h"
 #include "training/tensor_bytes.h"
@@ -59,12 +61,6 @@ LoopState LoopState::from_json(const nlohmann::json& json) {
   json.at("best_loss").get_to(state.best_loss);
   json.at("best_epoch").get_to(state.best_epoch);
   return state;
-}
-
-std::int64_t steps_of_run(const config::Experiment& experiment, std::int64_t steps_per_epoch) {
-  const std::int64_t whole = experiment.train.integer("epochs") * steps_per_epoch;
-  const std::int64_t limit = experiment.train.integer("max_steps");
-  return limit > 0 ? std::min(whole, limit) : whole;
 }
 
 Trainer::Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
@@ -309,6 +305,11 @@ void Trainer::end_of_epoch() {
     figures["step"] = at.step;
     write_metrics(std::move(figures));
     const MetricsResult& result = *report.evaluation;
+    if (!std::isfinite(result.loss)) {
+      progress_.note("warning: the " + report.evaluated_on + " loss of epoch " +
+                     std::to_string(at.epoch + 1) +
+                     " is not finite: it counts nowhere, and a run that ends so has diverged");
+    }
     report.is_best = validating && std::isfinite(result.loss) &&
                      (result.top1 > state_.best_accuracy ||
                       (result.top1 == state_.best_accuracy && result.loss < state_.best_loss));
@@ -388,7 +389,21 @@ std::string Trainer::selected_by() const {
   return state_.best_epoch >= 0 ? "validation accuracy" : "last epoch";
 }
 
+void Trainer::require_finite_validation() {
+  // Of the file, which a run that was stopped behind its last evaluation has, too.
+  const std::vector<nlohmann::json> lines = storage::read_json_lines(run_.metrics());
+  const auto last = std::find_if(lines.rbegin(), lines.rend(), [](const nlohmann::json& line) {
+    return line.value("phase", "") == "validation";
+  });
+  if (last == lines.rend() || !last->contains("loss") || !last->at("loss").is_null()) return;
+  RunPosition at = position();
+  at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
+  require_finite_figures({.loss = std::nan("")}, {data_, data_.validation, "validation"}, model_,
+                         experiment_, at);
+}
+
 FinalFigures Trainer::test() {
+  require_finite_validation();
   RunPosition at = position();
   if (state_.step > 0) at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
   if (state_.best_epoch >= 0) {
@@ -401,6 +416,7 @@ FinalFigures Trainer::test() {
   }
   FinalFigures result =
       evaluate_final(model_, experiment_, data_, data_.test, at, /*record_code_use=*/true);
+  require_finite_figures(result.metrics, {data_, data_.test, "test"}, model_, experiment_, at);
   if (result.before_recalibration) {
     const std::int64_t wanted = train_.integer("bn_recalibrate");
     if (result.recalibration_batches < wanted) {

@@ -30,6 +30,7 @@
 #include "storage/json_lines.h"
 #include "storage/run_directory.h"
 #include "training/batch.h"
+#include "training/batch_sizes.h"
 #include "training/evaluate.h"
 #include "training/initial_weights.h"
 #include "training/loss.h"
@@ -59,9 +60,6 @@ struct LoopState {
 
 enum class Outcome { finished, interrupted };
 
-/// Optimizer steps of the whole run: its epochs, at most `train.max_steps`.
-std::int64_t steps_of_run(const config::Experiment& experiment, std::int64_t steps_per_epoch);
-
 class Trainer {
  public:
   /// All references must outlive the trainer; `run` is locked.
@@ -84,7 +82,8 @@ class Trainer {
   /// After run(): figures on the test set, with the weights that were selected: the best on the
   /// validation set where there is one (they are loaded), else the last. Also what was selected by.
   /// The batch norms are recalibrated where `train.bn_recalibrate` says so: this is the last use of
-  /// the model, after the last checkpoint.
+  /// the model, after the last checkpoint. Throws Error (diverged) when the test loss is not
+  /// finite, or the last one on the validation set was not (training/divergence.h).
   FinalFigures test();
   std::string selected_by() const;
 
@@ -107,6 +106,7 @@ class Trainer {
   bool is_due(std::int64_t every) const;
   void write_metrics(nlohmann::json line);
   void fail_if_diverged(double loss, const Batch& batch);
+  void require_finite_validation();
   std::vector<std::pair<std::string, at::Tensor>> latent_weights() const;
   nlohmann::json checkpoint_state() const;
   void report_step();

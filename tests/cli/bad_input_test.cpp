@@ -282,8 +282,11 @@ TEST_F(BadInput, NoGpu) {
   const json cuda = json::parse(workshop_.run({"doctor", "--json"}).out).at("cuda");
   if (cuda.at("usable").get<bool>()) GTEST_SKIP() << "this machine has a usable GPU";
   const std::string text = error(2, {"e.toml", "train.device=cuda"});
-  EXPECT_THAT(text, StartsWith("error: train.device = \"cuda\", but no GPU can be used: " +
-                               cuda.at("why_not").get<std::string>() + "\nhelp: "));
+  EXPECT_THAT(text,
+              StartsWith("command line:1:14: error: train.device = \"cuda\", but no GPU can be "
+                         "used: " +
+                         cuda.at("why_not").get<std::string>() + " [config.component]\n"));
+  EXPECT_THAT(text, HasSubstr("\n  help: "));
   EXPECT_EQ(workshop_.run({"run", "e.toml", "train.device=auto", "train.epochs=0"}).code, 0);
 }
 

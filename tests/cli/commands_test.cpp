@@ -304,8 +304,11 @@ TEST_F(Commands, WithoutBatchNormsThereIsNothingToRecalibrate) {
   const ProcessResult refused = workshop_.run(recalibrated);
   EXPECT_EQ(refused.code, 2);
   EXPECT_EQ(refused.err,
-            "error: train.bn_recalibrate = 2: the network has no batch norm\n"
-            "help: set train.bn_recalibrate = 0\n");
+            "command line:2:22: error: train.bn_recalibrate = 2: the network has no batch norm "
+            "[config.component]\n"
+            "    2 | train.bn_recalibrate=2\n"
+            "      |                      ^\n"
+            "  help: set train.bn_recalibrate = 0\n");
   EXPECT_FALSE(fs::exists(workshop_ / "runs/linear"));
   ok(run);
 }

@@ -1,6 +1,8 @@
 // `train.init_from` and the names that a file of weights may have.
 #include <gmock/gmock.h>
 
+#include <cstring>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <regex>
@@ -16,6 +18,7 @@ using storage::Tensors;
 using storage::TensorView;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 using Words = Workshop::Words;
 
 constexpr const char* akamaster = "akamaster/pytorch_resnet_cifar10";
@@ -131,17 +134,19 @@ TEST_F(InitFrom, NamesThatFitNothingAreComparedWithTheNetworksOwn) {
   tensors.insert(std::move(node));
   write("other.safetensors", tensors);
   const std::string error = refused(untrained("other.safetensors", "other"));
-  EXPECT_THAT(error, HasSubstr("train.init_from = " + (*workshop_ / "other.safetensors").string() +
-                               ": the weights are those of another network:\n  missing: "
-                               "conv1.weight [16,1,3,3]"));
-  EXPECT_THAT(error, HasSubstr("\n  unexpected: stem.weight [16,1,3,3]"));
+  EXPECT_THAT(error, StartsWith("command line:4:17: error: train.init_from = " +
+                                (*workshop_ / "other.safetensors").string() +
+                                ": the weights are those of another network [config.weights]\n"));
+  EXPECT_THAT(error, HasSubstr("\n  note: missing: conv1.weight [16,1,3,3]\n"));
+  EXPECT_THAT(error, HasSubstr("\n    unexpected: stem.weight [16,1,3,3]\n"));
   EXPECT_THAT(
       error,
-      HasSubstr("\nhelp: give [model] the architecture and options of the network that the weights "
-                "were trained in\nhelp: resnet also reads the names of "
-                "akamaster/pytorch_resnet_cifar10; with other options those of "
-                "chenyaofo/pytorch-cifar-models, kuangliu/pytorch-cifar, torchvision (conv1 3x3 of "
-                "stride 1, no maxpool)\n"));
+      HasSubstr(
+          "\n  help: give [model] the architecture and options of the network that the weights "
+          "were trained in\n  help: resnet also reads the names of "
+          "akamaster/pytorch_resnet_cifar10; with other options those of "
+          "chenyaofo/pytorch-cifar-models, kuangliu/pytorch-cifar, torchvision (conv1 3x3 of "
+          "stride 1, no maxpool)\n"));
   EXPECT_FALSE(fs::exists(*workshop_ / "runs/other"));
 }
 
@@ -155,8 +160,8 @@ TEST_F(InitFrom, NamesOfASourceWithoutThisNetworkAreNotTakenForItsOwn) {
   }
   write("foreign.safetensors", tensors);
   const std::string error = refused(untrained("foreign.safetensors", "foreign"));
-  EXPECT_THAT(error, HasSubstr("\n  missing: stage1.block0.conv1.weight [16,16,3,3]"));
-  EXPECT_THAT(error, HasSubstr("\n  unexpected: layer1.0.conv1.weight [16,16,3,3]"));
+  EXPECT_THAT(error, HasSubstr("missing: stage1.block0.conv1.weight [16,16,3,3]"));
+  EXPECT_THAT(error, HasSubstr("\n    unexpected: layer1.0.conv1.weight [16,16,3,3]"));
   EXPECT_THAT(error, Not(HasSubstr("named as in")));
 }
 
@@ -166,9 +171,10 @@ TEST_F(InitFrom, AFileOfPublishedNamesButOtherShapesIsSaidToBeOne) {
   words.push_back("data.classes=[0, 1]");
   const std::string error = refused(words);
   EXPECT_THAT(error, HasSubstr("published.safetensors, named as in " + std::string(akamaster) +
-                               ": the weights are those of another network:\n  other shape: "
-                               "fc.weight (there linear.weight) is [10,64] in the file and [2,64] "
-                               "in the network\n  other shape: fc.bias (there linear.bias) is "));
+                               ": the weights are those of another network [config.weights]\n"));
+  EXPECT_THAT(error, HasSubstr("\n  note: other shape: fc.weight (there linear.weight) is [10,64] "
+                               "in the file and [2,64] "
+                               "in the network\n    other shape: fc.bias (there linear.bias) is "));
   EXPECT_THAT(error, Not(HasSubstr("(there conv1.weight)")));
   EXPECT_THAT(error, Not(HasSubstr("missing: ")));
 }
@@ -177,8 +183,137 @@ TEST_F(InitFrom, ANetworkThatIsNotPublishedThereDoesNotTakeItsNames) {
   write("published.safetensors", published());
   Words words = untrained("published.safetensors", "bireal");
   words.push_back("model.block=bireal");
-  EXPECT_THAT(refused(words), HasSubstr("\nhelp: resnet with other options also reads the names "
+  EXPECT_THAT(refused(words), HasSubstr("\n  help: resnet with other options also reads the names "
                                         "of akamaster/pytorch_resnet_cifar10, "));
+}
+
+/// The network's tensors with the first values of one of them changed.
+class WrongValues : public InitFrom {
+ protected:
+  Tensors changed(const std::string& name, const std::vector<float>& values,
+                  const std::string& there = "") {
+    Tensors tensors = there.empty() ? own_ : published();
+    const std::string key = there.empty() ? name : there;
+    const TensorView& view = tensors.at(key);
+    bytes_.assign(view.data, view.data + view.bytes);
+    std::memcpy(bytes_.data(), values.data(), values.size() * sizeof(float));
+    tensors[key].data = bytes_.data();
+    return tensors;
+  }
+  /// stderr of a run from these, which must leave nothing.
+  std::string refused_values(const Tensors& tensors) {
+    write("wrong.safetensors", tensors);
+    const std::string error = refused(untrained("wrong.safetensors", "wrong"));
+    EXPECT_FALSE(fs::exists(*workshop_ / "runs/wrong"));
+    EXPECT_THAT(error, StartsWith("command line:4:17: error: train.init_from = " +
+                                  (*workshop_ / "wrong.safetensors").string()));
+    EXPECT_THAT(error, HasSubstr(": the weights cannot be right [config.weights]\n"));
+    EXPECT_THAT(error, HasSubstr("\n  help: "));
+    return error;
+  }
+
+  std::vector<std::byte> bytes_;
+  static constexpr float nan_ = std::numeric_limits<float>::quiet_NaN();
+  static constexpr float inf_ = std::numeric_limits<float>::infinity();
+};
+
+TEST_F(WrongValues, NotFinite) {
+  EXPECT_THAT(refused_values(changed("fc.weight", {nan_, 0, nan_})),
+              HasSubstr("\n  note: not finite: fc.weight: 2 of 640 values are nan\n"));
+  EXPECT_THAT(refused_values(changed("bn1.running_mean", {-inf_})),
+              HasSubstr("\n  note: not finite: bn1.running_mean: 1 of 16 values is infinite\n"));
+  EXPECT_THAT(
+      refused_values(changed("fc.bias", {nan_}, "linear.bias")),
+      HasSubstr("\n  note: not finite: fc.bias (there linear.bias): 1 of 10 values is nan"));
+}
+
+TEST_F(WrongValues, ANegativeVariance) {
+  EXPECT_THAT(refused_values(changed("bn1.running_var", {1, -1, -0.25F})),
+              HasSubstr("\n  note: negative variance: bn1.running_var: 2 of 16 values are below 0, "
+                        "down to -1\n"));
+  // A mean may be negative, and a channel that is always 0 has the variance 0.
+  write("sound.safetensors", changed("bn1.running_mean", {-3}));
+  finished(untrained("sound.safetensors", "sound"));
+  write("sound.safetensors", changed("bn1.running_var", {0}));
+  finished(untrained("sound.safetensors", "sound"));
+}
+
+TEST_F(WrongValues, IntegersAndBools) {
+  for (const auto& [dtype, type] :
+       std::map<std::string, std::string>{{"I8", "int8"}, {"BOOL", "bool"}, {"U8", "uint8"}}) {
+    Tensors tensors = own_;
+    bytes_.assign(16 * 9, std::byte{1});
+    tensors["conv1.weight"] = TensorView{dtype, {16, 1, 3, 3}, bytes_.data(), bytes_.size()};
+    EXPECT_THAT(refused_values(tensors),
+                HasSubstr("\n  note: no float: conv1.weight: 144 values of type " + type + "\n"));
+  }
+  Tensors tensors = own_;
+  bytes_.assign(16 * 9 * 2, std::byte{1});
+  tensors["conv1.weight"] = TensorView{"U16", {16, 1, 3, 3}, bytes_.data(), bytes_.size()};
+  EXPECT_THAT(refused_values(tensors), HasSubstr("conv1.weight: 144 values of type uint16\n"));
+}
+
+TEST_F(WrongValues, DoublesBeyondFloat) {
+  Tensors tensors = own_;
+  std::vector<double> values(640, 0.5);
+  const auto as_double = [&] {
+    tensors["fc.weight"] = TensorView{
+        "F64", {10, 64}, reinterpret_cast<const std::byte*>(values.data()), 640 * sizeof(double)};
+    return tensors;
+  };
+  write("double.safetensors", as_double());
+  finished(untrained("double.safetensors", "double"));
+  values[3] = -1e300;
+  values[5] = 1e39;
+  EXPECT_THAT(refused_values(as_double()),
+              HasSubstr("\n  note: beyond float32: fc.weight: 2 of 640 values are larger than "
+                        "3.40282e+38, up to 1e+300\n"));
+}
+
+TEST_F(WrongValues, AllAreNamedAtOnceAndADryRunFindsThem) {
+  Tensors tensors = changed("fc.weight", {nan_});
+  const std::vector<float> variances(16, -2);
+  tensors["bn1.running_var"].data = reinterpret_cast<const std::byte*>(variances.data());
+  const std::string error = refused_values(tensors);
+  EXPECT_THAT(error, HasSubstr("\n  note: negative variance: bn1.running_var: 16 of 16 values are "
+                               "below 0, down to -2\n    not finite: fc.weight: 1 of 640 "));
+  Words words = untrained("wrong.safetensors", "wrong");
+  words.push_back("--dry-run");
+  EXPECT_EQ(refused(words), error);
+}
+
+// A BWN's checkpoint holds the latent weights, not what was scored.
+TEST_F(InitFrom, AQuantizedSourceIsSaidRecordedAndNotQuantized) {
+  finished({"run", "e.toml", "name=bwn", "train.max_steps=2", "--json"});
+  const std::string latent =
+      "warning: `train.init_from`: latent weights of a bwn run; not the network that was scored "
+      "[config.doubtful]\n";
+  const ProcessResult run = workshop_->run(untrained("runs/bwn/latest", "from_bwn"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.err, HasSubstr("command line:4:17: " + latent));
+  const json record = record_of("from_bwn");
+  EXPECT_EQ(record.at("latent_weights_of"), "bwn");
+  EXPECT_FALSE(record_of("copy").contains("latent_weights_of"));
+  Words dry = untrained("runs/bwn/latest", "from_bwn");
+  dry.push_back("--dry-run");
+  EXPECT_THAT(workshop_->run(dry).err, HasSubstr(latent));
+
+  const std::string file = record.at("file").get<std::string>();
+  for (const Words& words :
+       std::vector<Words>{{"quantize", "runs/bwn/latest", "bwn"},
+                          {"quantize", file, "bwn"},
+                          {"quantize", "e.toml", "bwn", "train.init_from=runs/bwn/latest"},
+                          {"quantize", "e.toml", "bwn", "train.init_from=" + file}}) {
+    const ProcessResult result = workshop_->run(words);
+    EXPECT_EQ(result.code, 2) << ::testing::PrintToString(result);
+    EXPECT_THAT(result.err, HasSubstr(" is quantized already, by `bwn`"));
+    EXPECT_THAT(result.err, HasSubstr("\nhelp: name a float run; "));
+  }
+  // A float run's file is no experiment either; the run is.
+  const ProcessResult loose =
+      workshop_->run({"quantize", record_of("copy").at("file").get<std::string>(), "bwn"});
+  EXPECT_EQ(loose.code, 2);
+  EXPECT_THAT(loose.err, HasSubstr("holds weights and no experiment\nhelp: name the run "));
 }
 
 TEST_F(InitFrom, DescribeNamesThePublishedImplementations) {
