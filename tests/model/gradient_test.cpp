@@ -196,16 +196,38 @@ TEST(Evaluation, NamesTheStatisticThatCodesWouldHide) {
   const auto quantized = make_model(two_layers(), {weight_rule<BinaryWeight>("binary", {})});
   const at::Tensor x = in_layout(normal({2, 3, 6, 6}, 1), true);
   at::Tensor broken = at::ones({4});
-  broken[2] = std::nan("");
-  set(*quantized, "bn.running_var", broken);
-  EXPECT_EQ(error_of(ErrorKind::diverged, [&] { quantized->evaluate(x, {}); }),
-            "bn.running_var holds values that are not finite, which the codes of a quantized "
-            "network would hide\nhelp: go back to an earlier checkpoint; a lower learning rate or "
-            "train.gradient_clip keeps training finite");
+  const auto error = [&](double value) {
+    broken[2] = value;
+    set(*quantized, "bn.running_var", broken);
+    return error_of(ErrorKind::diverged, [&] { quantized->evaluate(x, {}); });
+  };
+  const std::string what =
+      "bn.running_var holds values that are not finite, which the codes of a quantized network "
+      "would hide\nhelp: ";
+  EXPECT_EQ(error(std::numeric_limits<double>::infinity()),
+            what +
+                "go back to an earlier checkpoint; a lower learning rate or train.gradient_clip "
+                "keeps training finite");
+  // NaN behind a finite mean is 0 / 0: the unbiased variance of one value.
+  EXPECT_EQ(error(std::nan("")),
+            what +
+                "a batch with a single value per channel leaves a batch norm no variance: set "
+                "train.drop_last = true or another train.batch_size");
   // A float network shows them itself.
   const auto plain = make_model(two_layers(), {});
   set(*plain, "bn.running_var", broken);
   EXPECT_FALSE(at::isfinite(plain->evaluate(x, {})).all().item<bool>());
+}
+
+// Training takes the batch's statistics where evaluation takes the running ones.
+TEST(Evaluation, NamesTheFirstOutputThatIsNotFinite) {
+  const auto model = make_model(two_layers(), {});
+  const at::Tensor x = in_layout(normal({2, 3, 6, 6}, 1), true);
+  EXPECT_EQ(model->first_non_finite(x, {}, Mode::evaluate), "");
+  set(*model, "bn.running_mean", at::full({4}, 3e38));
+  set(*model, "bn.running_var", at::zeros({4}));
+  EXPECT_EQ(model->first_non_finite(x, {}, Mode::evaluate), "bn");
+  EXPECT_EQ(model->first_non_finite(x, {}), "") << "in training mode";
 }
 
 }  // namespace
