@@ -247,6 +247,14 @@ class DrawsAnew : public Sign {
   }
 };
 
+/// Divides by the mean magnitude, which a dead layer has not.
+class DividesByItsMean : public Sign {
+  at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override {
+    const at::Tensor mean = latent.detach().abs().mean();
+    return Sign::forward(context, latent) / mean * mean;
+  }
+};
+
 class DoesNotStart : public Sign {
   void initialise(const SlotContext&, at::Tensor&) override {
     throw std::runtime_error("no scale");
@@ -261,9 +269,10 @@ TEST(Weights, WhoseForwardIsWrong) {
   EXPECT_THAT(of_weight<HalvedForward>(), ElementsAre("decoding: values differ"));
   EXPECT_THAT(of_weight<FlatForward>(), ElementsAre("shape: forward() gives another shape"));
   EXPECT_THAT(of_weight<DoubleForward>(), ElementsAre("shape: forward() gives no float32"));
-  EXPECT_THAT(of_weight<InfiniteForward>(),
-              ElementsAre("gradient: it is not finite",
-                          "shape: forward() gives values that are not finite"));
+  EXPECT_THAT(
+      of_weight<InfiniteForward>(),
+      ElementsAre("gradient: it is not finite", "shape: forward() gives values that are not finite",
+                  "zeros: forward() gives values that are not finite"));
   EXPECT_THAT(of_weight<UnkeyedForward>(), ElementsAre("determinism: training: values differ"));
 }
 
@@ -290,11 +299,32 @@ TEST(Weights, WhoseCodesAreNotThoseOfTheEncoding) {
               ElementsAre("encoding: encode() gives binary, scale per tensor, announced is binary, "
                           "scale per channel"));
   EXPECT_THAT(of_weight<OneScaleForAllChannels>(),
-              ElementsAre("encoding: there is not one scale for each channel"));
+              ElementsAre("encoding: the scale has 1 number, the encoding 5",
+                          "encoding: the scale has 1 number, the encoding 8"));
 }
 
 TEST(Weights, ThatLoseTheirState) {
   EXPECT_THAT(of_weight<KeepsItsScaleToItself>(), ElementsAre("state: its scale differs"));
+}
+
+TEST(Weights, ThatCannotBeZero) {
+  EXPECT_THAT(of_weight<DividesByItsMean>(),
+              testing::Contains("zeros: forward() gives values that are not finite"));
+}
+
+TEST(Methods, ThatGiveNoQuantizerOrThrow) {
+  QuantizerMethod method = weight_method<Sign>();
+  method.create = [](const Options&) -> std::unique_ptr<Quantizer> { return nullptr; };
+  EXPECT_THAT(complaints(check_quantizer(method)),
+              ElementsAre("slots: create() gives null", "slots: is offered and no slot takes it"));
+  EXPECT_THAT(complaints(check_quantizer_in_network(method)),
+              ElementsAre("network: create() gives null"));
+  method.create = [](const Options&) -> std::unique_ptr<Quantizer> { throw 42; };
+  EXPECT_THAT(complaints(check_quantizer(method)),
+              ElementsAre("slots: is offered and no slot takes it",
+                          "slots: threw: an exception of type int"));
+  EXPECT_THAT(complaints(check_quantizer_in_network(method)),
+              ElementsAre("network: an exception of type int"));
 }
 
 TEST(Weights, ThatStartWrong) {
