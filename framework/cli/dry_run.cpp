@@ -19,7 +19,11 @@ class Findings {
     if (found == list_.end()) found = list_.insert(found, {text, {}});
     if (found->labels.empty() || found->labels.back() != label) found->labels.push_back(label);
   }
-  std::size_t count() const { return list_.size(); }
+  std::size_t count(const std::string& word = "") const {
+    return static_cast<std::size_t>(std::count_if(
+        list_.begin(), list_.end(),
+        [&](const Finding& finding) { return finding.text.find(word) != std::string::npos; }));
+  }
   /// "  note: in the points a, b" stands below what is not of all `points`.
   std::vector<std::string> texts(std::size_t points) const {
     std::vector<std::string> texts;
@@ -88,11 +92,11 @@ void dry_run(const std::string& file, const std::vector<config::SweepPoint>& poi
     if (found.no_data) no_data.add(without_end(found.no_data->what()), point.label);
   }
   for (const std::string& note : notes.texts(points.size())) std::cerr << note << "\n";
+  const std::size_t warnings = notes.count("warning: ");
   const std::string verdict =
       file + ": " + runs_text(points.size()) + ", " +
-      (notes.count() == 0
-           ? std::string("nothing to complain about")
-           : std::to_string(notes.count()) + (notes.count() == 1 ? " warning" : " warnings"));
+      (warnings == 0 ? std::string("nothing to complain about")
+                     : std::to_string(warnings) + (warnings == 1 ? " warning" : " warnings"));
   std::vector<std::string> texts = faults.texts(points.size());
   if (faults.count() == 0) {
     std::cerr << verdict << (no_data.count() == 0 ? "\n" : ", but the data is not there\n");

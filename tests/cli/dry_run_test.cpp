@@ -127,6 +127,11 @@ TEST_F(DryRun, TheRunThatIsNamedIsCheckedToo) {
   EXPECT_EQ(shorter, refused({"run", "e.toml", "train.epochs=1", "--continue", "r"}, 2));
   ok(dry({"e.toml", "train.epochs=2", "--continue", "r"}));
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
+  // What is said of the nearest run is no warning.
+  finished({"run", "e.toml", "train.epochs=1", "--json"});
+  EXPECT_THAT(ok(dry({"e.toml", "train.seed=2", "--resume", "auto"})).err,
+              AllOf(HasSubstr("no run of this name is the same; the nearest is "),
+                    HasSubstr("\ne.toml: 1 run, nothing to complain about\n")));
 }
 
 TEST_F(DryRun, CodesThatTakeMoreBytesThanFloats) {
