@@ -95,6 +95,9 @@ class Mutate(unittest.TestCase):
         self.assertEqual(len(results.read_text().splitlines()), 61)
         self.assertRegex(out, r"(?m)^L2 +caught: A\.Line2 ")
         self.assertEqual(mutated.read_text(), self.source.read_text())
+        # Another change counts as new, another tree makes all of them new.
+        self.list.write_text(self.list.read_text().replace("+other 5;", "+another 5;"))
+        self.assertIn("60 were finished before, 1 are left", self.run_it("--related")[2])
         self.source.write_text(self.source.read_text() + "// another tree\n")
         self.assertNotIn("finished before", self.run_it("--only", "L0")[2])
 
