@@ -507,9 +507,8 @@ TEST_F(Commands, HelpAndVersion) {
   }
   EXPECT_EQ(ok({"help"}).out, usage.out);
   // POSIX regular expressions; outside of a checkout there is no commit.
-  EXPECT_THAT(ok({"--version"}).out,
-              ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+"
-                            "( \\(commit [0-9a-f]+(-dirty)?\\))?\n$"));
+  EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+"
+                                                   "( \\(commit [0-9a-f]+(-dirty)?\\))?\n$"));
   EXPECT_THAT(ok({"run", "--help"}).out,
               AllOf(StartsWith("usage: qhost run [OPTIONS] EXPERIMENT [KEY=VALUE]..."),
                     HasSubstr("--resume VALUE")));
