@@ -391,7 +391,13 @@ std::string Trainer::selected_by() const {
 
 void Trainer::require_finite_validation() {
   // Of the file, which a run that was stopped behind its last evaluation has, too.
-  const std::vector<nlohmann::json> lines = storage::read_json_lines(run_.metrics());
+  std::vector<nlohmann::json> lines;
+  try {
+    lines = storage::read_json_lines(run_.metrics());
+  } catch (const Error& error) {
+    progress_.note(std::string("warning: the last validation loss is not known: ") + error.what());
+    return;  // the test loss decides
+  }
   const auto last = std::find_if(lines.rbegin(), lines.rend(), [](const nlohmann::json& line) {
     return line.value("phase", "") == "validation";
   });
