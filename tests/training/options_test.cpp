@@ -60,7 +60,11 @@ const std::map<Key, std::vector<Words>>& contexts() {
       {"schedule step factor", {{"schedule.every=1"}}},
       {"schedule cosine per", {{"train.batch_size=34"}}},
       {"schedule exponential per", {{"train.batch_size=34"}}},
-      {"model resnet shortcut", {{}, {"model.family=imagenet", "model.depth=18"}}},
+      // Networks of millions of weights: a step tells.
+      {"model resnet family", {{"train.max_steps=1"}}},
+      {"model densenet family", {{"train.max_steps=1"}}},
+      {"model resnet shortcut",
+       {{}, {"model.family=imagenet", "model.depth=18", "train.max_steps=1"}}},
       {"quantizer binaryconnect test_weights", {{}, {"quantizer.mode=stochastic"}}},
       {"quantizer binaryconnect samples", {{"quantizer.test_weights=ensemble"}}},
       {"quantizer binaryconnect init", paper_start},
