@@ -7,6 +7,7 @@
 #include "cli/scoring.h"
 #include "qhost/error.h"
 #include "report/compared_run.h"
+#include "report/summary.h"
 #include "training/run.h"
 
 namespace qhost::cli {
@@ -25,6 +26,10 @@ void add_scores(report::ComparedRun& run, Registry& registry) {
     const report::Score found = score(network, request);
     scores[figure.rule] = {found.score, found.qualifies, found.why_not,
                            report::freebie_note(found)};
+  }
+  // Of the runs of a version that did not write it.
+  if (run.result.contains("bits_per_weight") && !run.result.contains("bits_per_input")) {
+    run.result["bits_per_input"] = report::summarise(network.graph, network.plans).bits_per_input;
   }
   run.why_dense = network.why_dense;
   run.scores = std::move(scores);

@@ -52,6 +52,7 @@ const std::vector<Figure>& compared_figures() {
   static const std::vector<Figure> list = {
       {"test_accuracy", "test accuracy", FigureKind::fraction, true},
       {"bits_per_weight", "bits a weight", FigureKind::number, false},
+      {"bits_per_input", "bits an input", FigureKind::number, false},
       {"weight_bytes", "weight bytes", FigureKind::count, false},
       {"macs", "MACs", FigureKind::count, false},
       {"micronet_score", "micronet", FigureKind::score, true, "micronet"},

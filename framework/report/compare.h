@@ -38,7 +38,7 @@ std::map<std::string, std::string> identity(std::map<std::string, std::string> k
 struct ComparedRun {
   std::string label;      ///< unique among the compared runs
   std::string directory;  ///< "" where there is none
-  std::string status;     ///< "finished", "diverged", "interrupted", "running"
+  std::string status;     ///< "finished", "failed", "diverged", "interrupted", "running"
   nlohmann::json result = nlohmann::json::object();  ///< its result.json; {} before there is one
   /// The keys that can change a result: "train.seed" -> "1", "model.name" -> "\"resnet\"".
   std::map<std::string, std::string> keys;
@@ -64,7 +64,8 @@ struct Figure {
   std::string rule = "";  ///< of a score: its name
 };
 
-/// test_accuracy, bits_per_weight, weight_bytes, macs, micronet_score, course_score.
+/// test_accuracy, bits_per_weight, bits_per_input, weight_bytes, macs, micronet_score,
+/// course_score.
 const std::vector<Figure>& compared_figures();
 /// The run's; empty where it has none.
 std::optional<double> number_of(const ComparedRun& run, const Figure& figure);
@@ -100,12 +101,12 @@ struct Comparison {
 
 Comparison compare(std::vector<ComparedRun> runs);
 
-/// A table of the runs; where there are several of one configuration, one of the configurations;
-/// where there are several configurations, one of the differing keys; the notes. A score that does
-/// not qualify has a star, and a note says why.
+/// A table of the runs, with the label of their sweep where one has one; where there are several of
+/// one configuration, one of the configurations; where there are several configurations, one of the
+/// differing keys; the notes. A score that does not qualify has a star, and a note says why.
 std::string to_text(const Comparison& comparison);
-/// {runs: [{label, run_dir, status, configuration, seed, source_seed, test_accuracy, ...,
-/// micronet_score, micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
+/// {runs: [{label, sweep_label, run_dir, status, configuration, seed, source_seed, test_accuracy,
+/// ..., micronet_score, micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
 /// [{configuration, runs, seeds, test_accuracy: {count, mean, deviation}, bits_per_weight, ...,
 /// micronet_score, micronet_score_deviation, ...}], a score there being the mean,
 /// differences: [{key, values}], notes}; configurations count from 1, what is unknown is null.

@@ -1,6 +1,6 @@
-#include "report/compare.h"
-
 #include <cmath>
+
+#include "report/compare_parts.h"
 
 namespace qhost::report {
 namespace {
@@ -28,7 +28,9 @@ void add_score(const ComparedRun& run, const Figure& figure, json& out) {
 json run_json(const Comparison& comparison, std::size_t index) {
   const ComparedRun& run = comparison.runs[index];
   const auto seed = run.keys.find("train.seed");
+  const std::string sweep_label = text_of(run, "label");
   json out = {{"label", run.label},
+              {"sweep_label", sweep_label.empty() ? json(nullptr) : json(sweep_label)},
               {"run_dir", run.directory},
               {"status", run.status},
               {"configuration", comparison.configuration_of[index] + 1},

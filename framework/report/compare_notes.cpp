@@ -8,11 +8,6 @@
 namespace qhost::report {
 namespace {
 
-std::string text_of(const ComparedRun& run, const std::string& key) {
-  const auto found = run.result.find(key);
-  return found != run.result.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 /// Those that share a sentence, in the order in which sentences come up.
 class Sentences {
  public:
@@ -157,11 +152,17 @@ void note_sources(Comparison& comparison) {
   }
 }
 
+/// "a/1 is interrupted", "a/1 failed (cannot read x)"
+std::string ended(const ComparedRun& run) {
+  const std::string error = text_of(run, "error");
+  const std::string reason = error.empty() ? "" : " (" + error.substr(0, error.find('\n')) + ")";
+  return run.label + (run.status == "failed" ? " failed" : " is " + run.status) + reason;
+}
+
 void note_runs(Comparison& comparison) {
   for (const ComparedRun& run : comparison.runs) {
     if (run.status != "finished") {
-      comparison.notes.push_back(run.label + " is " + run.status +
-                                 ": it has no test accuracy and is in no mean");
+      comparison.notes.push_back(ended(run) + ": it has no test accuracy and is in no mean");
     } else if (!counts(run)) {
       comparison.notes.push_back(run.label +
                                  " is called finished, but its test loss is not finite: its "

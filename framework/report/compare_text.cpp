@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "config/text.h"
-#include "report/compare.h"
+#include "report/compare_parts.h"
 #include "report/table.h"
 
 namespace qhost::report {
@@ -57,6 +57,10 @@ std::string cut(const std::string& value) {
 std::string runs_table(const Comparison& comparison) {
   std::vector<Column> columns = {
       {"run"}, {"configuration", Align::right}, {"seed", Align::right}, {"status"}};
+  const bool labeled =
+      std::any_of(comparison.runs.begin(), comparison.runs.end(),
+                  [](const ComparedRun& run) { return !text_of(run, "label").empty(); });
+  if (labeled) columns.insert(columns.begin() + 1, Column{"label"});
   for (const Figure& figure : compared_figures()) columns.push_back({figure.title, Align::right});
   Table table(columns);
   bool starred = false;
@@ -65,6 +69,10 @@ std::string runs_table(const Comparison& comparison) {
     const auto seed = run.keys.find("train.seed");
     std::vector<std::string> cells = {run.label, std::to_string(comparison.configuration_of[i] + 1),
                                       seed == run.keys.end() ? "-" : seed->second, run.status};
+    if (labeled) {
+      const std::string label = text_of(run, "label");
+      cells.insert(cells.begin() + 1, label.empty() ? "-" : label);
+    }
     for (const Figure& figure : compared_figures()) {
       cells.push_back(run_cell(run, figure));
       starred = starred || cells.back().ends_with('*');

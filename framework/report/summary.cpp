@@ -104,6 +104,18 @@ double mean_bits(const std::vector<SummaryLayer>& layers) {
   return values > 0 ? bits / values : 0;
 }
 
+double mean_input_bits(const Graph& graph, const std::vector<SummaryLayer>& layers) {
+  double values = 0, bits = 0;
+  for (const SummaryLayer& layer : layers) {
+    if (!layer.weight) continue;
+    const Node& node = *graph.find(layer.name);
+    const auto n = static_cast<double>(graph.node(node.inputs.at(0)).shape.elements());
+    values += n;
+    bits += n * layer.input->bits_per_weight();
+  }
+  return values > 0 ? bits / values : 0;
+}
+
 }  // namespace
 
 Summary summarise(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
@@ -118,6 +130,7 @@ Summary summarise(const Graph& graph, const std::map<std::string, LayerPlan>& by
     add(summary, summary.layers.back());
   }
   summary.bits_per_weight = mean_bits(summary.layers);
+  summary.bits_per_input = mean_input_bits(graph, summary.layers);
   const GraphCount counts = count(graph);
   summary.activation_bytes = counts.total.activation_bytes;
   summary.peak_activation_bytes = counts.peak_activation_bytes;

@@ -54,6 +54,9 @@ struct Summary {
   int quantized_weights = 0, quantized_inputs = 0;  ///< nodes with a non-float32 encoding
   /// Mean of Encoding::bits_per_weight() over all conv2d and linear weights; 0 without any.
   double bits_per_weight = 0;
+  /// Mean of the bits of the values that conv2d and linear layers read, of one sample: float32 is
+  /// 32, and each value counts once for every layer that reads it; 0 without any.
+  double bits_per_input = 0;
 };
 
 /// Throws Error: kind internal for a plan of a node that is not in the graph, or of a weight on a

@@ -46,6 +46,7 @@ json to_json(const Summary& summary) {
           {"weight_bytes", summary.weight_bytes},
           {"float_weight_bytes", summary.float_weight_bytes},
           {"bits_per_weight", summary.bits_per_weight},
+          {"bits_per_input", summary.bits_per_input},
           {"bytes", summary.bytes},
           {"float_bytes", summary.float_bytes},
           {"activation_bytes", summary.activation_bytes},

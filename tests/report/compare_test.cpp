@@ -33,6 +33,7 @@ ComparedRun run(const std::string& label, double accuracy,
           .result = {{"status", "finished"},
                      {"test_accuracy", accuracy},
                      {"bits_per_weight", binary ? 1.25 : 32},
+                     {"bits_per_input", 32},
                      {"weight_bytes", binary ? 42000 : 1078888},
                      {"macs", 40813184},
                      {"data_remark", ""}},
@@ -303,39 +304,68 @@ TEST(Compare, Text) {
   const Comparison c =
       compare({scored(run("r/a", 0.90, keys(1))), scored(run("r/b", 0.92, keys(2))),
                scored(run("r/c", 0.8, keys(1, "\"bwn\""))), unfinished("r/d", "diverged", 3)});
-  EXPECT_EQ(to_text(c),
-            "run  configuration  seed  status    test accuracy  bits a weight  weight bytes        "
-            "MACs  micronet  course\n"
-            "---  -------------  ----  --------  -------------  -------------  ------------  "
-            "----------  --------  ------\n"
-            "r/a              1     1  finished        90.00 %             32     1,078,888  "
-            "40,813,184     0.32*    0.64\n"
-            "r/b              1     2  finished        92.00 %             32     1,078,888  "
-            "40,813,184     0.32*    0.64\n"
-            "r/c              2     1  finished        80.00 %           1.25        42,000  "
-            "40,813,184   0.0125*  0.025*\n"
-            "r/d              1     3  diverged              -              -             -        "
-            "   -         -       -\n"
-            "*: does not qualify, a note says why\n"
-            "\n"
-            "configuration  seeds    runs  mean test accuracy  deviation  bits a weight  weight "
-            "bytes        MACs  micronet  course\n"
-            "-------------  -------  ----  ------------------  ---------  -------------  "
-            "------------  ----------  --------  ------\n"
-            "            1  1, 2, 3     2             91.00 %     1.41 %             32     "
-            "1,078,888  40,813,184      0.32    0.64\n"
-            "            2  1           1             80.00 %          -           1.25        "
-            "42,000  40,813,184    0.0125   0.025\n"
-            "deviation: of the sample, with the divisor n - 1\n"
-            "\n"
-            "key               configuration 1  configuration 2\n"
-            "----------------  ---------------  ---------------\n"
-            "quantizer.0.name  \"none\"           \"bwn\"\n"
-            "\n"
-            "note: r/d is diverged: it has no test accuracy and is in no mean\n"
-            "note: r/a, r/b, r/c do not qualify under micronet: the rule is for cifar100, the "
-            "network for cifar10\n"
-            "note: r/c does not qualify under course: accuracy is below the threshold\n");
+  EXPECT_EQ(
+      to_text(c),
+      "run  configuration  seed  status    test accuracy  bits a weight  bits an input  "
+      "weight bytes        MACs  micronet  course\n"
+      "---  -------------  ----  --------  -------------  -------------  -------------  "
+      "------------  ----------  --------  ------\n"
+      "r/a              1     1  finished        90.00 %             32             32     "
+      "1,078,888  40,813,184     0.32*    0.64\n"
+      "r/b              1     2  finished        92.00 %             32             32     "
+      "1,078,888  40,813,184     0.32*    0.64\n"
+      "r/c              2     1  finished        80.00 %           1.25             32        "
+      "42,000  40,813,184   0.0125*  0.025*\n"
+      "r/d              1     3  diverged              -              -              -        "
+      "     -           -         -       -\n"
+      "*: does not qualify, a note says why\n"
+      "\n"
+      "configuration  seeds    runs  mean test accuracy  deviation  bits a weight  bits an "
+      "input  weight bytes        MACs  micronet  course\n"
+      "-------------  -------  ----  ------------------  ---------  -------------  "
+      "-------------  ------------  ----------  --------  ------\n"
+      "            1  1, 2, 3     2             91.00 %     1.41 %             32             "
+      "32     1,078,888  40,813,184      0.32    0.64\n"
+      "            2  1           1             80.00 %          -           1.25             "
+      "32        42,000  40,813,184    0.0125   0.025\n"
+      "deviation: of the sample, with the divisor n - 1\n"
+      "\n"
+      "key               configuration 1  configuration 2\n"
+      "----------------  ---------------  ---------------\n"
+      "quantizer.0.name  \"none\"           \"bwn\"\n"
+      "\n"
+      "note: r/d is diverged: it has no test accuracy and is in no mean\n"
+      "note: r/a, r/b, r/c do not qualify under micronet: the rule is for cifar100, the "
+      "network for cifar10\n"
+      "note: r/c does not qualify under course: accuracy is below the threshold\n");
+}
+
+TEST(Compare, LabelsOfASweepAndBitsOfInputsTellRowsApart) {
+  ComparedRun a = run("s/1", 0.9, keys(1, "\"bwn\"")), b = run("s/2", 0.8, keys(1, "\"xnornet\""));
+  a.result["label"] = "weights";
+  b.result["label"] = "weights and\ninputs";
+  b.result["bits_per_weight"] = 1.25;
+  b.result["bits_per_input"] = 2.5;
+  const Comparison c = compare({a, b, run("other", 0.9, keys(1))});
+  const std::string text = to_text(c);
+  EXPECT_THAT(text, ::testing::StartsWith("run    label               configuration  seed  "));
+  EXPECT_THAT(text, HasSubstr("\ns/1    weights                         1     1  finished        "
+                              "90.00 %           1.25             32  "));
+  EXPECT_THAT(text, HasSubstr("\ns/2    weights and?inputs              2     1  finished        "
+                              "80.00 %           1.25            2.5  "));
+  EXPECT_THAT(text, HasSubstr("\nother  -                               3     1  "));
+  const json runs = to_json(c).at("runs");
+  EXPECT_EQ(runs.at(0).at("sweep_label"), "weights");
+  EXPECT_EQ(runs.at(1).at("bits_per_input"), 2.5);
+  EXPECT_EQ(runs.at(2).at("sweep_label"), nullptr);
+}
+
+TEST(Compare, AFailedRunSaysWhy) {
+  ComparedRun failed = unfinished("a", "failed", 1);
+  failed.result = {{"status", "failed"}, {"error", "the disk is full\nhelp: make room"}};
+  EXPECT_THAT(
+      compare({failed}).notes,
+      ElementsAre("a failed (the disk is full): it has no test accuracy and is in no mean"));
 }
 
 TEST(Compare, TextOfOneRunIsOneTable) {

@@ -42,6 +42,7 @@ TEST(Summary, OfAFloatNetwork) {
   EXPECT_EQ(summary.bytes, 4 * (summary.parameters + summary.buffers));
   EXPECT_EQ(summary.float_bytes, summary.bytes);
   EXPECT_EQ(summary.bits_per_weight, 32);
+  EXPECT_EQ(summary.bits_per_input, 32);
   EXPECT_EQ(summary.quantized_weights, 0);
   EXPECT_EQ(summary.quantized_inputs, 0);
   EXPECT_EQ(summary.activation_bytes, 4 * (192 + 5 * 512 + 8 + 10));
@@ -78,6 +79,9 @@ TEST(Summary, CountsTheBytesOfEncodings) {
   EXPECT_EQ(summary.quantized_weights, 2);
   EXPECT_EQ(summary.quantized_inputs, 2);
   EXPECT_DOUBLE_EQ(summary.bits_per_weight, (32.0 * conv1 + conv2 + 16.0 * fc) / 360);
+  // What they read: 3 x 8 x 8 and 8 floats, 8 x 8 x 8 values of 4 bits. `add` is no such layer.
+  EXPECT_DOUBLE_EQ(summary.bits_per_input, (32.0 * (192 + 8) + 4.0 * 512) / (192 + 8 + 512));
+  EXPECT_EQ(to_json(summary).at("bits_per_input"), summary.bits_per_input);
 }
 
 TEST(StoredBytes, EachMemberOfAnEnsembleBeginsAtAByte) {
