@@ -114,8 +114,13 @@ void Model::freeze(const RunPosition& position) {
   frozen_ = std::make_unique<Frozen>();
   frozen_->epoch = position.epoch;
   frozen_->seed = position.seed;
-  for (const PlannedSlot& slot : plan_.slots) {
-    if (slot.weight && is_active(slot, position.epoch)) freeze_slot(slot, position);
+  try {
+    for (const PlannedSlot& slot : plan_.slots) {
+      if (slot.weight && is_active(slot, position.epoch)) freeze_slot(slot, position);
+    }
+  } catch (...) {
+    frozen_.reset();  // half of it must not pass for the whole
+    throw;
   }
 }
 

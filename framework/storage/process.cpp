@@ -54,7 +54,17 @@ std::optional<std::string> output_of(const std::vector<std::string>& command,
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    failure = ::posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), ::environ);
+    // qhost ignores SIGPIPE; its children expect the default.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t defaults;
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    failure =
+        ::posix_spawnp(&child, arguments[0], &actions, &attributes, arguments.data(), ::environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
   }
   if (failure != 0) return std::nullopt;

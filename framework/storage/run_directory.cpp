@@ -242,6 +242,8 @@ const char* to_string(RunState state) {
       return "running";
     case RunState::finished:
       return "finished";
+    case RunState::failed:
+      return "failed";
     case RunState::interrupted:
       return "interrupted";
   }
@@ -269,6 +271,8 @@ RunInfo run_info(const fs::path& path) {
   info.owner = Lock::owner(path);
   if (info.owner) {
     info.state = RunState::running;
+  } else if (info.status == "failed") {
+    info.state = RunState::failed;
   } else if (!info.status.empty() && info.status != "interrupted") {
     info.state = RunState::finished;
   }

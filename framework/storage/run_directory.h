@@ -86,9 +86,9 @@ class RunDirectory {
   Lock lock_;
 };
 
-/// running: locked by a living process. finished: result.json has a status other than
-/// "interrupted". interrupted: all else.
-enum class RunState { running, finished, interrupted };
+/// running: locked by a living process. failed: result.json has the status "failed"; it can be
+/// tried again. finished: it has one other than that and "interrupted". interrupted: all else.
+enum class RunState { running, finished, failed, interrupted };
 const char* to_string(RunState state);
 
 struct RunInfo {

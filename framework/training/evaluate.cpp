@@ -5,8 +5,10 @@
 
 #include "data/batcher.h"
 #include "qhost/error.h"
+#include "storage/crash_point.h"
 #include "training/batch.h"
 #include "training/batch_sizes.h"
+#include "training/interrupt.h"
 #include "training/plain_batches.h"
 
 namespace qhost::training {
@@ -20,6 +22,7 @@ std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
                        experiment.train.integer("bn_recalibrate"),
                        experiment.train.integer("batch_size"), /*drop_last=*/true);
   for (std::int64_t batch = 0; batch < batches.count(); ++batch) {
+    InterruptGuard::stop_if_asked();
     model.recalibrate_batch_norms(batches.images(batch), position, batch);
   }
   return batches.count();
@@ -30,20 +33,35 @@ std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
 MetricsResult evaluate(Model& model, const data::Split& split, const Shape& image,
                        std::int64_t classes, const data::AugmentOptions& normalisation,
                        std::int64_t batch_size, const LossFunction& loss,
-                       const RunPosition& position, bool record_code_use) {
+                       const RunPosition& position, bool record_code_use,
+                       const LossFunction& unsmoothed) {
   const at::NoGradGuard no_grad;
+  const Doing doing(Activity::evaluating);
   const data::Batcher batches(split, image, normalisation, position.seed,
                               std::min(batch_size, split.count()),
                               /*shuffle=*/false, /*drop_last=*/false);
   BatchBuffer buffer(image, batches.batch_size(), model.options());
   Metrics metrics(classes, model.options().device);
+  double unsmoothed_sum = 0;
   for (std::int64_t step = 0; step < batches.steps_per_epoch(); ++step) {
+    InterruptGuard::stop_if_asked();
     const Batch batch = buffer.fill(batches, 0, step);
     if (record_code_use && step == 0) model.record_code_use();
     const at::Tensor logits = model.evaluate(batch.images, position);
     metrics.add(logits, batch.labels, loss(logits, batch.labels));
+    if (unsmoothed) {
+      unsmoothed_sum += unsmoothed(logits, batch.labels).item<double>() *
+                        static_cast<double>(batch.labels.size(0));
+    }
+    storage::crash_point("evaluate.batch");
   }
-  return metrics.result();
+  MetricsResult result = metrics.result();
+  if (unsmoothed) result.unsmoothed_loss = unsmoothed_sum / static_cast<double>(result.samples);
+  return result;
+}
+
+LossFunction unsmoothed_loss(const Options& train) {
+  return train.real("label_smoothing") > 0 ? make_loss(train.string("loss"), 0) : LossFunction();
 }
 
 FinalFigures evaluate_final(Model& model, const config::Experiment& experiment,
@@ -52,9 +70,9 @@ FinalFigures evaluate_final(Model& model, const config::Experiment& experiment,
   const Options& train = experiment.train;
   const LossFunction loss = make_loss(train.string("loss"), train.real("label_smoothing"));
   const auto figures = [&](bool record) {
-    return evaluate(model, split, data.image, data.classes,
-                    data::evaluation_options(experiment.augment, data),
-                    train.integer("evaluation_batch_size"), loss, position, record);
+    return evaluate(
+        model, split, data.image, data.classes, data::evaluation_options(experiment.augment, data),
+        train.integer("evaluation_batch_size"), loss, position, record, unsmoothed_loss(train));
   };
   FinalFigures result;
   if (train.integer("bn_recalibrate") > 0) {

@@ -13,11 +13,13 @@
 namespace qhost::training {
 
 /// Runs the quantized network over all of `split`, in stored order, in float32. With
-/// `record_code_use` the first batch also fills model.code_use().
+/// `record_code_use` the first batch also fills model.code_use(). Throws Interrupted between two
+/// batches (training/interrupt.h). With `unsmoothed` the result has that loss, too.
 MetricsResult evaluate(Model& model, const data::Split& split, const Shape& image,
                        std::int64_t classes, const data::AugmentOptions& normalisation,
                        std::int64_t batch_size, const LossFunction& loss,
-                       const RunPosition& position, bool record_code_use = false);
+                       const RunPosition& position, bool record_code_use = false,
+                       const LossFunction& unsmoothed = {});
 
 /// What a run ends with, and what evaluating it again gives.
 struct FinalFigures {
@@ -26,6 +28,9 @@ struct FinalFigures {
   std::optional<MetricsResult> before_recalibration;
   std::int64_t recalibration_batches = 0;  ///< fewer than asked for when there are no more
 };
+
+/// The loss of these [train] options without label smoothing; empty where they have none.
+LossFunction unsmoothed_loss(const Options& train);
 
 /// evaluate() as the experiment says. With `train.bn_recalibrate` = N the batch norms' statistics
 /// then become those of the first N batches of `train.batch_size` training images, normalised and

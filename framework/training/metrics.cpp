@@ -26,11 +26,15 @@ nlohmann::json to_json(const MetricsResult& result) {
   for (const ClassCount& count : result.per_class) {
     classes.push_back({{"correct", count.correct}, {"samples", count.samples}});
   }
-  return {{"loss", number(result.loss)},
-          {"accuracy", number(result.top1)},
-          {"top5_accuracy", number(result.top5)},
-          {"samples", result.samples},
-          {"per_class", std::move(classes)}};
+  nlohmann::json json = {{"loss", number(result.loss)},
+                         {"accuracy", number(result.top1)},
+                         {"top5_accuracy", number(result.top5)},
+                         {"samples", result.samples},
+                         {"per_class", std::move(classes)}};
+  if (result.unsmoothed_loss) {
+    json["loss_without_label_smoothing"] = number(*result.unsmoothed_loss);
+  }
+  return json;
 }
 
 Metrics::Metrics(std::int64_t classes, at::Device device) : classes_(classes) {

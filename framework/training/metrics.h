@@ -25,13 +25,16 @@ struct ClassCount {
 /// The figures of a set of samples. Accuracies are fractions of one; without a sample, loss and
 /// accuracies are NaN (null in JSON).
 struct MetricsResult {
-  double loss = 0;  ///< mean over the samples
+  double loss = 0;  ///< mean over the samples, as trained: with label smoothing
+  /// The same without label smoothing; empty where there is none.
+  std::optional<double> unsmoothed_loss;
   double top1 = 0;
   double top5 = 0;  ///< with fewer than five classes: over all of them, 1
   std::int64_t samples = 0;
   std::vector<ClassCount> per_class;
 };
-/// {"loss", "accuracy", "top5_accuracy", "samples", "per_class": [{"correct", "samples"}, ...]}
+/// {"loss", "accuracy", "top5_accuracy", "samples", "per_class": [{"correct", "samples"}, ...]},
+/// and "loss_without_label_smoothing" where that is another one.
 nlohmann::json to_json(const MetricsResult& result);
 
 /// Accumulates batches. A label is among the top k when fewer than k classes have a larger logit,

@@ -83,7 +83,9 @@ class Finder {
     run.lock();
     if (!before && begun(run)) allowed = require_same(run.path());
     found.begun = begun(run);
-    found.finished = storage::run_info(run.path()).status == "finished";
+    const std::string status = storage::run_info(run.path()).status;
+    found.finished = status == "finished";
+    found.failed = status == "failed" || status == "diverged";
     if (!found.begun) return found;
     found.allowed = read_allowed(run.path());
     for (const IdentityDifference& one : allowed) allow(found.allowed, allowed_sentence(one));

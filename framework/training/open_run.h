@@ -25,6 +25,7 @@ struct FoundRun {
   std::optional<storage::RunDirectory> directory;
   bool begun = false;     ///< it has a configuration or a checkpoint
   bool finished = false;  ///< there is nothing to do
+  bool failed = false;    ///< it ended before its time: failed or diverged
   /// What was overridden, so far and now: sentences.
   nlohmann::json allowed = nlohmann::json::array();
   std::vector<std::string> notes;

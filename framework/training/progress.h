@@ -24,7 +24,8 @@ struct EpochReport {
   std::int64_t epoch = 0, epochs = 0;
   double train_loss = 0, train_accuracy = 0;
   std::optional<MetricsResult> evaluation;
-  std::string evaluated_on;  ///< "validation" or "test"
+  std::string evaluated_on;      ///< "validation" or "test"
+  std::string evaluation_error;  ///< why there is no evaluation, where it failed
   bool is_best = false;
   double seconds = 0;  ///< of the epoch, evaluation included
 };

@@ -8,6 +8,7 @@
 #include "training/divergence.h"
 #include "training/evaluate.h"
 #include "training/initial_weights.h"
+#include "training/interrupt.h"
 #include "training/requirements.h"
 
 namespace qhost::training {
@@ -77,6 +78,22 @@ config::Experiment source_experiment(const QuantizeRequest& request, ComponentCa
   return config::load_experiment_or_throw(file, as_float, catalog).at(0).experiment;
 }
 
+/// "ptq_static input_bits=4": with the options that are not the method's default, of every rule.
+std::string quantizer_text(const config::Experiment& experiment, Registry& registry) {
+  std::string text;
+  for (const config::QuantizerRule& rule : experiment.quantizers) {
+    text += (text.empty() ? "" : " + ") + rule.method.name;
+    if (rule.method.name == "none") continue;
+    for (const Option& option : registry.quantizer(rule.method.name).options) {
+      const auto given = rule.method.options.values().find(option.name());
+      if (given == rule.method.options.values().end()) continue;
+      if (option.default_value() && *option.default_value() == given->second) continue;
+      text += " " + option.name() + "=" + to_string(given->second);
+    }
+  }
+  return text;
+}
+
 struct FloatNetwork {
   data::Dataset data;
   MetricsResult metrics;
@@ -98,6 +115,7 @@ FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& regi
 }  // namespace
 
 RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progress& progress) {
+  const InterruptGuard interrupts(/*resumable=*/false);
   require_no_weights(request.source);
   const fs::path file = is_run(request.source) ? request.source / "resolved.toml" : request.source;
   if (is_run(request.source) && !fs::exists(file)) {
@@ -137,6 +155,7 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progr
   run.data = &before.data;  // the quantizer is all that differs
   run.facts["float_test_accuracy"] = before.metrics.top1;
   run.facts["float_test_loss"] = before.metrics.loss;
+  run.facts["quantizer"] = quantizer_text(experiment, registry);
   return run_experiment(experiment, run, registry, progress);
 }
 

@@ -22,8 +22,9 @@ struct QuantizeRequest {
 
 /// Makes a run of no epoch: the weights loaded, calibrated where the method wants it, quantized,
 /// evaluated. Its result.json also holds {float_test_accuracy, float_test_loss}: those of the same
-/// weights in float. Throws Error: configuration for a source that is quantized already or no
-/// network at all; else as run_experiment.
+/// weights in float; and `quantizer`: its name and the options that are not the default. Throws
+/// Error: configuration for a source that is quantized already or no network at all; else as
+/// run_experiment.
 RunResult quantize_run(const QuantizeRequest& request, Registry& registry, Progress& progress);
 
 }  // namespace qhost::training

@@ -15,7 +15,9 @@
 #include "training/assemble.h"
 #include "training/batch_sizes.h"
 #include "training/catalog.h"
+#include "training/failure.h"
 #include "training/initial_weights.h"
+#include "training/interrupt.h"
 #include "training/open_run.h"
 #include "training/parent_run.h"
 #include "training/preflight.h"
@@ -57,6 +59,12 @@ void require_sound_result(const nlohmann::json& result, const fs::path& run) {
                   "run without --resume");
 }
 
+/// Of the parent's best weights, -1 without any.
+std::int64_t best_step(const ParentRun& parent) {
+  const auto best = storage::load_best(parent.run / "checkpoints");
+  return best ? best->step : -1;
+}
+
 /// Returns what the user should know.
 std::vector<std::string> begin_child(Trainer& trainer, const ParentRun& parent,
                                      const Continuation& plan, const storage::RunDirectory& run) {
@@ -74,7 +82,9 @@ std::vector<std::string> begin_child(Trainer& trainer, const ParentRun& parent,
     for (const std::string& why : plan.not_exact) text += "\n  " + why;
   }
   said.push_back(text);
-  if (!has_best) {
+  // The evaluation of the checkpoint's epoch, when it is pending, chooses that epoch again.
+  const bool chosen_again = trainer.state().evaluation_pending && best_step(parent) == parent.step;
+  if (!has_best && !chosen_again) {
     said.push_back(
         "warning: the run's best weights are of a later epoch than its checkpoint: the "
         "best epoch is chosen anew from here on");
@@ -97,10 +107,85 @@ nlohmann::json base_result(const config::Experiment& experiment, const Model& mo
                            {"weight_bytes", summary.weight_bytes},
                            {"float_weight_bytes", summary.float_weight_bytes},
                            {"bits_per_weight", summary.bits_per_weight},
+                           {"bits_per_input", summary.bits_per_input},
                            {"verified", nullptr},
                            {"data", data.name},
                            {"data_remark", data.remark}};
   return result;
+}
+
+/// What `--skip-failed` leaves. Versions that kept no exit code knew divergence alone.
+RunResult skipped(nlohmann::json result) {
+  const int code = result.value("exit_code", static_cast<int>(ErrorKind::diverged));
+  return {.json = std::move(result), .exit_code = code, .was_skipped = true};
+}
+
+/// In this order: a directory with resolved.toml is a run that can be continued.
+void record_beginning(const storage::RunDirectory& run, const nlohmann::json& here,
+                      const nlohmann::json& identity,
+                      const std::optional<Continuation>& continuation,
+                      const config::Experiment& experiment) {
+  write_json(run.environment(), here);
+  write_json(run.identity(), identity);
+  if (continuation) write_parent(run.path(), continuation->record);
+  storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
+}
+
+/// What it comes from, into `result`.
+void add_origin(const storage::RunDirectory& run, nlohmann::json& result) {
+  if (const nlohmann::json record = read_parent(run.path()); !record.is_null()) {
+    result["parent"] = record;
+  }
+  if (fs::exists(run.init_from())) {
+    const nlohmann::json source = read_json(run.init_from());
+    result["init_from"] = {{"file", source.value("file", "")},
+                           {"sha256", source.value("sha256", "")}};
+  }
+}
+
+/// The final evaluation, into `result`.
+void add_figures(Trainer& trainer, const data::Dataset& data, Progress& progress,
+                 nlohmann::json& result) {
+  const FinalFigures figures = trainer.test();
+  const MetricsResult& test = figures.metrics;
+  result["test_accuracy"] = test.top1;
+  result["test_top5_accuracy"] = test.top5;
+  result["test_loss"] = test.loss;
+  if (test.unsmoothed_loss) {
+    result["test_loss_without_label_smoothing"] = *test.unsmoothed_loss;
+  }
+  result["test_samples"] = test.samples;
+  result["test_per_class"] = training::to_json(test).at("per_class");
+  if (figures.before_recalibration) {
+    result["test_accuracy_before_bn_recalibration"] = figures.before_recalibration->top1;
+    result["test_loss_before_bn_recalibration"] = figures.before_recalibration->loss;
+    result["bn_recalibration_batches"] = figures.recalibration_batches;
+  }
+  result["selected_by"] = trainer.selected_by();
+  if (trainer.state().best_epoch < 0) return;
+  result["best_epoch"] = trainer.state().best_epoch + 1;
+  result["validation_accuracy"] = trainer.state().best_accuracy;
+  result["validation_is_test_images"] = data.validation_is_test_images;
+  if (data.validation_is_test_images) {
+    progress.note("warning: the validation images of " + data.name +
+                  " are also test images, so that the choice of the best epoch has seen them");
+  }
+}
+
+void write_result(const storage::RunDirectory& run, const nlohmann::json& result,
+                  Progress& progress) {
+  write_json(run.result(), result);
+  if (const std::string why = run.point_latest(); !why.empty()) progress.note("warning: " + why);
+}
+
+RunResult interrupted(const storage::RunDirectory& run, nlohmann::json result, Progress& progress) {
+  result["status"] = "interrupted";
+  try {
+    write_result(run, result, progress);
+  } catch (const Error& error) {
+    progress.note(std::string("result.json was not written: ") + error.what());
+  }
+  return {.json = std::move(result), .exit_code = static_cast<int>(ErrorKind::interrupted)};
 }
 
 }  // namespace
@@ -120,6 +205,8 @@ config::Experiment experiment_of_run(const fs::path& run, Registry& registry) {
 
 RunResult run_experiment(const config::Experiment& experiment, const RunRequest& request,
                          Registry& registry, Progress& progress) {
+  const InterruptGuard interrupts;
+  set_steps_for_signals(0, -1);
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
   // All that can be wrong with the experiment is found before a directory is made.
   const std::unique_ptr<Model> model = build_model(experiment, registry);
@@ -137,6 +224,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
       no_data = error;
     }
   }
+  InterruptGuard::stop_if_asked();
   const data::Dataset* found_data = request.data != nullptr ? request.data
                                     : loaded                ? &*loaded
                                                             : nullptr;
@@ -158,6 +246,11 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     // Where it lies now: a folder of runs may be moved or copied.
     result["run_dir"] = found.directory->path().string();
     return {.json = std::move(result), .exit_code = 0, .was_finished = true};
+  }
+  if (found.failed && request.skip_failed) {
+    nlohmann::json result = read_json(found.directory->result());
+    result["run_dir"] = found.directory->path().string();
+    return skipped(std::move(result));
   }
   if (no_data) throw *no_data;
   const data::Dataset& data = *found_data;
@@ -182,112 +275,76 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   // What is refused has been refused by now: from here on there is a directory.
   if (!found.directory) found.directory = make_run(experiment, request);
   storage::RunDirectory& run = *found.directory;
-  const nlohmann::json here =
-      surroundings(experiment, registry, model->options(), request.command_line);
-  if (!found.begun) {
-    // In this order: a directory with resolved.toml is a run that can be continued.
-    write_json(run.environment(), here);
-    write_json(run.identity(), to_json(identity, found.allowed));
-    if (continuation) write_parent(run.path(), continuation->record);
-    storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
-    progress.note("run directory: " + run.path().string());
-  } else {
-    write_json(run.identity(),
-               to_json(completed(identity, read_identity(run.path())), found.allowed));
-    const std::string changes =
-        changed_surroundings(read_json(run.environment()), here, plugins_of(experiment, registry));
-    if (!changes.empty()) {
-      progress.note("warning: since this run began these changed, so that what follows step " +
-                    std::to_string(newest_step(run)) +
-                    " may differ from an uninterrupted run, in its last bits or more:" + changes);
-    }
-  }
-
-  for (const std::string& warning :
-       run_warnings(experiment, model->graph(), model->plan(), data.train.count(),
-                    weights ? &*weights : nullptr)) {
-    progress.note(warning);
-  }
-  if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
-  for (const std::string& note : data.notes) progress.note("note: " + note);
   nlohmann::json result = base_result(experiment, *model, data, run);
   result["dataset_provenance"] = data.provenance;
   result["allowed"] = found.allowed;
   result.update(request.facts);
-  Trainer trainer(experiment, *model, data, run, progress);
-  if (found.begun && trainer.restore()) {
-    progress.note("resuming " + run.path().string() + " at step " +
-                  std::to_string(trainer.state().step) + " of " +
-                  std::to_string(trainer.total_steps()));
-  } else if (continuation) {
-    for (const std::string& sentence : begin_child(trainer, *parent, *continuation, run)) {
-      progress.note(sentence);
-    }
-  } else {
-    storage::cut_json_lines(run.metrics(), 0);
-    if (weights) write_json(run.init_from(), record(*weights, *model));
-    trainer.start(weights ? &*weights : nullptr);
-  }
-  if (const nlohmann::json record = read_parent(run.path()); !record.is_null()) {
-    result["parent"] = record;
-  }
-  if (fs::exists(run.init_from())) {
-    const nlohmann::json source = read_json(run.init_from());
-    result["init_from"] = {{"file", source.value("file", "")},
-                           {"sha256", source.value("sha256", "")}};
-  }
-
-  const auto stop_with = [&](const char* status) {
-    result["status"] = status;
-    result["epochs"] = trainer.epochs_done();
-    result["steps"] = trainer.state().step;
-    write_json(run.result(), result);
-    if (const std::string why = run.point_latest(); !why.empty()) progress.note("warning: " + why);
+  std::optional<Trainer> trainer;
+  const auto count = [&] {
+    if (!trainer) return;
+    result["epochs"] = trainer->epochs_done();
+    result["steps"] = trainer->state().step;
   };
-  const auto unless_diverged = [&](auto work) {
-    try {
-      return work();
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::diverged) stop_with("diverged");
-      throw;
+  try {
+    const nlohmann::json here =
+        surroundings(experiment, registry, model->options(), request.command_line);
+    if (!found.begun) {
+      record_beginning(run, here, to_json(identity, found.allowed), continuation, experiment);
+      progress.note("run directory: " + run.path().string());
+    } else {
+      write_json(run.identity(),
+                 to_json(completed(identity, read_identity(run.path())), found.allowed));
+      const std::string changes = changed_surroundings(read_json(run.environment()), here,
+                                                       plugins_of(experiment, registry));
+      if (!changes.empty()) {
+        progress.note("warning: since this run began these changed, so that what follows step " +
+                      std::to_string(newest_step(run)) +
+                      " may differ from an uninterrupted run, in its last bits or more:" + changes);
+      }
     }
-  };
-  if (unless_diverged([&] { return trainer.run(); }) == Outcome::interrupted) {
-    stop_with("interrupted");
-    return {.json = result, .exit_code = static_cast<int>(ErrorKind::interrupted)};
-  }
-  if (trainer.storage_failure()) {
-    throw Error(ErrorKind::storage,
-                "the run is over but its last checkpoint could not be written: " +
-                    *trainer.storage_failure() +
-                    "\nhelp: make room and run the same command with --resume "
-                    "auto: it continues from the checkpoint before");
-  }
+    for (const std::string& warning :
+         run_warnings(experiment, model->graph(), model->plan(), data.train.count(),
+                      weights ? &*weights : nullptr)) {
+      progress.note(warning);
+    }
+    if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
+    for (const std::string& note : data.notes) progress.note("note: " + note);
 
-  const FinalFigures figures = unless_diverged([&] { return trainer.test(); });
-  const MetricsResult& test = figures.metrics;
-  result["test_accuracy"] = test.top1;
-  result["test_top5_accuracy"] = test.top5;
-  result["test_loss"] = test.loss;
-  result["test_samples"] = test.samples;
-  result["test_per_class"] = training::to_json(test).at("per_class");
-  if (figures.before_recalibration) {
-    result["test_accuracy_before_bn_recalibration"] = figures.before_recalibration->top1;
-    result["test_loss_before_bn_recalibration"] = figures.before_recalibration->loss;
-    result["bn_recalibration_batches"] = figures.recalibration_batches;
-  }
-  result["selected_by"] = trainer.selected_by();
-  if (trainer.state().best_epoch >= 0) {
-    result["best_epoch"] = trainer.state().best_epoch + 1;
-    result["validation_accuracy"] = trainer.state().best_accuracy;
-    result["validation_is_test_images"] = data.validation_is_test_images;
-    if (data.validation_is_test_images) {
-      progress.note("warning: the validation images of " + data.name +
-                    " are also test images, so that the choice of the best epoch has seen them");
+    trainer.emplace(experiment, *model, data, run, progress);
+    if (found.begun && trainer->restore()) {
+      progress.note("resuming " + run.path().string() + " at step " +
+                    std::to_string(trainer->state().step) + " of " +
+                    std::to_string(trainer->total_steps()));
+    } else if (continuation) {
+      for (const std::string& sentence : begin_child(*trainer, *parent, *continuation, run)) {
+        progress.note(sentence);
+      }
+    } else {
+      storage::cut_json_lines(run.metrics(), 0);
+      if (weights) write_json(run.init_from(), record(*weights, *model));
+      trainer->start(weights ? &*weights : nullptr);
     }
+    add_origin(run, result);
+    if (trainer->run() == Outcome::interrupted) throw Interrupted();
+    if (trainer->storage_failure()) {
+      throw Error(ErrorKind::storage,
+                  "the run is over but its last checkpoint could not be written: " +
+                      *trainer->storage_failure() +
+                      "\nhelp: make room and run the same command with --resume "
+                      "auto: it continues from the checkpoint before");
+    }
+    add_figures(*trainer, data, progress, result);
+    count();
+    result["status"] = "finished";
+    write_result(run, result, progress);
+  } catch (const Interrupted&) {
+    count();
+    return interrupted(run, std::move(result), progress);
+  } catch (...) {
+    count();
+    fail_run(run, std::move(result), progress);
   }
-  stop_with("finished");
-  return {.json = result, .exit_code = 0};
+  return {.json = std::move(result), .exit_code = 0};
 }
 
 }  // namespace qhost::training

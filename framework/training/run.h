@@ -28,7 +28,9 @@ struct RunRequest {
   /// Goes on with a run although plugin files are others than it was begun with.
   bool allow_other_plugins = false;
   std::vector<std::string> command_line;
-  /// Goes into result.json besides what the run finds out.
+  /// With `resume` = "auto": a run that failed or diverged is left as it is.
+  bool skip_failed = false;
+  /// Goes into result.json besides what the run finds out: a sweep's label.
   nlohmann::json facts = nlohmann::json::object();
   /// What load_data() gave for this experiment, where the caller needed it too; null: it is loaded.
   const data::Dataset* data = nullptr;
@@ -40,11 +42,14 @@ struct RunResult {
   nlohmann::json json;
   int exit_code = 0;
   bool was_finished = false;  ///< there was nothing to do: a finished run of this configuration
+  bool was_skipped = false;   ///< one that had failed was left, as RunRequest::skip_failed says
 };
 
 /// Throws Error: configuration for a run of another configuration (with the differing keys) or one
-/// that another process works on, data, diverged, storage. On divergence and interruption the
-/// run directory's result.json says so.
+/// that another process works on, data; Interrupted before there is a run. Once the run directory
+/// exists, what ends the run is thrown as RunFailed (training/failure.h), whatever it was, and its
+/// result.json has the status "failed", of divergence "diverged", and the reason. An interruption
+/// is a result.
 RunResult run_experiment(const config::Experiment& experiment, const RunRequest& request,
                          Registry& registry, Progress& progress);
 

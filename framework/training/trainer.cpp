@@ -1,5 +1,7 @@
 #include "training/trainer.h"
 
+#include <ATen/ops/isfinite.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -7,6 +9,7 @@
 #include "qhost/error.h"
 #include "storage/crash_point.h"
 #include "training/divergence.h"
+#include "training/failure.h"
 #include "training/interrupt.h"
 #include "training/plain_batches.h"
 #include "training/tensor_bytes.h"
@@ -37,6 +40,11 @@ std::uint64_t seed_of(const Options& train) {
   return static_cast<std::uint64_t>(train.integer("seed"));
 }
 
+void reset_epoch_sums(LoopState& state) {
+  state.epoch_loss = 0;
+  state.epoch_correct = state.epoch_images = 0;
+}
+
 }  // namespace
 
 Progress::~Progress() = default;
@@ -48,7 +56,8 @@ nlohmann::json LoopState::to_json() const {
           {"epoch_images", epoch_images},
           {"best_accuracy", best_accuracy},
           {"best_loss", best_loss},
-          {"best_epoch", best_epoch}};
+          {"best_epoch", best_epoch},
+          {"evaluation_pending", evaluation_pending}};
 }
 
 LoopState LoopState::from_json(const nlohmann::json& json) {
@@ -60,6 +69,7 @@ LoopState LoopState::from_json(const nlohmann::json& json) {
   json.at("best_accuracy").get_to(state.best_accuracy);
   json.at("best_loss").get_to(state.best_loss);
   json.at("best_epoch").get_to(state.best_epoch);
+  state.evaluation_pending = json.value("evaluation_pending", false);
   return state;
 }
 
@@ -122,6 +132,7 @@ void Trainer::start(const InitialWeights* weights) {
 void Trainer::calibrate(bool pretrained) {
   const bool watches = model_.plan().needs_calibration, corrects = model_.plan().bias_correction;
   if (!watches && !corrects) return;
+  const Doing doing(Activity::calibrating);
   const std::int64_t wanted = experiment_.calibration.integer("batches");
   PlainBatches batches(experiment_, data_, model_.options(), wanted,
                        experiment_.calibration.integer("batch_size"), /*drop_last=*/false);
@@ -131,12 +142,18 @@ void Trainer::calibrate(bool pretrained) {
   }
   RunPosition at = position();
   for (std::int64_t step = 0; watches && step < batches.count(); ++step) {
+    InterruptGuard::stop_if_asked();
     at.step = step;
     model_.calibrate(batches.images(step), at, /*batch_statistics=*/!pretrained);
   }
   if (corrects) {
     model_.correct_biases(
-        batches.count(), [&](std::int64_t step) { return batches.images(step); }, position());
+        batches.count(),
+        [&](std::int64_t step) {
+          InterruptGuard::stop_if_asked();
+          return batches.images(step);
+        },
+        position());
   }
 }
 
@@ -146,6 +163,7 @@ bool Trainer::restore() {
   for (const std::string& complaint : complaints) progress_.note(complaint);
   if (!found) return false;
   take(*found);
+  saved_step_ = found->step;
   storage::cut_json_lines(run_.metrics(), found->notes.at("metrics_offset").get<std::uint64_t>());
   metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
   return true;
@@ -163,6 +181,12 @@ void Trainer::continue_from(const storage::LoadedCheckpoint& parent, std::int64_
                             bool has_best) {
   take(parent);
   state_.step = step;
+  if (state_.evaluation_pending) {
+    // The parent was to look here, perhaps only because it ended here; within an epoch, too.
+    const bool at_edge = step % batches_.steps_per_epoch() == 0;
+    state_.evaluation_pending = at_edge && is_due(train_.integer("evaluate_every"));
+    if (at_edge && !state_.evaluation_pending) reset_epoch_sums(state_);
+  }
   if (!has_best) {
     const LoopState fresh;
     state_.best_accuracy = fresh.best_accuracy;
@@ -181,14 +205,30 @@ nlohmann::json Trainer::checkpoint_state() const {
 
 Outcome Trainer::run() {
   const InterruptGuard interrupts;
+  const Doing doing(Activity::training);
+  set_steps_for_signals(state_.step, saved_step_);
   run_started_ = epoch_started_ = now();
   images_this_session_ = 0;
+  try {
+    work();
+    return Outcome::finished;
+  } catch (const Interrupted&) {
+    // What was done since a checkpoint of this step, an evaluation, is done again: so the files
+    // stay those of an uninterrupted run.
+    if (saved_step_ != state_.step) checkpoint();
+    return Outcome::interrupted;
+  }
+}
+
+void Trainer::work() {
   if (total_steps_ == 0 && state_.step == 0) checkpoint();
+  if (state_.evaluation_pending) {
+    EpochReport report = epoch_report();
+    evaluate_epoch(report);
+    begin_epoch(report);
+  }
   while (state_.step < total_steps_) {
-    if (InterruptGuard::signal() != 0) {
-      checkpoint();
-      return Outcome::interrupted;
-    }
+    InterruptGuard::stop_if_asked();
     train_step();
     const std::int64_t every = train_.integer("checkpoint_every_steps");
     if (state_.step % batches_.steps_per_epoch() == 0 || state_.step == total_steps_) {
@@ -197,7 +237,6 @@ Outcome Trainer::run() {
       checkpoint();
     }
   }
-  return Outcome::finished;
 }
 
 void Trainer::train_step() {
@@ -226,6 +265,7 @@ void Trainer::train_step() {
   state_.epoch_images += count;
   images_this_session_ += count;
   ++state_.step;
+  set_steps_for_signals(state_.step, saved_step_);
   report_step();
   storage::crash_point("loop.step");
 }
@@ -269,59 +309,93 @@ bool Trainer::is_due(std::int64_t every) const {
   return state_.step == total_steps_ || epochs_done() % every == 0;
 }
 
-void Trainer::end_of_epoch() {
-  RunPosition at = position();
-  at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
+EpochReport Trainer::epoch_report() const {
   const auto images = static_cast<double>(state_.epoch_images);
   EpochReport report;
-  report.epoch = at.epoch;
-  report.epochs = at.epochs;
+  report.epoch = (state_.step - 1) / batches_.steps_per_epoch();
+  report.epochs = train_.integer("epochs");
   report.train_loss = state_.epoch_loss / images;
   report.train_accuracy = static_cast<double>(state_.epoch_correct) / images;
+  return report;
+}
 
+void Trainer::end_of_epoch() {
+  EpochReport report = epoch_report();
+  write_training_line(report);
+  state_.evaluation_pending = is_due(train_.integer("evaluate_every"));
+  if (!state_.evaluation_pending) reset_epoch_sums(state_);
+  if (is_due(train_.integer("checkpoint_every"))) checkpoint();
+  if (state_.evaluation_pending) evaluate_epoch(report);
+  begin_epoch(report);
+}
+
+void Trainer::begin_epoch(EpochReport& report) {
+  report.seconds = now() - epoch_started_;
+  epoch_started_ = now();
+  progress_.epoch(report);
+}
+
+void Trainer::write_training_line(const EpochReport& report) {
   nlohmann::json line = {
       {"phase", "train"},
-      {"epoch", at.epoch + 1},
-      {"step", at.step},
+      {"epoch", report.epoch + 1},
+      {"step", state_.step},
       {"loss", report.train_loss},
       {"accuracy", report.train_accuracy},
       {"samples", state_.epoch_images},
-      {"learning_rate", schedule_.learning_rate(at.step - 1, batches_.steps_per_epoch())},
+      {"learning_rate", schedule_.learning_rate(state_.step - 1, batches_.steps_per_epoch())},
       {"seconds", now() - epoch_started_}};
   const SignFlips::Shares flips = sign_flips_.update(latent_weights());
   for (const auto& [layer, share] : flips) line["sign_flips"][layer] = share;
   write_metrics(std::move(line));
+}
 
-  if (is_due(train_.integer("evaluate_every"))) {
-    // The test set is looked at here only where there is no validation set, and chooses nothing.
-    const bool validating = !data_.validation.empty();
-    report.evaluated_on = validating ? "validation" : "test";
-    report.evaluation =
-        evaluate(model_, validating ? data_.validation : data_.test, data_.image, data_.classes,
-                 evaluation_, train_.integer("evaluation_batch_size"), loss_, at);
-    nlohmann::json figures = training::to_json(*report.evaluation);
-    figures["phase"] = report.evaluated_on;
-    figures["epoch"] = at.epoch + 1;
-    figures["step"] = at.step;
-    write_metrics(std::move(figures));
+void Trainer::evaluate_epoch(EpochReport& report) {
+  storage::crash_point("loop.pending");
+  // The test set is looked at here only where there is no validation set, and chooses nothing.
+  const bool validating = !data_.validation.empty();
+  report.evaluated_on = validating ? "validation" : "test";
+  nlohmann::json line = {
+      {"phase", report.evaluated_on}, {"epoch", report.epoch + 1}, {"step", state_.step}};
+  try_evaluation(report);
+  if (report.evaluation) {
+    line.update(training::to_json(*report.evaluation));
+  } else {
+    line["error"] = report.evaluation_error;
+  }
+  write_metrics(std::move(line));
+  if (report.evaluation) {
     const MetricsResult& result = *report.evaluation;
     if (!std::isfinite(result.loss)) {
       progress_.note("warning: the " + report.evaluated_on + " loss of epoch " +
-                     std::to_string(at.epoch + 1) +
+                     std::to_string(report.epoch + 1) +
                      " is not finite: it counts nowhere, and a run that ends so has diverged");
     }
     report.is_best = validating && std::isfinite(result.loss) &&
                      (result.top1 > state_.best_accuracy ||
                       (result.top1 == state_.best_accuracy && result.loss < state_.best_loss));
-    storage::crash_point("loop.evaluated");
   }
-  state_.epoch_loss = 0;
-  state_.epoch_correct = state_.epoch_images = 0;
+  storage::crash_point("loop.evaluated");
+  reset_epoch_sums(state_);
+  state_.evaluation_pending = false;
   if (report.is_best) save_best(*report.evaluation);
-  if (is_due(train_.integer("checkpoint_every"))) checkpoint();
-  report.seconds = now() - epoch_started_;
-  epoch_started_ = now();
-  progress_.epoch(report);
+}
+
+void Trainer::try_evaluation(EpochReport& report) {
+  RunPosition at = position();
+  at.epoch = report.epoch;
+  try {
+    report.evaluation =
+        evaluate(model_, report.evaluated_on == "validation" ? data_.validation : data_.test,
+                 data_.image, data_.classes, evaluation_, train_.integer("evaluation_batch_size"),
+                 loss_, at, /*record_code_use=*/false, unsmoothed_loss(train_));
+  } catch (...) {
+    const Failure failure = failure_of(std::current_exception());
+    if (failure.kind == ErrorKind::interrupted || failure.kind == ErrorKind::storage) throw;
+    report.evaluation_error = failure.message;
+    progress_.note("warning: the evaluation of epoch " + std::to_string(report.epoch + 1) +
+                   " failed; the training goes on:\n  " + failure.message);
+  }
 }
 
 void Trainer::write_metrics(nlohmann::json line) {
@@ -364,24 +438,50 @@ void Trainer::save_best(const MetricsResult& validation) {
 
 void Trainer::checkpoint() {
   try {
-    metrics_->sync();
-    TensorBytes tensors;
-    add_all(tensors);
-    storage::CheckpointOptions options;
-    options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
-    // Outside the hashed part: the lines hold times, whose digits vary.
-    options.notes = {{"metrics_offset", metrics_->offset()}};
-    storage::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
-                              options);
-    storage_failure_.reset();
-    // A warning, if any, comes with the result.
-    run_.point_latest();
+    write_checkpoint();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::storage) throw;
+    const std::string which = "the checkpoint of step " + std::to_string(state_.step) + " was not ";
+    if (saved_step_ < 0) {
+      throw Error(ErrorKind::storage,
+                  which +
+                      "written, and there is none before it: the run stops, since whatever "
+                      "ended it later would take all of it\n  " +
+                      error.what());
+    }
     storage_failure_ = error.what();
-    progress_.note("the checkpoint of step " + std::to_string(state_.step) +
-                   " was not written; the one before is kept and the run goes on:\n  " +
-                   error.what());
+    progress_.note(which + "written; the one of step " + std::to_string(saved_step_) +
+                   " is kept and the run goes on:\n  " + error.what());
+  }
+}
+
+void Trainer::write_checkpoint() {
+  require_finite_state();
+  metrics_->sync();
+  TensorBytes tensors;
+  add_all(tensors);
+  storage::CheckpointOptions options;
+  options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
+  // Outside the hashed part: the lines hold times, whose digits vary.
+  options.notes = {{"metrics_offset", metrics_->offset()}};
+  storage::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
+                            options);
+  storage_failure_.reset();
+  saved_step_ = state_.step;
+  set_steps_for_signals(state_.step, saved_step_);
+  // A warning, if any, comes with the result.
+  run_.point_latest();
+}
+
+void Trainer::require_finite_state() const {
+  for (const NamedTensor& entry : model_.state()) {
+    if (entry.trainable && !at::isfinite(entry.tensor).all().item<bool>()) {
+      throw Error(ErrorKind::diverged,
+                  "after step " + std::to_string(state_.step) + " " + entry.name +
+                      " holds values that are not finite, so that no checkpoint is written\nhelp: "
+                      "lower optimizer.learning_rate, warm up (schedule.warmup_epochs) or clip "
+                      "(train.gradient_clip)");
+    }
   }
 }
 

@@ -2,7 +2,8 @@
 ///
 /// What happens when, which tests hold fast (Trainer::run):
 ///
-///     start: initialise, calibrate                       or: restore the newest checkpoint
+///     start: initialise, calibrate                       or: restore the newest checkpoint, and
+///                                                        do the evaluation that it says is pending
 ///     for each step
 ///         a signal came?                 -> checkpoint, interrupted
 ///         batch, forward, loss, backward
@@ -10,11 +11,15 @@
 ///         optimizer step, after_step
 ///         at an epoch's end
 ///             training figures -> metrics.jsonl
+///             checkpoint                               every `checkpoint_every` epochs and at the
+///                                                      end; it says whether an evaluation is due
 ///             evaluate         -> metrics.jsonl        every `evaluate_every` epochs and at the
-///             end best             -> checkpoints/best     on the validation set only checkpoint
-///             every `checkpoint_every` epochs and at the end
+///                                                      end; a signal -> interrupted, still pending
+///             best             -> checkpoints/best     on the validation set only
 ///
-/// A checkpoint is only ever written between two steps, after all that belongs to the step before.
+/// A checkpoint is only ever written between two steps. The one of an epoch's end comes before the
+/// epoch's evaluation: whatever happens in the evaluation, the epoch is kept. An evaluation that
+/// fails is said, leaves a line in metrics.jsonl, chooses nothing, and the training goes on.
 #pragma once
 
 #include <memory>
@@ -52,6 +57,9 @@ struct LoopState {
   double best_accuracy = -1;     ///< on the validation set; -1: none yet
   double best_loss = 0;          ///< decides between equal accuracies
   std::int64_t best_epoch = -1;  ///< from 0
+  /// The epoch that ends with `step` has not been evaluated yet; its sums are kept until then.
+  /// Absent in the checkpoints of versions that evaluated first: false.
+  bool evaluation_pending = false;
 
   nlohmann::json to_json() const;
   static LoopState from_json(const nlohmann::json& json);
@@ -76,7 +84,8 @@ class Trainer {
   /// the child's number of that step. metrics.jsonl and, with `has_best`, the best weights are
   /// there already. Writes the first checkpoint.
   void continue_from(const storage::LoadedCheckpoint& parent, std::int64_t step, bool has_best);
-  /// To the end or to a signal. Throws Error (diverged) naming the first bad layer.
+  /// To the end or to a signal. Throws Error: diverged, naming the first bad layer; storage, when
+  /// the first checkpoint cannot be written.
   Outcome run();
 
   /// After run(): figures on the test set, with the weights that were selected: the best on the
@@ -97,11 +106,21 @@ class Trainer {
 
  private:
   void take(const storage::LoadedCheckpoint& checkpoint);
+  void work();
   void train_step();
   void end_of_epoch();
+  EpochReport epoch_report() const;
+  void write_training_line(const EpochReport& report);
+  /// The pending evaluation; nothing is pending afterwards, even when it failed.
+  void evaluate_epoch(EpochReport& report);
+  void try_evaluation(EpochReport& report);
+  void begin_epoch(EpochReport& report);
   void calibrate(bool pretrained);
   void checkpoint();
   void add_all(TensorBytes& tensors) const;
+  void write_checkpoint();
+  /// Throws Error (diverged): nobody goes on from weights that are not finite.
+  void require_finite_state() const;
   void save_best(const MetricsResult& validation);
   bool is_due(std::int64_t every) const;
   void write_metrics(nlohmann::json line);
@@ -127,6 +146,7 @@ class Trainer {
   std::unique_ptr<storage::JsonLinesWriter> metrics_;
   std::int64_t total_steps_ = 0;
   LoopState state_;
+  std::int64_t saved_step_ = -1;  ///< of the newest checkpoint, -1: none
   std::optional<std::string> storage_failure_;
   // Clock figures: shown, never part of what is computed or hashed.
   double run_started_ = 0, epoch_started_ = 0;

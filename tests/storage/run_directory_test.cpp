@@ -267,15 +267,17 @@ TEST_F(RunDirectoryTest, ListsNewestFirstWithStates) {
   const fs::path killed = RunDirectory::create(root_, "a", kTime + seconds(2)).path();
   const fs::path damaged = RunDirectory::create(root_, "a", kTime + seconds(3)).path();
   const RunDirectory running = RunDirectory::create(root_, "a", kTime + seconds(4));
+  const fs::path failed = RunDirectory::create(root_, "a", kTime - seconds(1)).path();
   const fs::path other = RunDirectory::create(root_, "b", kTime).path();
   spill(finished / "result.json", R"({"status":"finished","test_accuracy":0.9})");
   spill(stopped / "result.json", R"({"status":"interrupted"})");
   spill(damaged / "result.json", R"({"status":)");
+  spill(failed / "result.json", R"({"status":"failed","error":"the disk is full"})");
   fs::create_directory(root_ / "a/notes");
   spill(root_ / "file", "");
 
   const std::vector<RunInfo> runs = list_runs(root_, "a");
-  ASSERT_EQ(runs.size(), 5u);
+  ASSERT_EQ(runs.size(), 6u);
   EXPECT_EQ(runs[0].path, running.path());
   EXPECT_EQ(runs[0].state, RunState::running);
   ASSERT_TRUE(runs[0].owner);
@@ -292,13 +294,17 @@ TEST_F(RunDirectoryTest, ListsNewestFirstWithStates) {
   EXPECT_EQ(runs[4].status, "finished");
   EXPECT_EQ(runs[4].name, "a");
   EXPECT_EQ(runs[4].id, "20261123T145207Z-000000");
+  EXPECT_EQ(runs[5].path, failed);
+  EXPECT_EQ(runs[5].state, RunState::failed);
+  EXPECT_EQ(runs[5].status, "failed");
 
   const std::vector<RunInfo> all = list_runs(root_);
-  ASSERT_EQ(all.size(), 6u);
-  EXPECT_EQ(all[5].path, other);
+  ASSERT_EQ(all.size(), 7u);
+  EXPECT_EQ(all[6].path, other);
   EXPECT_TRUE(list_runs(root_ / "none").empty());
   EXPECT_STREQ(to_string(RunState::running), "running");
   EXPECT_STREQ(to_string(RunState::finished), "finished");
+  EXPECT_STREQ(to_string(RunState::failed), "failed");
   EXPECT_STREQ(to_string(RunState::interrupted), "interrupted");
 }
 

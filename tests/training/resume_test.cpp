@@ -5,6 +5,7 @@
 #include <random>
 
 #include "cli/process.h"
+#include "storage/sha256.h"
 #include "training/trainer.h"
 
 namespace qhost {
@@ -136,9 +137,13 @@ TEST(ResumeWithMomentum, AfterAKillAtEachPointOfAStepAndOfACheckpoint) {
                           {"loop.step:1"},       // the first of an epoch, before any checkpoint
                           {"loop.step:6"},       // the first of the second
                           {"loop.step:8"},       // in its middle, one after a checkpoint
-                          {"loop.step:10"},      // the last, before its evaluation
-                          {"loop.evaluated:2"},  // between evaluation and checkpoint
+                          {"loop.step:10"},      // the last, before its checkpoint
+                          {"loop.pending:2"},    // between checkpoint and evaluation
+                          {"evaluate.batch:1"},  // within an evaluation
+                          {"evaluate.batch:3"},
+                          {"loop.evaluated:2"},  // after an evaluation
                           {"loop.step:15"},      // the very last
+                          {"loop.pending:3"},
                           {"loop.evaluated:3"},
                           {"checkpoint.temporary:3"},
                           {"checkpoint.half:1"},
@@ -174,6 +179,7 @@ TEST(ResumeWithMomentum, AfterSeveralKillsAndKillsOfTheContinuation) {
            {"loop.step:3", "loop.step:2"},                 // twice within the first epoch
            {"loop.step:8", "loop.step:2", "loop.step:1"},  // 8, then from 7 to 9, then 10
            {"checkpoint.half:1", "checkpoint.half:1", "checkpoint.half:2"},
+           {"loop.pending:2", "loop.pending:1", "evaluate.batch:1", "loop.step:1"},
            {"loop.evaluated:2", "metrics.before-cut:1", "metrics.after-cut:1", "loop.step:1"},
            {"loop.evaluated:1", "loop.evaluated:1", "loop.evaluated:1", "loop.evaluated:2"}}) {
     SCOPED_TRACE(::testing::PrintToString(points));
@@ -191,6 +197,9 @@ TEST(ResumeWithValidation, TheBestAndItsLinkSurvive) {
                                                 {"best-link.before-rename:1"},
                                                 {"best-link.after-rename:1"},
                                                 {"best.after-link:1"},
+                                                {"loop.pending:1"},
+                                                {"loop.pending:3", "evaluate.batch:1"},
+                                                {"evaluate.batch:2"},
                                                 {"loop.evaluated:2"},
                                                 {"loop.best:1", "loop.step:2", "loop.evaluated:1"},
                                                 {"loop.step:9"}}) {
@@ -315,7 +324,7 @@ TEST(Resume, ASignalLeavesACheckpointAndAutoGoesOn) {
   Workshop& workshop = runs.workshop();
   const Words command = {"run",      "e.toml", "train.epochs=100", "train.evaluate_every=50",
                          "--resume", "auto"};
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) {
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
     Workshop::Child child = workshop.start(command);
     const std::filesystem::path metrics = workshop / "runs/e/latest/metrics.jsonl";
     const auto lines = tests::metrics_of(workshop / "runs/e/latest").size();
@@ -326,6 +335,10 @@ TEST(Resume, ASignalLeavesACheckpointAndAutoGoesOn) {
     child.signal(signal);
     const tests::ProcessResult stopped = child.wait();
     ASSERT_EQ(stopped.code, 75) << ::testing::PrintToString(stopped);
+    EXPECT_THAT(stopped.err, ::testing::ContainsRegex(
+                                 "\nSIG[A-Z0-9]+: stopping at the end of this (training step|"
+                                 "evaluation batch), to be continued with --resume auto; a "
+                                 "(second one|SIGINT) ends it at once and loses "));
     EXPECT_THAT(stopped.err,
                 HasSubstr("interrupted; the same command with --resume auto continues"));
     const nlohmann::json result = tests::result_of(workshop / "runs/e/latest");
@@ -348,6 +361,42 @@ TEST(Resume, ASignalLeavesACheckpointAndAutoGoesOn) {
   EXPECT_THAT(again.err, HasSubstr("nothing to do: this configuration is finished in "));
 }
 
+/// Makes of the newest checkpoint what versions wrote that evaluated an epoch before its
+/// checkpoint: no mark, sums of zero, and the line of the evaluation among those that it keeps.
+void evaluate_before(const std::filesystem::path& run, std::int64_t step,
+                     std::uint64_t metrics_offset) {
+  char name[40];
+  std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(step));
+  const std::filesystem::path folder = run / "checkpoints" / name;
+  const auto rewrite = [&](const char* file, const nlohmann::json& json) {
+    std::ofstream(folder / file, std::ios::binary) << json.dump(1) << "\n";
+  };
+  auto state = nlohmann::json::parse(tests::slurp(folder / "state.json"));
+  ASSERT_EQ(state.at("loop").at("evaluation_pending"), true);
+  state["loop"].erase("evaluation_pending");
+  state["loop"]["epoch_loss"] = 0.0;
+  state["loop"]["epoch_correct"] = state["loop"]["epoch_images"] = 0;
+  rewrite("state.json", state);
+  auto manifest = nlohmann::json::parse(tests::slurp(folder / "manifest.json"));
+  manifest["notes"]["metrics_offset"] = metrics_offset;
+  manifest["files"]["state.json"] = {{"bytes", std::filesystem::file_size(folder / "state.json")},
+                                     {"sha256", storage::sha256_file(folder / "state.json")}};
+  rewrite("manifest.json", manifest);
+}
+
+TEST(Resume, ACheckpointOfAVersionThatEvaluatedFirstGoesOnAsItDid) {
+  Runs runs(others.at(0));
+  Workshop& workshop = runs.workshop();
+  ASSERT_TRUE(workshop.run_dies_at("loop.step:11", runs.command("old")));
+  const std::filesystem::path run = workshop / "old";
+  ASSERT_EQ(tests::metrics_of(run).size(), 4U);
+  evaluate_before(run, 10, std::filesystem::file_size(run / "metrics.jsonl"));
+  const tests::ProcessResult rest = workshop.run(runs.command("old"));
+  ASSERT_EQ(rest.code, 0) << ::testing::PrintToString(rest);
+  EXPECT_THAT(rest.err, HasSubstr(" at step 10 of 15\n"));
+  runs.expect_same(run);
+}
+
 TEST(LoopState, EveryMemberIsKeptAndCompared) {
   const training::LoopState state = {.step = 7,
                                      .epoch_loss = 1.0 / 3,
@@ -355,12 +404,14 @@ TEST(LoopState, EveryMemberIsKeptAndCompared) {
                                      .epoch_images = 13,
                                      .best_accuracy = 2.0 / 7,
                                      .best_loss = 1e-17 / 3,
-                                     .best_epoch = 17};
+                                     .best_epoch = 17,
+                                     .evaluation_pending = true};
   // A new member breaks this line: then it belongs below, and into to_json() and from_json().
-  const auto& [step, epoch_loss, correct, images, best_accuracy, best_loss, best_epoch] = state;
+  const auto& [step, epoch_loss, correct, images, best_accuracy, best_loss, best_epoch, pending] =
+      state;
   (void)step, (void)epoch_loss, (void)correct, (void)images, (void)best_accuracy, (void)best_loss,
-      (void)best_epoch;
-  EXPECT_EQ(state.to_json().size(), 7U);
+      (void)best_epoch, (void)pending;
+  EXPECT_EQ(state.to_json().size(), 8U);
   EXPECT_EQ(training::LoopState::from_json(nlohmann::json::parse(state.to_json().dump(1))), state);
 
   // Each key reaches a member of its own, and each member counts in the comparison.
@@ -374,6 +425,10 @@ TEST(LoopState, EveryMemberIsKeptAndCompared) {
     EXPECT_EQ(changed.to_json(), one) << key;
     nlohmann::json without = zero;
     without.erase(key);
+    if (key == "evaluation_pending") {  // older checkpoints have none
+      EXPECT_EQ(training::LoopState::from_json(without), training::LoopState{});
+      continue;
+    }
     EXPECT_THROW(training::LoopState::from_json(without), nlohmann::json::exception) << key;
   }
 }

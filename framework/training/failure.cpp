@@ -1,0 +1,38 @@
+#include "training/failure.h"
+
+#include <new>
+
+#include "model/exception_text.h"
+#include "storage/atomic_file.h"
+
+namespace qhost::training {
+
+Failure failure_of(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const Error& error) {
+    return {error.kind(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {ErrorKind::internal, "out of memory\nhelp: a smaller train.batch_size needs less"};
+  } catch (...) {
+    return {ErrorKind::internal, "internal error: " + exception_text()};
+  }
+}
+
+void fail_run(const storage::RunDirectory& run, nlohmann::json result, Progress& progress) {
+  const Failure failure = failure_of(std::current_exception());
+  result["status"] = failure.kind == ErrorKind::diverged ? "diverged" : "failed";
+  result["error"] = failure.message;
+  result["exit_code"] = static_cast<int>(failure.kind);
+  try {
+    // A message may hold the bytes of a file name.
+    storage::write_file_atomically(
+        run.result(), result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    run.point_latest();
+  } catch (const Error& error) {
+    progress.note(std::string("result.json was not written: ") + error.what());
+  }
+  throw RunFailed(failure, std::move(result));
+}
+
+}  // namespace qhost::training
