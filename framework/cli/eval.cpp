@@ -1,6 +1,7 @@
 /// qhost eval: evaluates a run's weights again.
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/command.h"
 #include "cli/terminal.h"
@@ -10,6 +11,16 @@
 
 namespace qhost::cli {
 namespace {
+
+/// The two are no figures of one kind: which it is must be said.
+std::string loss_text(const training::MetricsResult& metrics) {
+  std::ostringstream text;
+  text << "loss " << metrics.loss;
+  if (metrics.unsmoothed_loss) {
+    text << " with label smoothing, " << *metrics.unsmoothed_loss << " without";
+  }
+  return text.str();
+}
 
 int execute(Context& context, const Arguments& arguments) {
   use_caching_allocator();
@@ -29,6 +40,9 @@ int execute(Context& context, const Arguments& arguments) {
     json[request.split + "_accuracy"] = metrics.top1;
     json[request.split + "_top5_accuracy"] = metrics.top5;
     json[request.split + "_loss"] = metrics.loss;
+    if (metrics.unsmoothed_loss) {
+      json[request.split + "_loss_without_label_smoothing"] = *metrics.unsmoothed_loss;
+    }
     if (const auto& before = result.figures.before_recalibration) {
       json[request.split + "_accuracy_before_bn_recalibration"] = before->top1;
       json[request.split + "_loss_before_bn_recalibration"] = before->loss;
@@ -37,7 +51,7 @@ int execute(Context& context, const Arguments& arguments) {
     std::cout << json.dump(2) << "\n";
   } else {
     std::cout << request.split << " accuracy " << percent(metrics.top1) << ", top-5 "
-              << percent(metrics.top5) << ", loss " << metrics.loss << ", " << metrics.samples
+              << percent(metrics.top5) << ", " << loss_text(metrics) << ", " << metrics.samples
               << " images, weights of " << result.checkpoint.string() << "\n";
     const std::string recalibration = training::recalibration_text(result.figures);
     if (!recalibration.empty()) std::cout << recalibration << "\n";

@@ -1,5 +1,8 @@
 /// The qhost executable: global options, the choice of a command, exit codes.
-#include <cstdio>
+#include <fcntl.h>
+
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 
@@ -163,7 +166,8 @@ int run_main(const std::vector<std::string>& words) {
     std::string text = error.what();
     while (text.ends_with('\n')) text.pop_back();
     // A diagnostic with its place says "error:" itself.
-    const bool located = text.find(": error: ") != std::string::npos;
+    const bool located =
+        text.find(": error: ") != std::string::npos || text.starts_with("internal error: ");
     std::cerr << (located ? "" : "error: ") << text << "\n";
     return error.exit_code();
   } catch (const std::bad_alloc&) {
@@ -176,11 +180,37 @@ int run_main(const std::vector<std::string>& words) {
 
 }  // namespace qhost::cli
 
-int main(int argc, char** argv) {
-  const int code = qhost::cli::run_main({argv + 1, argv + argc});
+namespace {
+
+/// A reader that goes away shall not end a run, and no file of ours shall get the number of a
+/// standard stream that was closed before the start.
+void prepare_standard_streams() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int fd : {0, 1, 2}) {
+    // Writing to it fails, as on the closed one.
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)::open("/dev/null", O_RDONLY);
+  }
+}
+
+/// What a command ended with, unless all is well but for what could not be said.
+int code_with_streams(int code) {
   std::cout.flush();
   std::cerr.flush();
+  if (!std::cout.good()) {
+    std::cerr << "error: standard output could not be written: the reader is gone, or the disk is "
+                 "full\n"
+              << std::flush;
+  }
+  const bool written = std::cout.good() && std::cerr.good();
+  return code != 0 || written ? code : static_cast<int>(qhost::ErrorKind::storage);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  prepare_standard_streams();
+  const int code = code_with_streams(qhost::cli::run_main({argv + 1, argv + argc}));
   // Plugins and LibTorch have static objects that refer to one another; nothing of ours is left to
   // do, so none of their destructors runs.
-  std::_Exit(std::cout.good() ? code : static_cast<int>(qhost::ErrorKind::storage));
+  std::_Exit(code);
 }

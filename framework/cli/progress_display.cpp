@@ -75,6 +75,10 @@ void ProgressDisplay::epoch(const training::EpochReport& r) {
                       "  %s loss %.4f accuracy %.2f %%%s", r.evaluated_on.c_str(),
                       r.evaluation->loss, r.evaluation->top1 * 100, r.is_best ? " (best)" : "");
   }
+  if (!r.evaluation_error.empty()) {
+    length += std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length),
+                            "  %s evaluation failed", r.evaluated_on.c_str());
+  }
   std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length), "  %s",
                 duration(r.seconds).c_str());
   std::cerr << prefix() + text + "\n";

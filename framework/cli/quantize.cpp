@@ -1,12 +1,11 @@
 /// qhost quantize: a quantizer applied to a trained network, without training.
 #include "training/quantize_run.h"
 
-#include <cmath>
 #include <iostream>
 
 #include "cli/command.h"
 #include "cli/progress_display.h"
-#include "cli/terminal.h"
+#include "cli/sweep_table.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
 #include "report/table.h"
@@ -27,25 +26,24 @@ int execute(Context& context, const Arguments& arguments) {
 
   ProgressDisplay progress(0);
   const training::RunResult result = training::quantize_run(request, context.registry, progress);
+  if (result.exit_code != 0) progress.note("interrupted; the same command starts anew");
   if (arguments.flag("json")) {
     std::cout << result.json.dump() << "\n";
     return result.exit_code;
   }
-  const auto number = [&](const char* key) { return result.json.value(key, std::nan("")); };
-  const auto bytes = [&](const char* key) {
-    return report::with_separators(result.json.value(key, std::int64_t{0}));
-  };
   report::Table table({{"network", report::Align::left},
                        {"test accuracy", report::Align::right},
                        {"bits/weight", report::Align::right},
+                       {"bits/input", report::Align::right},
                        {"weight bytes", report::Align::right},
                        {"run directory", report::Align::left}});
-  char bits[32];
-  std::snprintf(bits, sizeof bits, "%.2f", number("bits_per_weight"));
-  table.add_row({"float", percent(number("float_test_accuracy")), "32.00",
-                 bytes("float_weight_bytes"), request.source.string()});
-  table.add_row({request.quantizer, percent(number("test_accuracy")), bits, bytes("weight_bytes"),
-                 result.json.value("run_dir", "")});
+  table.add_row({"float", percent_cell(result.json, "float_test_accuracy"), "32.00", "32.00",
+                 count_cell(result.json, "float_weight_bytes"), request.source.string()});
+  table.add_row({result.json.value("quantizer", request.quantizer),
+                 percent_cell(result.json, "test_accuracy"),
+                 bits_cell(result.json, "bits_per_weight"),
+                 bits_cell(result.json, "bits_per_input"), count_cell(result.json, "weight_bytes"),
+                 result.json.value("run_dir", "-")});
   std::cout << table.to_string();
   return result.exit_code;
 }

@@ -73,7 +73,7 @@ TEST_F(Commands, RunWithoutJsonEndsWithATable) {
   const ProcessResult result = ok({"run", "e.toml", "train.epochs=1", "--runs-dir", "elsewhere"});
   EXPECT_THAT(result.out, StartsWith("run  status"));
   EXPECT_THAT(result.out,
-              ContainsRegex("\ne    finished +[0-9.]+ % +1\\.33 +13,248  elsewhere/e/"));
+              ContainsRegex("\ne    finished +[0-9.]+ % +1\\.33 +32\\.00 +13,248  elsewhere/e/"));
 }
 
 // resolved.toml alone gives the same run again.
@@ -92,8 +92,10 @@ TEST_F(Commands, ASweepRunsItsPointsAndEndsWithATable) {
                                 "\"none\"}, {label = \"binary\", quantizer.name = "
                                 "\"binaryconnect\"}]\n");
   const ProcessResult shown = ok({"run", "s.toml", "train.epochs=1"});
-  EXPECT_THAT(shown.out, ContainsRegex("\nplain +finished +[0-9.]+ % +32\\.00 +298,048  runs/s/"));
-  EXPECT_THAT(shown.out, ContainsRegex("\nbinary +finished +[0-9.]+ % +1\\.00 +9,314  runs/s/"));
+  EXPECT_THAT(shown.out,
+              ContainsRegex("\nplain +finished +[0-9.]+ % +32\\.00 +32\\.00 +298,048  runs/s/"));
+  EXPECT_THAT(shown.out,
+              ContainsRegex("\nbinary +finished +[0-9.]+ % +1\\.00 +32\\.00 +9,314  runs/s/"));
   EXPECT_LT(shown.out.find("plain"), shown.out.find("binary"));
   EXPECT_THAT(shown.err, HasSubstr("plain"));
 
@@ -260,6 +262,16 @@ TEST_F(Commands, EvalGivesTheRunsOwnFigures) {
   const ProcessResult nowhere = workshop_.run({"eval", "runs/e/nothing"});
   EXPECT_EQ(nowhere.code, 2);
   EXPECT_THAT(nowhere.err, StartsWith("error: there is no run at runs/e/nothing: "));
+}
+
+TEST_F(Commands, EvalNamesTheLossWithAndWithoutLabelSmoothing) {
+  ok({"run", "e.toml", "train.epochs=1", "train.label_smoothing=0.1", "--run-dir", "smooth"});
+  const json kept = result_of(workshop_ / "smooth"), again = facts({"eval", "smooth", "--json"});
+  for (const char* key : {"test_loss", "test_loss_without_label_smoothing"}) {
+    EXPECT_EQ(again.at(key), kept.at(key)) << key;
+  }
+  EXPECT_THAT(ok({"eval", "smooth"}).out,
+              ContainsRegex(", loss [0-9.]+ with label smoothing, [0-9.]+ without, 450 images"));
 }
 
 TEST_F(Commands, RecalibratedBatchNormsHaveTwoAccuracies) {

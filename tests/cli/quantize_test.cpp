@@ -90,6 +90,20 @@ TEST_F(Pretrained, QuantizeGivesBothAccuracies) {
   EXPECT_THAT(table.out, HasSubstr("32.00"));
 }
 
+// Two rows that differ in an option alone differ in what they show.
+TEST_F(Pretrained, TheTableOfQuantizeNamesTheOptionsAndTheBitsOfInputs) {
+  const ProcessResult eight = ok({"quantize", "runs/float/latest", "ptq_static"}),
+                      four = ok({"quantize", "runs/float/latest", "ptq_static", "input_bits=4"});
+  EXPECT_THAT(eight.out, ::testing::StartsWith("network "));
+  EXPECT_THAT(eight.out, HasSubstr("  bits/weight  bits/input  weight bytes  run directory\n"));
+  EXPECT_THAT(eight.out, ::testing::ContainsRegex("\nptq_static +[0-9.]+ % +8\\.00 +8\\.00 "));
+  EXPECT_THAT(four.out,
+              ::testing::ContainsRegex("\nptq_static input_bits=4 +[0-9.]+ % +8\\.00 +4\\.00 "));
+  const json kept = result_of(workshop_ / "runs/float_ptq_static/latest");
+  EXPECT_EQ(kept.at("quantizer"), "ptq_static input_bits=4");
+  EXPECT_EQ(kept.at("bits_per_input"), 4);
+}
+
 TEST_F(Pretrained, BinaryConnectBinarizesTheTrainedWeights) {
   const json result =
       finished({"quantize", "runs/float/latest", "binaryconnect", "lr_scale=glorot", "--json"});

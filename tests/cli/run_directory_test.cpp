@@ -214,7 +214,8 @@ TEST_F(FullDisk, KeepsTheCheckpointBeforeSaysSoAndCanBeMadeUpFor) {
   const std::string text = refused(6, in("disk/r"));
   for (const char* step : {"15", "20"}) {
     EXPECT_THAT(text, HasSubstr("\nthe checkpoint of step " + std::string(step) +
-                                " was not written; the one before is kept and the run goes on:\n"
+                                " was not written; the one of step 10 is kept and the run goes "
+                                "on:\n"
                                 "  cannot write " +
                                 (disk_ / "r").string()));
   }
@@ -225,13 +226,34 @@ TEST_F(FullDisk, KeepsTheCheckpointBeforeSaysSoAndCanBeMadeUpFor) {
                     HasSubstr("\nhelp: make room and run the same command with --resume")));
   EXPECT_TRUE(fs::exists(disk_ / "r/checkpoints/step-00000010/manifest.json"));
   EXPECT_FALSE(fs::exists(disk_ / "r/checkpoints/step-00000015"));
-  EXPECT_FALSE(fs::exists(disk_ / "r/result.json"));
+  const json failed = result_of(disk_ / "r");
+  EXPECT_EQ(failed.at("status"), "failed");
+  EXPECT_THAT(failed.at("error").get<std::string>(),
+              StartsWith("the run is over but its last checkpoint could not be written: "));
 
   // More room, the same command: the same bits as without all this.
   ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", MS_REMOUNT, "size=16m"), 0);
   EXPECT_THAT(ok(in("disk/r")), HasSubstr(" at step 10 of 20\n"));
   EXPECT_TRUE(checkpoint_files(disk_ / "r") == checkpoint_files(workshop_ / "whole"));
   EXPECT_EQ(metrics_of(disk_ / "r"), metrics_of(workshop_ / "whole"));
+}
+
+TEST_F(FullDisk, BeforeTheFirstCheckpointStopsTheRunAndTheResultSaysWhy) {
+  ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", MS_REMOUNT, "size=500k"), 0);
+  const std::string text = refused(6, {"--run-dir", "disk/r"});
+  EXPECT_THAT(text, AllOf(HasSubstr("\nerror: the checkpoint of step 5 was not written, and there "
+                                    "is none before it: the run stops, since whatever ended it "
+                                    "later would take all of it\n  cannot write "),
+                          HasSubstr(": No space left on device\n  wanted "),
+                          HasSubstr("\nhelp: free some space"), Not(HasSubstr("epoch 1/2  "))));
+  const json failed = result_of(disk_ / "r");
+  EXPECT_EQ(failed.at("status"), "failed");
+  EXPECT_EQ(failed.at("exit_code"), 6);
+  EXPECT_THAT(failed.at("error").get<std::string>(), HasSubstr("there is none before it"));
+
+  ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", MS_REMOUNT, "size=16m"), 0);
+  ok({"--run-dir", "disk/r"});
+  EXPECT_EQ(result_of(disk_ / "r").at("status"), "finished");
 }
 
 // For those who cannot mount: the size limit of a shell, with its signal's default action.
@@ -241,9 +263,11 @@ TEST_F(RunDirectories, AFileSizeLimitIsAFullDisk) {
                                                ::setrlimit(RLIMIT_FSIZE, &limit);
                                              }});
   EXPECT_EQ(result.code, 6) << ::testing::PrintToString(result);
-  EXPECT_THAT(result.err, AllOf(HasSubstr("\nthe checkpoint of step 5 was not written; "),
+  EXPECT_THAT(result.err, AllOf(HasSubstr("\nerror: the checkpoint of step 5 was not written, and "
+                                          "there is none before it: the run stops"),
                                 HasSubstr("step-00000005/state.safetensors: File too large\n"),
-                                HasSubstr("\nepoch 2/2  ")));
+                                Not(HasSubstr("\nepoch "))));
+  EXPECT_EQ(result_of(workshop_ / "r").at("status"), "failed");
   EXPECT_THAT(ok({"--run-dir", "r"}), HasSubstr("epoch 1/2  "));
 }
 
