@@ -3,8 +3,10 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 MUTATE = pathlib.Path(__file__).resolve().parents[1] / "mutate"
@@ -100,6 +102,21 @@ class Mutate(unittest.TestCase):
         self.assertIn("60 were finished before, 1 are left", self.run_it("--related")[2])
         self.source.write_text(self.source.read_text() + "// another tree\n")
         self.assertNotIn("finished before", self.run_it("--only", "L0")[2])
+
+    def test_an_interrupted_call_ends_what_it_started(self):
+        self.copy()
+        script(self.folder / "bin/ninja", "#!/bin/bash\ntouch build/release/started\nsleep 600\n")
+        call = subprocess.Popen([str(self.root / "tools/mutate"), "--only", "L3"], text=True,
+                                stderr=subprocess.PIPE, env=self.environment)
+        started = self.root / "build/mutate/tree/build/release/started"
+        while not started.exists() and call.poll() is None:
+            time.sleep(0.02)
+        self.assertIn("another call works in", self.run_it("--only", "L3")[2])
+        call.send_signal(signal.SIGTERM)
+        self.assertIn("interrupted: the same call goes on", call.communicate()[1])
+        self.assertEqual(call.returncode, 130)
+        script(self.folder / "bin/ninja", "#!/bin/bash\n")
+        self.assertIn("L3 ", self.run_it("--only", "L3")[1])
 
     def test_a_test_that_fails_anyway_catches_nothing(self):
         self.source.write_text(self.source.read_text().replace("line 4;", "line  4;"))
