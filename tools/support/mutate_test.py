@@ -9,6 +9,7 @@ import tempfile
 import time
 import unittest
 
+CHANGED = [0, 1, 2, 3, 4, 5, 7, 8, 15, 25, 30]
 MUTATE = pathlib.Path(__file__).resolve().parents[1] / "mutate"
 
 # The test program notices changes of the lines 0 .. 9, the whole suite those up to 19 as well.
@@ -31,18 +32,16 @@ class Mutate(unittest.TestCase):
         self.root = self.folder / "tree"
         (self.root / "framework").mkdir(parents=True)
         self.source = self.root / "framework/a.cpp"
-        self.source.write_text("".join(f"line {i};\n" for i in range(61)))
+        self.source.write_text("".join(f"line {i};\n" for i in range(40)))
         (self.root / ".gitignore").write_text("/build/\n/.deps/\n")
         (self.root / ".deps").mkdir()
-        shutil.copy(MUTATE, self.root / "MUTATE")
-        (self.root / "tools").mkdir()
-        (self.root / "MUTATE").rename(self.root / "tools/mutate")
+        script(self.root / "tools/mutate", MUTATE.read_text().replace("ENOUGH = 60", "ENOUGH = 5"))
         self.list = self.root / "tools/mutations/a.txt"
         self.list.parent.mkdir()
         self.list.write_text("\n".join(
             f"@ L{i} framework/a.cpp | a_test\n# line {i} is another\n"
             + ("= nobody reads it\n" if i == 30 else "") + f"-line {i};\n+other {i};\n"
-            for i in range(61)))
+            for i in CHANGED))
         script(self.root / "build/release/tests/a_test", PROGRAM.format(last=9))
         (self.root / "build/release/build.ninja").write_text("")
         bin_folder = self.folder / "bin"
@@ -93,13 +92,13 @@ class Mutate(unittest.TestCase):
         mutated = self.root / "build/mutate/tree/framework/a.cpp"
         mutated.write_text("left by a call that was killed")
         code, out, err = self.run_it("--related")
-        self.assertIn("2 were finished before, 59 are left", err)
-        self.assertEqual(len(results.read_text().splitlines()), 61)
+        self.assertIn(f"2 were finished before, {len(CHANGED) - 2} are left", err)
+        self.assertEqual(len(results.read_text().splitlines()), len(CHANGED))
         self.assertRegex(out, r"(?m)^L2 +caught: A\.Line2 ")
         self.assertEqual(mutated.read_text(), self.source.read_text())
         # Another change counts as new, another tree makes all of them new.
         self.list.write_text(self.list.read_text().replace("+other 5;", "+another 5;"))
-        self.assertIn("60 were finished before, 1 are left", self.run_it("--related")[2])
+        self.assertIn(f"{len(CHANGED) - 1} were finished before, 1 are left", self.run_it("--related")[2])
         self.source.write_text(self.source.read_text() + "// another tree\n")
         self.assertNotIn("finished before", self.run_it("--only", "L0")[2])
 
@@ -112,11 +111,15 @@ class Mutate(unittest.TestCase):
         while not started.exists() and call.poll() is None:
             time.sleep(0.02)
         self.assertIn("another call works in", self.run_it("--only", "L3")[2])
+        half = started.with_name("half")
+        half.write_text("")
+        os.utime(half)
         call.send_signal(signal.SIGTERM)
         self.assertIn("interrupted: the same call goes on", call.communicate()[1])
         self.assertEqual(call.returncode, 130)
         script(self.folder / "bin/ninja", "#!/bin/bash\n")
         self.assertIn("L3 ", self.run_it("--only", "L3")[1])
+        self.assertFalse(half.exists(), "what was half built is taken for whole")
 
     def test_a_test_that_fails_anyway_catches_nothing(self):
         self.source.write_text(self.source.read_text().replace("line 4;", "line  4;"))
