@@ -273,6 +273,18 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
   return plan;
 }
 
+std::string to_text(const ParentRun& parent, const Continuation& plan) {
+  const std::string start = "going on from " + parent.run.string() + " at step " +
+                            std::to_string(parent.step) + " (epoch " +
+                            std::to_string(plan.record.at("epoch").get<std::int64_t>()) + "): ";
+  if (plan.not_exact.empty()) {
+    return start + "exact, as an uninterrupted run of this configuration";
+  }
+  std::string text = start + "not what an uninterrupted run of this configuration would be:";
+  for (const std::string& why : plan.not_exact) text += "\n  " + why;
+  return text;
+}
+
 nlohmann::json read_parent(const fs::path& child) {
   std::error_code error;
   if (!fs::exists(record_file(child), error)) return nullptr;

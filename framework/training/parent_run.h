@@ -65,6 +65,9 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
                                const RunIdentity& identity, const data::Dataset& data,
                                bool allow_other_plugins, Registry& registry);
 
+/// "going on from RUN at step 10 (epoch 2): exact, ...", or why it is not.
+std::string to_text(const ParentRun& parent, const Continuation& plan);
+
 /// parent.json: {run, given, which, step, epoch, sha256, exact, not_exact, changed: {KEY: {parent,
 /// child}}}; null for a run that is no child.
 nlohmann::json read_parent(const std::filesystem::path& child);

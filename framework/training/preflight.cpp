@@ -123,6 +123,7 @@ class Check {
     const Continuation plan = plan_continuation(*parent, experiment_, identity, *data_,
                                                 request_.allow_other_plugins, registry_);
     for (const std::string& note : plan.notes) result_.notes.push_back("note: " + note);
+    result_.notes.push_back(to_text(*parent, plan));
   }
 
   /// Against the network in float where its rules are wrong.

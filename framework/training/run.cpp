@@ -72,16 +72,7 @@ std::vector<std::string> begin_child(Trainer& trainer, const ParentRun& parent,
   const std::int64_t best = LoopState::from_json(parent.checkpoint->state.at("loop")).best_epoch;
   const bool has_best = inherit(parent, run, best);
   trainer.continue_from(*parent.checkpoint, plan.step, has_best);
-  std::string text = "going on from " + parent.run.string() + " at step " +
-                     std::to_string(parent.step) + " (epoch " +
-                     std::to_string(plan.record.at("epoch").get<std::int64_t>()) + "): ";
-  if (plan.not_exact.empty()) {
-    text += "exact, as an uninterrupted run of this configuration";
-  } else {
-    text += "not what an uninterrupted run of this configuration would be:";
-    for (const std::string& why : plan.not_exact) text += "\n  " + why;
-  }
-  said.push_back(text);
+  said.push_back(to_text(parent, plan));
   // The evaluation of the checkpoint's epoch, when it is pending, chooses that epoch again.
   const bool chosen_again = trainer.state().evaluation_pending && best_step(parent) == parent.step;
   if (!has_best && !chosen_again) {

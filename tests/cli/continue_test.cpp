@@ -111,6 +111,9 @@ TEST_F(Continue, AChildThatWasKilledBeforeItsFirstCheckpointBeginsAgain) {
 TEST_F(Continue, WhatIsNotExactSaysWhy) {
   ok({"--run-dir", "r", "schedule.name=cosine"});
   const Words longer = with(child_of_r, {"schedule.name=cosine", "train.epochs=4"});
+  EXPECT_THAT(ok(with(longer, {"--dry-run"})),
+              HasSubstr("would be:\n  step 2 had the learning rate 0.09755282581475769"));
+  EXPECT_FALSE(fs::exists(workshop_ / "child"));
   EXPECT_THAT(ok(longer),
               AllOf(HasSubstr("not what an uninterrupted run of this configuration would be:\n"
                               "  step 2 had the learning rate 0.09755282581475769, the schedule "
