@@ -579,5 +579,25 @@ TEST_F(Commands, MistakesOnTheCommandLineNameTheNearest) {
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
 }
 
+// A rate this small moves the loss and no decision: the accuracies are equal.
+TEST_F(Commands, OfEqualAccuraciesTheSmallerLossIsTheBest) {
+  const nlohmann::json result =
+      finished({"run", "e.toml", "--run-dir", "equal", "--json", "data.validation=40",
+                "train.epochs=3", "optimizer.learning_rate=1e-7"});
+  std::vector<nlohmann::json> validation;
+  for (const nlohmann::json& line : metrics_of(workshop_ / "equal")) {
+    if (line.at("phase") == "validation") validation.push_back(line);
+  }
+  ASSERT_EQ(validation.size(), 3u);
+  const auto loss = [](const nlohmann::json& line) { return line.at("loss").get<double>(); };
+  nlohmann::json best = validation[0];
+  for (const nlohmann::json& line : validation) {
+    EXPECT_EQ(line.at("accuracy"), best.at("accuracy"));
+    if (loss(line) < loss(best)) best = line;
+  }
+  EXPECT_NE(loss(validation[0]), loss(validation[2]));
+  EXPECT_EQ(result.at("best_epoch"), best.at("epoch"));
+}
+
 }  // namespace
 }  // namespace qhost::tests
