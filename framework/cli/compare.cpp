@@ -5,10 +5,10 @@
 
 #include "cli/command.h"
 #include "cli/scoring.h"
+#include "jobs/run.h"
 #include "qhost/error.h"
 #include "report/compared_run.h"
 #include "report/summary.h"
-#include "training/run.h"
 
 namespace qhost::cli {
 namespace {
@@ -16,20 +16,20 @@ namespace {
 /// As `qhost score RUN --rule RULE`.
 void add_scores(report::ComparedRun& run, Registry& registry) {
   const ScorableNetwork network =
-      scorable_run(run.directory, training::experiment_of_run(run.directory, registry), registry);
+      scorable_run(run.directory, jobs::experiment_of_run(run.directory, registry), registry);
   std::map<std::string, report::RunScore> scores;
-  for (const report::Figure& figure : report::compared_figures()) {
-    if (figure.kind != report::FigureKind::score) continue;
+  for (const report::Metric& metric : report::compared_metrics()) {
+    if (metric.kind != report::FigureKind::score) continue;
     report::ScoreRequest request;
-    request.rule = report::parse_score_rule(figure.rule);
+    request.rule = report::parse_score_rule(metric.rule);
     request.accuracy = accuracy_in(run.result);
     const report::Score found = score(network, request);
-    scores[figure.rule] = {found.score, found.qualifies, found.why_not,
+    scores[metric.rule] = {found.score, found.qualifies, found.why_not,
                            report::freebie_note(found)};
   }
   // Of the runs of a version that did not write it.
   if (run.result.contains("bits_per_weight") && !run.result.contains("bits_per_input")) {
-    run.result["bits_per_input"] = report::summarise(network.graph, network.plans).bits_per_input;
+    run.result["bits_per_input"] = report::summarize(network.graph, network.plans).bits_per_input;
   }
   run.why_dense = network.why_dense;
   run.scores = std::move(scores);

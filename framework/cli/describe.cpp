@@ -24,7 +24,7 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
   if (registry.has("architecture", name)) {
     const Architecture& a = registry.architecture(name);
     std::string sources;
-    for (const PublishedNames& names : a.published) {
+    for (const StateDictKeyMap& names : a.published) {
       sources += (sources.empty() ? "reads the weights of: " : ", ") + names.source;
     }
     found.push_back({"architecture", "model", a.name, a.summary, a.paper, a.options, {}});
@@ -52,7 +52,7 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
                      set->summary,
                      set->source,
                      set->options,
-                     {"licence: " + set->licence}});
+                     {"license: " + set->license}});
   }
   const auto host = [&](const char* kind, const std::vector<config::ComponentDeclaration>& list) {
     for (const auto& declared : list) {

@@ -7,22 +7,22 @@
 #include "cli/command.h"
 #include "data/where.h"
 #include "model/device.h"
+#include "model/facts.h"
 #include "registry/search.h"
 #include "storage/environment.h"
-#include "training/facts.h"
 
 namespace qhost::cli {
 namespace {
 
 int execute(Context& context, const Arguments& arguments) {
   storage::EnvironmentInput input;
-  input.torch_version = training::torch_version();
+  input.torch_version = torch_version();
   input.command_line = context.command_line;
   input.experiment_folder = std::filesystem::current_path();
   nlohmann::json facts = storage::environment_facts(input);
   facts["torch_folder"] = torch_library_folder();
-  facts["aten_cpu_capability"] = training::cpu_capability();
-  facts["threads"] = training::default_threads();
+  facts["aten_cpu_capability"] = cpu_capability();
+  facts["threads"] = default_threads();
   const CudaState& cuda = cuda_state();
   facts["cuda"] = {{"usable", cuda.usable}, {"devices", cuda.devices}, {"why_not", cuda.why_not}};
   facts["plugin_directories"] = nlohmann::json::array();

@@ -4,8 +4,8 @@
 #include <iostream>
 #include <optional>
 
+#include "jobs/preflight.h"
 #include "qhost/error.h"
-#include "training/preflight.h"
 
 namespace qhost::cli {
 namespace {
@@ -77,13 +77,12 @@ std::string runs_text(std::size_t runs) {
 }  // namespace
 
 void dry_run(const std::string& file, const std::vector<config::SweepPoint>& points,
-             const training::RunRequest& request, Registry& registry) {
-  training::LoadedSets sets;
+             const jobs::RunRequest& request, Registry& registry) {
+  jobs::LoadedSets sets;
   Findings notes, faults, no_data;
   std::optional<ErrorKind> kind;
   for (const config::SweepPoint& point : points) {
-    const training::Preflight found =
-        training::preflight(point.experiment, request, registry, sets);
+    const jobs::Preflight found = jobs::preflight(point.experiment, request, registry, sets);
     for (const std::string& note : found.notes) notes.add(without_end(note), point.label);
     for (const Error& fault : found.faults) {
       faults.add(without_end(fault.what()), point.label);

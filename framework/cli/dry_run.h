@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "config/load.h"
+#include "jobs/run.h"
 #include "registry/registry.h"
-#include "training/run.h"
 
 namespace qhost::cli {
 
@@ -14,6 +14,6 @@ namespace qhost::cli {
 /// how many runs there are to stderr. Throws Error with all that is wrong, data that is not there
 /// last; its kind is that of the first.
 void dry_run(const std::string& file, const std::vector<config::SweepPoint>& points,
-             const training::RunRequest& request, Registry& registry);
+             const jobs::RunRequest& request, Registry& registry);
 
 }  // namespace qhost::cli

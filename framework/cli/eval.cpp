@@ -5,9 +5,9 @@
 
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "jobs/evaluate_run.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
-#include "training/evaluate_run.h"
 
 namespace qhost::cli {
 namespace {
@@ -24,13 +24,13 @@ std::string loss_text(const training::MetricsResult& metrics) {
 
 int execute(Context& context, const Arguments& arguments) {
   use_caching_allocator();
-  training::EvaluationRequest request;
+  jobs::EvaluationRequest request;
   request.run = arguments.positional().at(0);
   if (!arguments.value("checkpoint").empty()) request.checkpoint = arguments.value("checkpoint");
   if (!arguments.value("split").empty()) request.split = arguments.value("split");
   request.device = arguments.value("device");
-  const training::EvaluationResult result = training::evaluate_run(request, context.registry);
-  const training::MetricsResult& metrics = result.figures.metrics;
+  const jobs::EvaluatedRun result = jobs::evaluate_run(request, context.registry);
+  const training::MetricsResult& metrics = result.evaluation.metrics;
   for (const std::string& complaint : result.complaints) std::cerr << complaint << "\n";
   if (arguments.flag("json")) {
     nlohmann::json json = {{"checkpoint", result.checkpoint.string()},
@@ -43,17 +43,17 @@ int execute(Context& context, const Arguments& arguments) {
     if (metrics.unsmoothed_loss) {
       json[request.split + "_loss_without_label_smoothing"] = *metrics.unsmoothed_loss;
     }
-    if (const auto& before = result.figures.before_recalibration) {
+    if (const auto& before = result.evaluation.before_recalibration) {
       json[request.split + "_accuracy_before_bn_recalibration"] = before->top1;
       json[request.split + "_loss_before_bn_recalibration"] = before->loss;
-      json["bn_recalibration_batches"] = result.figures.recalibration_batches;
+      json["bn_recalibration_batches"] = result.evaluation.recalibration_batches;
     }
     std::cout << json.dump(2) << "\n";
   } else {
     std::cout << request.split << " accuracy " << percent(metrics.top1) << ", top-5 "
               << percent(metrics.top5) << ", " << loss_text(metrics) << ", " << metrics.samples
               << " images, weights of " << result.checkpoint.string() << "\n";
-    const std::string recalibration = training::recalibration_text(result.figures);
+    const std::string recalibration = training::recalibration_text(result.evaluation);
     if (!recalibration.empty()) std::cout << recalibration << "\n";
   }
   return 0;

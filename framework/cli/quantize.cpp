@@ -1,5 +1,5 @@
 /// qhost quantize: a quantizer applied to a trained network, without training.
-#include "training/quantize_run.h"
+#include "jobs/quantize_run.h"
 
 #include <iostream>
 
@@ -16,7 +16,7 @@ namespace {
 int execute(Context& context, const Arguments& arguments) {
   use_caching_allocator();
   const auto& words = arguments.positional();
-  training::QuantizeRequest request;
+  jobs::QuantizeRequest request;
   request.source = words.at(0);
   request.quantizer = words.at(1);
   request.overrides.assign(words.begin() + 2, words.end());
@@ -25,7 +25,7 @@ int execute(Context& context, const Arguments& arguments) {
   request.run.command_line = context.command_line;
 
   ProgressDisplay progress(0);
-  const training::RunResult result = training::quantize_run(request, context.registry, progress);
+  const jobs::RunResult result = jobs::quantize_run(request, context.registry, progress);
   if (result.exit_code != 0) progress.note("interrupted; the same command starts anew");
   if (arguments.flag("json")) {
     std::cout << result.json.dump() << "\n";

@@ -1,6 +1,6 @@
 /// qhost run: trains what an experiment file describes.
-#include "training/run.h"
-#include "training/requirements.h"
+#include "jobs/run.h"
+#include "jobs/requirements.h"
 
 #include <iostream>
 
@@ -8,15 +8,15 @@
 #include "cli/dry_run.h"
 #include "cli/sweep.h"
 #include "config/load.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
-#include "training/assemble.h"
-#include "training/catalog.h"
 
 namespace qhost::cli {
 namespace {
 
-void require_sensible_continuation(const training::RunRequest& request, bool is_sweep,
+void require_sensible_continuation(const jobs::RunRequest& request, bool is_sweep,
                                    const std::string& file) {
   if (request.continue_run.empty()) {
     if (request.checkpoint.empty()) return;
@@ -46,12 +46,12 @@ int execute(Context& context, const Arguments& arguments) {
   const std::string file = arguments.positional().at(0);
   const std::vector<std::string> overrides(arguments.positional().begin() + 1,
                                            arguments.positional().end());
-  training::ComponentCatalog catalog(context.registry);
+  jobs::ComponentCatalog catalog(context.registry);
   const config::LoadResult loaded = config::load_experiment(file, overrides, catalog);
   if (!loaded.ok) throw config::to_error(loaded.diagnostics, loaded.error_kind);
   if (!loaded.diagnostics.empty()) std::cerr << config::render(loaded.diagnostics);
 
-  training::RunRequest request;
+  jobs::RunRequest request;
   request.runs_dir = arguments.value("runs-dir");
   request.resume = arguments.value("resume");
   request.run_dir = arguments.value("run-dir");
@@ -85,9 +85,9 @@ int execute(Context& context, const Arguments& arguments) {
   }
   // A mistake in the last point of a sweep shows before the first one trains.
   for (const config::SweepPoint& point : loaded.points) {
-    const Graph graph = training::build_graph(point.experiment, context.registry);
-    const Plan plan = training::build_plan(point.experiment, context.registry, graph);
-    training::require_possible(point.experiment, graph, plan);
+    const Graph graph = jobs::build_graph(point.experiment, context.registry);
+    const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
+    jobs::require_possible(point.experiment, graph, plan);
   }
 
   return run_points(loaded, request, context.registry, arguments.flag("json"));

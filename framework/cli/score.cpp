@@ -8,9 +8,9 @@
 #include "cli/command.h"
 #include "cli/scoring.h"
 #include "config/load.h"
+#include "jobs/catalog.h"
+#include "jobs/run.h"
 #include "qhost/error.h"
-#include "training/catalog.h"
-#include "training/run.h"
 
 namespace qhost::cli {
 namespace {
@@ -46,7 +46,7 @@ std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& 
   const std::vector<std::string> overrides(arguments.positional().begin() + 1,
                                            arguments.positional().end());
   if (!fs::is_directory(subject)) {
-    training::ComponentCatalog catalog(registry);
+    jobs::ComponentCatalog catalog(registry);
     return config::load_experiment_or_throw(subject, overrides, catalog);
   }
   if (!overrides.empty()) {
@@ -57,7 +57,7 @@ std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& 
   }
   std::vector<config::SweepPoint> points;
   config::SweepPoint point;
-  point.experiment = training::experiment_of_run(subject, registry);
+  point.experiment = jobs::experiment_of_run(subject, registry);
   points.push_back(std::move(point));
   return points;
 }

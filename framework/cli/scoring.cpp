@@ -2,17 +2,17 @@
 
 #include <utility>
 
+#include "jobs/assemble.h"
+#include "jobs/weight_zeros.h"
 #include "report/finite_result.h"
-#include "training/assemble.h"
-#include "training/run_identity.h"
-#include "training/weight_zeros.h"
+#include "runs/run_identity.h"
 
 namespace qhost::cli {
 
 ScorableNetwork scorable_network(const config::Experiment& experiment, Registry& registry) {
-  Graph graph = training::build_graph(experiment, registry);
-  const Plan plan = training::build_plan(experiment, registry, graph);
-  auto plans = training::layer_plans(graph, plan);
+  Graph graph = jobs::build_graph(experiment, registry);
+  const Plan plan = jobs::build_plan(experiment, registry, graph);
+  auto plans = jobs::layer_plans(graph, plan);
   return {.graph = std::move(graph),
           .plans = std::move(plans),
           .data_set = experiment.data.name,
@@ -24,10 +24,10 @@ ScorableNetwork scorable_network(const config::Experiment& experiment, Registry&
 ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Experiment& experiment,
                              Registry& registry) {
   ScorableNetwork network = scorable_network(experiment, registry);
-  training::WeightZeros zeros = training::zeros_of_run(run, experiment, registry);
+  jobs::WeightZeros zeros = jobs::zeros_of_run(run, experiment, registry);
   network.sparsity = std::move(zeros.by_node);
   network.why_dense = std::move(zeros.unknown);
-  for (const nlohmann::json& sentence : training::read_allowed(run)) {
+  for (const nlohmann::json& sentence : runs::read_allowed(run)) {
     network.warnings.push_back("the run went on with " + sentence.get<std::string>());
   }
   for (std::string& complaint : zeros.complaints) network.warnings.push_back(std::move(complaint));

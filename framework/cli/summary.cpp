@@ -5,24 +5,24 @@
 
 #include "cli/command.h"
 #include "config/load.h"
-#include "training/assemble.h"
-#include "training/catalog.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
 
 namespace qhost::cli {
 namespace {
 
 int execute(Context& context, const Arguments& arguments) {
-  training::ComponentCatalog catalog(context.registry);
+  jobs::ComponentCatalog catalog(context.registry);
   const std::vector<std::string> overrides(arguments.positional().begin() + 1,
                                            arguments.positional().end());
   const auto points =
       config::load_experiment_or_throw(arguments.positional().at(0), overrides, catalog);
   nlohmann::json all = nlohmann::json::array();
   for (const config::SweepPoint& point : points) {
-    const Graph graph = training::build_graph(point.experiment, context.registry);
-    const Plan plan = training::build_plan(point.experiment, context.registry, graph);
+    const Graph graph = jobs::build_graph(point.experiment, context.registry);
+    const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
     for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
-    const report::Summary summary = report::summarise(graph, training::layer_plans(graph, plan));
+    const report::Summary summary = report::summarize(graph, jobs::layer_plans(graph, plan));
     if (arguments.flag("json")) {
       nlohmann::json json = report::to_json(summary);
       if (!point.label.empty()) json["label"] = point.label;

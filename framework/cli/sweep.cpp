@@ -13,10 +13,10 @@ namespace {
 constexpr int interrupted_code = static_cast<int>(ErrorKind::interrupted);
 
 /// What the exception in flight makes of a point.
-training::RunResult result_of_failure(training::Progress& progress) {
+jobs::RunResult result_of_failure(training::Progress& progress) {
   const std::exception_ptr exception = std::current_exception();
   const training::Failure failure = training::failure_of(exception);
-  training::RunResult result;
+  jobs::RunResult result;
   result.exit_code = static_cast<int>(failure.kind);
   if (result.exit_code == interrupted_code) {
     result.json = {{"status", "interrupted"}};
@@ -34,14 +34,14 @@ training::RunResult result_of_failure(training::Progress& progress) {
   return result;
 }
 
-training::RunResult run_point(const config::SweepPoint& point, bool in_sweep,
-                              training::RunRequest request, Registry& registry) {
+jobs::RunResult run_point(const config::SweepPoint& point, bool in_sweep, jobs::RunRequest request,
+                          Registry& registry) {
   ProgressDisplay progress(point.experiment.train.integer("progress_every"));
   progress.set_label(point.label);
   if (in_sweep) request.facts["label"] = point.label;
-  training::RunResult result;
+  jobs::RunResult result;
   try {
-    result = training::run_experiment(point.experiment, request, registry, progress);
+    result = jobs::run_experiment(point.experiment, request, registry, progress);
   } catch (...) {
     if (!in_sweep) throw;
     result = result_of_failure(progress);
@@ -65,14 +65,14 @@ training::RunResult run_point(const config::SweepPoint& point, bool in_sweep,
 
 }  // namespace
 
-int run_points(const config::LoadResult& loaded, const training::RunRequest& request,
+int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request,
                Registry& registry, bool json) {
   const training::InterruptGuard interrupts;  // between two points, too
   SweepTable table;
   nlohmann::json results = nlohmann::json::array();
   int exit_code = 0;
   for (const config::SweepPoint& point : loaded.points) {
-    training::RunResult result = run_point(point, loaded.sweep, request, registry);
+    jobs::RunResult result = run_point(point, loaded.sweep, request, registry);
     if (point.has_seed) result.json["seed_group"] = point.group;
     table.add(point, result.json);
     if (json) std::cout << result.json.dump() << "\n" << std::flush;

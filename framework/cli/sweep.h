@@ -2,8 +2,8 @@
 #pragma once
 
 #include "config/load.h"
+#include "jobs/run.h"
 #include "registry/registry.h"
-#include "training/run.h"
 
 namespace qhost::cli {
 
@@ -11,7 +11,7 @@ namespace qhost::cli {
 /// point that fails, however it does, becomes a row and the others run; a signal ends the sweep.
 /// Returns the exit code: 75 after a signal, else that of the first point that failed. The one run
 /// of a file without [sweep] throws what went wrong.
-int run_points(const config::LoadResult& loaded, const training::RunRequest& request,
+int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request,
                Registry& registry, bool json);
 
 }  // namespace qhost::cli

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "cli/terminal.h"
-#include "config/text.h"
+#include "common/utf8.h"
 #include "report/finite_result.h"
 #include "report/statistics.h"
 #include "report/table.h"
@@ -78,7 +78,7 @@ std::string SweepTable::to_string() const {
                    count_cell(result, "weight_bytes"), or_dash(text_in(result, "run_dir"))});
     if (!error.empty()) {
       reasons += label + (status == "failed" ? " failed: " : ": ") +
-                 config::escape_controls(first_line(error)) + "\n";
+                 escape_controls(first_line(error)) + "\n";
     }
   }
   for (const std::string& group : groups_) {

@@ -8,7 +8,7 @@
 
 namespace qhost {
 
-/// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`, letter case
+/// Insertions, deletions, substitutions and swaps of neighbors that turn `a` into `b`, letter case
 /// ignored (Damerau; the restricted form, in which no part is edited twice).
 std::size_t edit_distance(std::string_view a, std::string_view b);
 

@@ -4,8 +4,9 @@
 #include <optional>
 
 #include "common/near_match.h"
-#include "config/codes.h"
-#include "config/text.h"
+#include "common/utf8.h"
+#include "config/diagnostic_codes.h"
+#include "config/renamed.h"
 
 namespace qhost::config {
 namespace {
@@ -292,7 +293,9 @@ Diagnostic unknown_key(const Entry& entry, const std::string& title, const std::
   const auto near = near_matches(entry.key, valid);
   const auto homes = directory.homes(entry.key, title);
   const auto others = directory.components(entry.key, title);
-  if (!homes.empty()) {
+  if (const std::string present = present_name(title, entry.key); !present.empty()) {
+    diagnostic.helps.push_back("its name is " + quote(present) + " now");
+  } else if (!homes.empty()) {
     std::string list;
     for (const auto& home : homes) list += (list.empty() ? "" : " or ") + home;
     diagnostic.helps.push_back(quote(entry.key) + " belongs to " + list);

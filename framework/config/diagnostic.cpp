@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "config/text.h"
+#include "common/utf8.h"
 
 namespace qhost::config {
 

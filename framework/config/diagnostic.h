@@ -67,7 +67,7 @@ struct Diagnostic {
 
 struct RenderOptions {
   int width = 100;  ///< source lines are cut around the span to so many columns
-  bool colour = false;
+  bool color = false;
 };
 /// One line: "wrn.toml:3:1: error: unknown key `depht` in [model] [config.unknown-key]".
 std::string render_concise(const Diagnostic& diagnostic);

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 
-#include "config/codes.h"
+#include "common/utf8.h"
+#include "config/diagnostic_codes.h"
 #include "config/guard.h"
-#include "config/text.h"
+#include "config/renamed.h"
 #include "config/toml.h"
 
 namespace qhost::config {
 namespace {
 
-constexpr std::size_t kMaxSyntaxErrors = 50;
+constexpr std::size_t max_syntax_errors = 50;
 
 /// Splits a text so that statements can be blanked without moving the others.
 class Lines {
@@ -111,7 +112,7 @@ class Parser {
       document.complete = false;
       if (!lines_usable_) return document;
     }
-    for (std::size_t errors = 0; errors < kMaxSyntaxErrors; ++errors) {
+    for (std::size_t errors = 0; errors < max_syntax_errors; ++errors) {
       const std::string current = lines_.text();
       const auto result = toml::parse(std::string_view(current), std::string_view(source_->name()));
       if (result) {
@@ -295,11 +296,13 @@ class Parser {
 }  // namespace
 
 Document parse_document(const std::string& name, std::string_view text, Diagnostics& diagnostics) {
-  return Parser(name, text, diagnostics).parse(text);
+  Document document = Parser(name, text, diagnostics).parse(text);
+  if (text.starts_with(resolved_heading)) use_present_names(document.root);
+  return document;
 }
 
 std::optional<std::vector<KeyPart>> parse_key(std::string_view text) {
-  if (text.size() > kMaxLineBytes || text.find('\n') != std::string_view::npos) return {};
+  if (text.size() > max_line_bytes || text.find('\n') != std::string_view::npos) return {};
   const std::string document = std::string(text) + "=0";
   Diagnostics unused;
   const auto source = std::make_shared<Source>("", document);

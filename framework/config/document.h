@@ -19,7 +19,7 @@ struct Document {
 
 /// Guards (see guard.h), then parses `text`; places name the file `name`. A statement with an error
 /// is reported and cut out, the rest is read on. Errors: those of scan(), config.syntax,
-/// config.duplicate-key.
+/// config.duplicate-key. A text that qhost wrote may use former names of keys; see renamed.h.
 Document parse_document(const std::string& name, std::string_view text, Diagnostics& diagnostics);
 
 /// One part of a dotted key; columns count code points from 1.

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cctype>
 
-#include "config/codes.h"
+#include "config/diagnostic_codes.h"
 
 namespace qhost::config {
 namespace {
 
 /// A single [quantizer] is rule 0: "quantizer.bits" means "quantizer.0.bits".
-std::string normalised(const std::string& key) {
+std::string normalized(const std::string& key) {
   const std::string prefix = "quantizer.";
   if (key.starts_with(prefix) && key.size() > prefix.size() &&
       std::isdigit(static_cast<unsigned char>(key[prefix.size()])) == 0) {
@@ -30,7 +30,7 @@ const Span& QuantizerRule::span_of(const std::string& key) const {
 }
 
 Origin Experiment::origin(const std::string& key) const {
-  const auto found = origins_.find(normalised(key));
+  const auto found = origins_.find(normalized(key));
   return found == origins_.end() ? Origin() : found->second;
 }
 
@@ -43,10 +43,10 @@ Diagnostic Experiment::diagnostic_at(const std::string& key, const std::string& 
   diagnostic.helps = std::move(helps);
   diagnostic.primary.span.file = file.string();
   // The key, else the tables around it, from the inside.
-  for (std::string path = normalised(key); !path.empty();) {
+  for (std::string path = normalized(key); !path.empty();) {
     const auto found = origins_.find(path);
     if (found != origins_.end()) {
-      const bool own = path == normalised(key);
+      const bool own = path == normalized(key);
       diagnostic.primary.span = found->second.value;
       if (own) {
         for (const Span& span : found->second.overridden) {

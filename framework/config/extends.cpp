@@ -4,7 +4,7 @@
 #include <system_error>
 #include <vector>
 
-#include "config/codes.h"
+#include "config/diagnostic_codes.h"
 #include "config/guard.h"
 #include "config/merge.h"
 
@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxDepth = 16;
-constexpr int kMaxFiles = 64;
+constexpr std::size_t max_depth = 16;
+constexpr int max_files = 64;
 
 class Loader {
  public:
@@ -65,13 +65,13 @@ class Loader {
       diagnostic.code = code::extends_cycle;
       diagnostic.message = "a file extends itself: " + chain + path.string();
       diagnostic.helps.push_back("move what both files share to a third one");
-    } else if (files_ > kMaxFiles) {
+    } else if (files_ > max_files) {
       return false;  // said already
-    } else if (open_.size() >= kMaxDepth || ++files_ > kMaxFiles) {
+    } else if (open_.size() >= max_depth || ++files_ > max_files) {
       diagnostic.code = code::extends_depth;
-      diagnostic.message = open_.size() >= kMaxDepth
-                               ? "more than " + std::to_string(kMaxDepth) + " files deep"
-                               : "more than " + std::to_string(kMaxFiles) + " files in all";
+      diagnostic.message = open_.size() >= max_depth
+                               ? "more than " + std::to_string(max_depth) + " files deep"
+                               : "more than " + std::to_string(max_files) + " files in all";
       diagnostic.helps.push_back("extend fewer files, each with more in it");
     } else {
       return true;

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "config/codes.h"
-#include "config/text.h"
+#include "common/utf8.h"
+#include "config/diagnostic_codes.h"
 
 namespace qhost::config {
 namespace {
@@ -134,7 +134,7 @@ class Scanner {
         break;
     }
     const int parts = mode_ == Mode::header ? 0 : parts_;
-    if (header_ + base_ + parts > kMaxNesting) too_deep = position_;
+    if (header_ + base_ + parts > max_nesting) too_deep = position_;
   }
 
   void push(bool array) {
@@ -243,13 +243,13 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Sp
   }
   const auto too_large = [&](const std::string& bytes) {
     return fail(code::file_too_large,
-                "has " + bytes + " bytes, an experiment at most " + std::to_string(kMaxFileBytes),
+                "has " + bytes + " bytes, an experiment at most " + std::to_string(max_file_bytes),
                 "is it an experiment file? Shared parts can move to a file in extends");
   };
-  if (status.st_size > static_cast<off_t>(kMaxFileBytes)) {
+  if (status.st_size > static_cast<off_t>(max_file_bytes)) {
     return too_large(std::to_string(status.st_size));
   }
-  std::string text(kMaxFileBytes + 1, '\0');
+  std::string text(max_file_bytes + 1, '\0');
   std::size_t size = 0;
   while (size < text.size()) {
     const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size);
@@ -258,7 +258,7 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Sp
     if (count == 0) break;
     size += static_cast<std::size_t>(count);
   }
-  if (size > kMaxFileBytes) return too_large("more than " + std::to_string(kMaxFileBytes));
+  if (size > max_file_bytes) return too_large("more than " + std::to_string(max_file_bytes));
   text.resize(size);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   return text;
@@ -290,10 +290,10 @@ ScanResult scan(std::string_view text, const std::shared_ptr<const Source>& sour
   int line = 1 + line_offset;
   for (std::size_t start = 0; start <= text.size(); ++line) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
-    if (end - start > kMaxLineBytes) {
+    if (end - start > max_line_bytes) {
       diagnostics.add(text_error(code::line_too_long, source, line, 1, 1,
                                  "a line of " + std::to_string(end - start) +
-                                     " bytes, the limit is " + std::to_string(kMaxLineBytes),
+                                     " bytes, the limit is " + std::to_string(max_line_bytes),
                                  "break a long list into several lines"));
       ok = false;
     }
@@ -305,7 +305,7 @@ ScanResult scan(std::string_view text, const std::shared_ptr<const Source>& sour
   if (scanner.too_deep != std::string_view::npos) {
     const Place place = at(scanner.too_deep);
     diagnostics.add(text_error(code::nesting, source, place.line, place.column, 1,
-                               "nested more than " + std::to_string(kMaxNesting) + " levels deep",
+                               "nested more than " + std::to_string(max_nesting) + " levels deep",
                                "experiments need about four levels: TABLE.KEY in a sweep's point"));
     return result;
   }

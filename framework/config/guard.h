@@ -15,12 +15,12 @@
 
 namespace qhost::config {
 
-inline constexpr std::size_t kMaxFileBytes = 128 * 1024;
-inline constexpr std::size_t kMaxLineBytes = 4 * 1024;
+inline constexpr std::size_t max_file_bytes = 128 * 1024;
+inline constexpr std::size_t max_line_bytes = 4 * 1024;
 /// Parts of a value's path: header, dotted key, inline tables and lists together.
-inline constexpr int kMaxNesting = 32;
+inline constexpr int max_nesting = 32;
 
-/// Reads a regular file of at most kMaxFileBytes; a larger one is refused by its size, unread. A
+/// Reads a regular file of at most max_file_bytes; a larger one is refused by its size, unread. A
 /// byte order mark is dropped. `wanted_by`: the place that names the file, empty for the command
 /// line. Errors: config.file, config.file-too-large.
 std::optional<std::string> read_file(const std::filesystem::path& path, const Span& wanted_by,
@@ -40,7 +40,7 @@ struct ScanResult {
   bool ok = false;
   bool closed = true;  ///< all brackets and strings are closed at the end
   std::vector<LineKind> lines;
-  /// The first of each line. toml++ 3.3 runs into undefined behaviour at some of them (U+00E9 as
+  /// The first of each line. toml++ 3.3 runs into undefined behavior at some of them (U+00E9 as
   /// the start of a key): statements with one must not reach it.
   std::vector<StrayCharacter> stray;
 };

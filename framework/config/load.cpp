@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "config/codes.h"
+#include "config/diagnostic_codes.h"
 #include "config/extends.h"
 #include "config/merge.h"
 #include "config/resolver.h"

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <optional>
 
-#include "config/codes.h"
+#include "config/diagnostic_codes.h"
 #include "config/schema.h"
 
 namespace qhost::config {

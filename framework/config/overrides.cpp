@@ -1,10 +1,10 @@
 // Arguments "key=value" as the tree that is laid over an experiment.
 #include <algorithm>
 
-#include "config/codes.h"
+#include "common/utf8.h"
+#include "config/diagnostic_codes.h"
 #include "config/document.h"
 #include "config/guard.h"
-#include "config/text.h"
 #include "config/toml.h"
 
 namespace qhost::config {

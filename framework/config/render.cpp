@@ -2,15 +2,15 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/utf8.h"
 #include "config/diagnostic.h"
-#include "config/text.h"
 
 namespace qhost::config {
 namespace {
 
-constexpr int kTabStop = 4;
+constexpr int tab_stop = 4;
 
-const char* colour_of(Severity severity) {
+const char* color_of(Severity severity) {
   switch (severity) {
     case Severity::error:
       return "\x1b[1;31m";
@@ -26,29 +26,28 @@ class Renderer {
  public:
   explicit Renderer(const RenderOptions& options) : options_(options) {}
 
-  std::string paint(const char* colour, const std::string& text) const {
-    return options_.colour ? colour + text + "\x1b[0m" : text;
+  std::string paint(const char* color, const std::string& text) const {
+    return options_.color ? color + text + "\x1b[0m" : text;
   }
 
   std::string headline(const Diagnostic& diagnostic) const {
     std::string text = diagnostic.primary.span.to_string();
     if (!text.empty()) text += ": ";
-    text +=
-        paint(colour_of(diagnostic.severity), std::string(to_string(diagnostic.severity)) + ":");
+    text += paint(color_of(diagnostic.severity), std::string(to_string(diagnostic.severity)) + ":");
     text += ' ' + escape_controls(diagnostic.message, true);
     if (!diagnostic.code.empty()) text += " [" + diagnostic.code + ']';
     return text;
   }
 
   /// The source line and below it the marks; "" where there is no line to show.
-  std::string excerpt(const Label& label, char mark, const char* colour) const {
+  std::string excerpt(const Label& label, char mark, const char* color) const {
     const Span& span = label.span;
     if (!span.source || span.line < 1 || span.line > span.source->line_count()) return "";
     const std::string number = std::to_string(span.line);
     const int room = std::max(20, options_.width - static_cast<int>(number.size()) - 7);
     const Cut cut = cut_line(span, room);
     std::string marks(static_cast<std::size_t>(cut.before), ' ');
-    marks += paint(colour, std::string(static_cast<std::size_t>(cut.marked), mark));
+    marks += paint(color, std::string(static_cast<std::size_t>(cut.marked), mark));
     if (!label.text.empty()) marks += ' ' + escape_controls(label.text);
     std::string text = "    " + number + " | " + cut.text + '\n';
     text += "    " + std::string(number.size(), ' ') + " | " + marks + '\n';
@@ -74,7 +73,7 @@ class Renderer {
       const std::string_view bytes = line.substr(start, position - start);
       Cell cell;
       if (code_point == '\t') {
-        cell.width = kTabStop - column % kTabStop;
+        cell.width = tab_stop - column % tab_stop;
         cell.text = std::string(static_cast<std::size_t>(cell.width), ' ');
       } else if (is_control(code_point)) {
         cell.text = escape_controls(bytes);
@@ -147,7 +146,7 @@ std::string render_concise(const Diagnostic& diagnostic) {
 std::string render(const Diagnostic& diagnostic, const RenderOptions& options) {
   const Renderer renderer(options);
   std::string text = renderer.headline(diagnostic) + '\n';
-  text += renderer.excerpt(diagnostic.primary, '^', colour_of(diagnostic.severity));
+  text += renderer.excerpt(diagnostic.primary, '^', color_of(diagnostic.severity));
   for (const Label& label : diagnostic.secondary) {
     const std::string lines = renderer.excerpt(label, '-', "\x1b[1;34m");
     text += "  " + label.span.to_string() + ':';

@@ -1,5 +1,6 @@
 // An experiment written out again: as TOML, as JSON, as flat keys.
 #include "config/experiment.h"
+#include "config/renamed.h"
 
 namespace qhost::config {
 namespace {
@@ -63,7 +64,7 @@ void add(Keys& keys, const std::string& path, const Component& component) {
 }  // namespace
 
 std::string Experiment::resolved_toml() const {
-  std::string text = "# Every key of the experiment with its value; loads again.\n";
+  std::string text = std::string(resolved_heading) + '\n';
   text += line("name", name);
   text += table("data", data);
   text += table("augment", augment);

@@ -4,9 +4,9 @@
 #include <thread>
 
 #include "common/near_match.h"
-#include "config/codes.h"
+#include "common/utf8.h"
+#include "config/diagnostic_codes.h"
 #include "config/schema.h"
-#include "config/text.h"
 
 namespace qhost::config {
 namespace {

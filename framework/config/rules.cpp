@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "config/codes.h"
+#include "config/diagnostic_codes.h"
 #include "config/resolver.h"
 #include "config/schema.h"
 
@@ -190,10 +190,10 @@ void Resolver::check_conflicts() {
   if (augment.string("whitening") != "none") {
     const auto refuse = [&](const char* key) {
       conflict(std::string("augment.") + key, "augment.whitening",
-               std::string("`augment.") + key + "`: whitened images are not normalised by channel",
+               std::string("`augment.") + key + "`: whitened images are not normalized by channel",
                "take it out, or set whitening = \"none\"");
     };
-    if (!augment.boolean("normalise")) refuse("normalise");
+    if (!augment.boolean("normalize")) refuse("normalize");
     if (means != 0) refuse("mean");
     if (stds != 0) refuse("std");
   }

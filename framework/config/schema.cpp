@@ -24,7 +24,7 @@ std::vector<Option> train_options() {
           .at_least(0)
           .at_most(4096),
       Option::boolean("channels_last", true, "memory layout NHWC, the faster one for convolutions"),
-      Option::string("loss", "cross_entropy", "what is minimised")
+      Option::string("loss", "cross_entropy", "what is minimized")
           .one_of({"cross_entropy", "squared_hinge"}),
       Option::real("label_smoothing", 0, "share of the uniform distribution in the label")
           .at_least(0)
@@ -67,7 +67,7 @@ std::vector<Option> augment_options() {
       Option::integer("cutout", 0, "side in pixels of a square that is blanked; 0: none")
           .at_least(0)
           .from_paper("DeVries and Taylor, arXiv:1708.04552"),
-      Option::boolean("normalise", true, "(x - mean) / std for each channel; in evaluation too"),
+      Option::boolean("normalize", true, "(x - mean) / std for each channel; in evaluation too"),
       Option::reals("mean", {}, "for each channel, pixels in 0..1; empty: the data set's")
           .at_least(0)
           .at_most(1),
@@ -78,7 +78,7 @@ std::vector<Option> augment_options() {
           "the place of (x - mean) / std")
           .one_of({"none", "gcn_zca"})
           .from_paper("Coates, Lee and Ng, AISTATS 2011; Pylearn2"),
-      Option::real("gcn_scale", 55, "norm of an image after its contrast normalisation").above(0),
+      Option::real("gcn_scale", 55, "norm of an image after its contrast normalization").above(0),
       Option::boolean("gcn_subtract_mean", true, "take an image's mean away before its norm"),
       Option::boolean("gcn_use_std", false,
                       "divide by an image's standard deviation in the place of its norm"),

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <map>
 
-#include "config/codes.h"
-#include "config/text.h"
+#include "common/utf8.h"
+#include "config/diagnostic_codes.h"
 
 namespace qhost::config {
 namespace {
 
-constexpr std::size_t kMaxLabel = 80;
+constexpr std::size_t max_label = 80;
 
 Diagnostic sweep_error(const Span& span, std::string message, std::string help) {
   Diagnostic diagnostic;
@@ -39,8 +39,8 @@ std::string default_label(const Table& changes, std::size_t index) {
   std::string text;
   describe(changes, "", text);
   text = escape_controls(text);
-  if (count_code_points(text) > kMaxLabel) {
-    text = text.substr(0, code_point_offset(text, kMaxLabel - 3)) + "...";
+  if (count_code_points(text) > max_label) {
+    text = text.substr(0, code_point_offset(text, max_label - 3)) + "...";
   }
   return text.empty() ? "point " + std::to_string(index) : text;
 }
@@ -192,11 +192,11 @@ class SweepReader {
       Diagnostic diagnostic = wrong_type(path + ".label", "a string", value);
       diagnostic.helps.emplace_back("write label = \"...\"");
       diagnostics_.add(std::move(diagnostic));
-    } else if (label->empty() || count_code_points(*label) > kMaxLabel ||
+    } else if (label->empty() || count_code_points(*label) > max_label ||
                escape_controls(*label) != *label) {
       diagnostics_.add(
           sweep_error(value.span, quote(*label) + " cannot be a label",
-                      "a label has 1 to " + std::to_string(kMaxLabel) + " printable characters"));
+                      "a label has 1 to " + std::to_string(max_label) + " printable characters"));
     } else {
       point.label = *label;
       point.label_span = value.span;

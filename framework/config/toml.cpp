@@ -4,7 +4,7 @@
 #include <sstream>
 #include <tuple>
 
-#include "config/text.h"
+#include "common/utf8.h"
 
 namespace qhost::config {
 namespace {

@@ -4,9 +4,9 @@
 #include <map>
 
 #include "conformance/variants.h"
+#include "jobs/published_weights.h"
 #include "model/model.h"
 #include "qhost/error.h"
-#include "training/published_weights.h"
 
 namespace qhost::conformance {
 namespace {
@@ -37,7 +37,7 @@ std::string check_same_twice(const Graph& a, const Graph& b) {
 }
 
 // Where a network is published, each of its tensors has a name of its own there.
-std::string check_published(const PublishedNames& names, const Graph& graph,
+std::string check_published(const StateDictKeyMap& names, const Graph& graph,
                             const Options& options) {
   std::map<std::string, std::string> own_by_name;
   std::string without;
@@ -53,7 +53,7 @@ std::string check_published(const PublishedNames& names, const Graph& graph,
       if (!names.channels_of) continue;
       const std::vector<std::int64_t> order = names.channels_of(own, options);
       const std::int64_t channels = spec.shape.at(spec.shape.size() > 1 ? 1 : 0);
-      if (!order.empty() && !training::is_order(order, channels)) {
+      if (!order.empty() && !jobs::is_order(order, channels)) {
         return "channels_of(" + own + ") does not name each of the " + std::to_string(channels) +
                " channels once";
       }
@@ -66,7 +66,7 @@ std::string check_published(const PublishedNames& names, const Graph& graph,
 std::string check_runs(Graph graph, const Images& images) {
   Model model(std::move(graph), {}, {});
   const RunPosition position = {.seed = 5};
-  model.initialise(position);
+  model.initialize(position);
   std::vector<std::int64_t> shape = images.shape.dims;
   shape.insert(shape.begin(), 2);
   const at::Tensor x = uniform_like(Random(6), at::empty(shape, at::kFloat))
@@ -103,7 +103,7 @@ std::vector<Finding> check_architecture(const Architecture& architecture) {
         findings.push_back({"builds", where, ""});
         findings.push_back({"same twice", where,
                             check_same_twice(graph, build(architecture, variant.options, images))});
-        for (const PublishedNames& names : architecture.published) {
+        for (const StateDictKeyMap& names : architecture.published) {
           findings.push_back({"published names", where + ", " + names.source,
                               check_published(names, graph, variant.options)});
         }

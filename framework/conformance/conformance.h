@@ -27,8 +27,8 @@ struct Finding {
 ///
 ///     options         every default lies in its own range; a value beyond it is refused
 ///     slots           each role that is offered is taken by some slot
-///     starts          initialise() and, where the method wants it, calibration throw nothing
-///     pretrained      initialise() keeps the weights that train.init_from loaded, or refuses them
+///     starts          initialize() and, where the method wants it, calibration throw nothing
+///     pretrained      initialize() keeps the weights that train.init_from loaded, or refuses them
 ///     shape           forward() keeps shape and float32
 ///     determinism     the same seed, epoch and step give the same bits
 ///     gradient        finite, and not 0 everywhere

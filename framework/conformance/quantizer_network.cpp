@@ -42,7 +42,7 @@ class Trial {
     Graph graph = network();
     Plan plan = make_plan(graph, {rule_of(method, options)});
     model_ = std::make_unique<Model>(std::move(graph), std::move(plan), how);
-    model_->initialise(position());
+    model_->initialize(position());
     if (model_->plan().needs_calibration) model_->calibrate(images(50), position(), true);
     if (model_->plan().bias_correction) {
       model_->correct_biases(

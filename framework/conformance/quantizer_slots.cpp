@@ -91,18 +91,18 @@ class Subject {
   Encoding encoding() const {
     return is_weight() ? weight_->encoding(slot_.info) : input_->encoding(slot_.info);
   }
-  /// As the host starts a slot: initialise, then calibration where the method wants it.
+  /// As the host starts a slot: initialize, then calibration where the method wants it.
   void start(at::Tensor latent) {
     const at::NoGradGuard no_grad;
     const SlotContext begin = context_of(slot_.info, Mode::train);
     const SlotContext watch = context_of(slot_.info, Mode::calibrate);
     const bool calibrates = quantizer_->traits().needs_calibration;
     if (is_weight()) {
-      weight_->initialise(begin, latent);
+      weight_->initialize(begin, latent);
       if (calibrates) weight_->observe(watch, latent);
       return;
     }
-    input_->initialise(begin);
+    input_->initialize(begin);
     if (calibrates) input_->observe(watch, latent);
     // Methods that take their first range from the first batch see it here.
     input_->forward(begin, latent);
@@ -112,7 +112,7 @@ class Subject {
     const at::NoGradGuard no_grad;
     SlotContext begin = context_of(slot_.info, Mode::train);
     begin.pretrained = true;
-    weight_->initialise(begin, latent);
+    weight_->initialize(begin, latent);
   }
   at::Tensor forward(const at::Tensor& x, Mode mode, std::int64_t step = 0) {
     const SlotContext context = context_of(slot_.info, mode, step);
@@ -175,7 +175,7 @@ std::string check_encoding(Subject& subject) {
 }
 
 std::string check_decoding(Subject& subject) {
-  if (subject.encoding().members > 1) return "";  // an ensemble's forward draws one member
+  if (subject.encoding().ensemble_size > 1) return "";  // an ensemble's forward draws one member
   const at::Tensor x = subject.sample(0.5, 7);
   const at::NoGradGuard no_grad;
   const at::Tensor forward = subject.forward(x, Mode::evaluate);
@@ -222,7 +222,7 @@ std::string check_levels(Subject& subject) {
 
 std::string check_sign_of_zero(Subject& subject) {
   const Encoding encoding = subject.encoding();
-  if (encoding.kind != CodeKind::binary || encoding.members > 1) return "";
+  if (encoding.kind != CodeKind::binary || encoding.ensemble_size > 1) return "";
   at::Tensor x = subject.sample(0.5, 10);
   x.view(-1)[0] = 0.0F;
   x.view(-1)[1] = -0.0F;
@@ -274,7 +274,7 @@ std::string check_zeros(const QuantizerMethod& method, const Variant& variant, c
 
 std::string check_after_step(Subject& subject) {
   if (!subject.is_weight()) return "";
-  // A clip is settled at once, a clip of what was centred after some calls.
+  // A clip is settled at once, a clip of what was centered after some calls.
   at::Tensor x = subject.sample(1.5, 12);
   for (int i = 0; i < 1000; ++i) subject.after_step(x);
   const at::Tensor settled = x.clone();
@@ -302,7 +302,7 @@ std::string check_state(const QuantizerMethod& method, const Variant& variant, c
   return "";
 }
 
-/// Of a fresh object: a method may prepare trained weights (centre, clip), not replace them.
+/// Of a fresh object: a method may prepare trained weights (center, clip), not replace them.
 std::string check_pretrained(const QuantizerMethod& method, const Variant& variant,
                              const Slot& slot) {
   Subject subject(method, variant.options, slot);

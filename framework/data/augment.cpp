@@ -129,10 +129,10 @@ bool whitened(const Options& augment) {
   }
   const auto refuse = [](const char* name) {
     throw OptionError(name,
-                      "whitened images are not normalised by channel\nhelp: take it out, or set "
+                      "whitened images are not normalized by channel\nhelp: take it out, or set "
                       "whitening = \"none\"");
   };
-  if (augment.has("normalise") && !augment.boolean("normalise")) refuse("normalise");
+  if (augment.has("normalize") && !augment.boolean("normalize")) refuse("normalize");
   for (const char* name : {"mean", "std"}) {
     if (augment.has(name) && !augment.reals(name).empty()) refuse(name);
   }
@@ -141,7 +141,7 @@ bool whitened(const Options& augment) {
 
 AugmentOptions evaluation_options(const Options& augment, const Dataset& set) {
   AugmentOptions options;
-  if (whitened(augment) || (augment.has("normalise") && !augment.boolean("normalise"))) {
+  if (whitened(augment) || (augment.has("normalize") && !augment.boolean("normalize"))) {
     options.mean.assign(static_cast<std::size_t>(set.image.channels()), 0.0F);
     options.std.assign(static_cast<std::size_t>(set.image.channels()), 1.0F);
   } else {

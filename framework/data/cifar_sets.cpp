@@ -139,12 +139,11 @@ const std::vector<std::string>& cifar100_coarse_names() {
 DatasetInfo cifar10() {
   DatasetInfo info;
   info.name = "cifar10";
-  info.summary =
-      "60,000 colour photographs of 32x32 pixels, 10 classes (50,000 train, 10,000 test)";
+  info.summary = "60,000 color photographs of 32x32 pixels, 10 classes (50,000 train, 10,000 test)";
   info.source =
       "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009; "
       "https://www.cs.toronto.edu/~kriz/cifar.html";
-  info.licence = "none stated by its authors";
+  info.license = "none stated by its authors";
   info.options = common_options();
   info.options.push_back(
       Option::integer("course_images", 0,
@@ -178,10 +177,10 @@ DatasetInfo cifar100() {
   DatasetInfo info;
   info.name = "cifar100";
   info.summary =
-      "60,000 colour photographs of 32x32 pixels, 100 classes in 20 groups (50,000 train, "
+      "60,000 color photographs of 32x32 pixels, 100 classes in 20 groups (50,000 train, "
       "10,000 test)";
   info.source = cifar10().source;
-  info.licence = cifar10().licence;
+  info.license = cifar10().license;
   info.options = common_options();
   info.options.push_back(Option::string("labels", "fine", "the 100 classes or their 20 groups")
                              .one_of({"fine", "coarse"}));

@@ -103,7 +103,7 @@ std::vector<Option> common_options() {
           "searches $QHOST_DATA, ./data and the user's qhost/data; an embedded set needs none")
           .not_part_of_result(),
       Option::integers("classes", {},
-                       "published labels to keep, relabelled 0, 1, ... in this order; [] keeps all")
+                       "published labels to keep, relabeled 0, 1, ... in this order; [] keeps all")
           .at_least(0),
       Option::real("fraction", 1.0, "share of the training images of each class that is used")
           .above(0)

@@ -19,7 +19,7 @@ std::vector<std::int64_t> chosen_classes(const Options& options, std::int64_t to
 
 /// Applies the options to a complete set whose `class_names`, `classes` and splits are the
 /// published ones, in this order:
-///   classes     all splits keep only these, relabelled 0..k-1 in the given order
+///   classes     all splits keep only these, relabeled 0..k-1 in the given order
 ///   validation  N training images, drawn by split_seed, become the validation split (0 leaves what
 ///               the set itself defines)
 ///   fraction    of each class's remaining training images the first round(fraction * n), but at

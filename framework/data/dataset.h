@@ -22,7 +22,7 @@ struct PublishedSet;  // data/published_set.h
 struct Split {
   std::vector<std::uint8_t> pixels;  ///< count x C x H x W, row-major, 0..255
   /// Empty, or the images as a network reads them, in the same order and in the place of `pixels`,
-  /// which then may be empty: whitened ones (training/whiten.h).
+  /// which then may be empty: whitened ones (data/whiten.h).
   std::vector<float> floats;
   std::vector<std::uint16_t> labels;        ///< 0 .. classes-1, after a label subset
   std::vector<std::uint32_t> source_index;  ///< position in the published set's own order
@@ -72,7 +72,7 @@ struct DatasetInfo {
   std::string name;     ///< [a-z0-9_]+
   std::string summary;  ///< one line
   std::string source;   ///< who made it, where it is published
-  std::string licence;
+  std::string license;
   std::vector<Option> options;
   Shape image;
   std::int64_t classes = 0;  ///< with default options; context() knows the others

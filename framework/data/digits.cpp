@@ -66,12 +66,12 @@ DatasetInfo digits() {
   DatasetInfo info;
   info.name = "digits";
   info.summary =
-      "1,797 handwritten digits of 8x8 grey pixels, 10 classes (1,347 train, 450 test), "
+      "1,797 handwritten digits of 8x8 gray pixels, 10 classes (1,347 train, 450 test), "
       "embedded";
   info.source =
       "E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
       "Repository, 1998; https://doi.org/10.24432/C50P49";
-  info.licence = "CC BY 4.0";
+  info.license = "CC BY 4.0";
   info.options = common_options();
   info.image = Shape{{1, 8, 8}};
   info.classes = 10;

@@ -76,12 +76,12 @@ DatasetInfo fashion_mnist() {
   DatasetInfo info;
   info.name = "fashion_mnist";
   info.summary =
-      "70,000 grey pictures of clothes, 28x28 pixels, 10 classes (60,000 train, "
+      "70,000 gray pictures of clothes, 28x28 pixels, 10 classes (60,000 train, "
       "10,000 test)";
   info.source =
       "H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, arXiv 1708.07747, 2017; "
       "https://github.com/zalandoresearch/fashion-mnist";
-  info.licence = "MIT";
+  info.license = "MIT";
   info.options = common_options();
   info.image = Shape{{1, 28, 28}};
   info.classes = 10;

@@ -48,11 +48,11 @@ std::string magic_text(const std::array<std::uint8_t, 4>& magic) {
 }
 
 /// "unpacked byte 17": an offset in a gzip file would lead nobody to the place.
-std::string place(const PackedFile& file, std::int64_t offset) {
+std::string place(const GzipReader& file, std::int64_t offset) {
   return (file.packed() ? "unpacked byte " : "byte ") + std::to_string(offset);
 }
 
-void check_header(PackedFile& file, const std::vector<std::int64_t>& dimensions) {
+void check_header(GzipReader& file, const std::vector<std::int64_t>& dimensions) {
   const auto truncated = [&] {
     file.fail("truncated at " + place(file, file.position()) + ", in its header of " +
               std::to_string(header_bytes(dimensions)) + " bytes");
@@ -76,7 +76,7 @@ void check_header(PackedFile& file, const std::vector<std::int64_t>& dimensions)
   }
 }
 
-std::vector<std::uint8_t> read_labels(PackedFile& file, std::int64_t count, int classes) {
+std::vector<std::uint8_t> read_labels(GzipReader& file, std::int64_t count, int classes) {
   std::vector<std::uint8_t> labels = read_idx(file, {count});
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] < classes) continue;
@@ -97,7 +97,7 @@ FileResult read_file(const IdxLayout& layout, const fs::path& folder, std::size_
   const PublishedFile published = idx_files(layout)[index];
   const fs::path path = file_path(folder, published);
   // gzip makes nothing much larger: what is beyond that holds something else.
-  PackedFile file(layout.name, path, published.bytes + published.bytes / 64 + 65536);
+  GzipReader file(layout.name, path, published.bytes + published.bytes / 64 + 65536);
   const std::int64_t images = index < 2 ? layout.train : layout.test;
   FileResult result;
   result.values = index % 2 == 0 ? read_idx(file, {images, layout.height, layout.width})
@@ -130,7 +130,7 @@ std::vector<PublishedFile> idx_files(const IdxLayout& layout) {
           {"t10k-labels-idx1-ubyte", labels(layout.test), true, ""}};
 }
 
-std::vector<std::uint8_t> read_idx(PackedFile& file, const std::vector<std::int64_t>& dimensions) {
+std::vector<std::uint8_t> read_idx(GzipReader& file, const std::vector<std::int64_t>& dimensions) {
   check_header(file, dimensions);
   const std::int64_t count = values_of(dimensions), whole = header_bytes(dimensions) + count;
   const std::string expected = std::to_string(whole) + " bytes expected (a header of " +

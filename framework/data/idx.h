@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "data/packed_file.h"
+#include "data/gzip_reader.h"
 #include "data/published_set.h"
 
 namespace qhost::data {
@@ -31,7 +31,7 @@ std::vector<PublishedFile> idx_files(const IdxLayout& layout);
 /// The values of one file, which must have exactly these dimensions. Throws Error of kind data
 /// that names the file, the byte offset, what is there and what was expected. No more is read, and
 /// no more memory taken, than the dimensions ask for, whatever the file declares or unpacks to.
-std::vector<std::uint8_t> read_idx(PackedFile& file, const std::vector<std::int64_t>& dimensions);
+std::vector<std::uint8_t> read_idx(GzipReader& file, const std::vector<std::int64_t>& dimensions);
 
 struct IdxSet {
   Dataset set;                      ///< splits, image shape, number of classes, provenance

@@ -16,15 +16,15 @@ float* align(std::vector<float>& values) {
 
 }  // namespace
 
-Prefetcher::Prefetcher(const Batcher& batcher, Layout layout, int threads, std::int64_t epoch,
-                       std::int64_t step, std::int64_t epochs)
+Prefetcher::Prefetcher(const DataLoader& data_loader, Layout layout, int threads,
+                       std::int64_t epoch, std::int64_t step, std::int64_t epochs)
     : Prefetcher(
-          [&batcher, layout, threads](std::int64_t e, std::int64_t s, float* images,
-                                      std::int64_t* labels) {
-            return batcher.fill(e, s, images, labels, layout, threads);
+          [&data_loader, layout, threads](std::int64_t e, std::int64_t s, float* images,
+                                          std::int64_t* labels) {
+            return data_loader.fill(e, s, images, labels, layout, threads);
           },
-          batcher.batch_size(), batcher.augmenter().image().elements(), batcher.steps_per_epoch(),
-          epoch, step, epochs) {}
+          data_loader.batch_size(), data_loader.augmenter().image().elements(),
+          data_loader.steps_per_epoch(), epoch, step, epochs) {}
 
 Prefetcher::Prefetcher(Fill fill, std::int64_t batch_size, std::int64_t elements,
                        std::int64_t steps_per_epoch, std::int64_t epoch, std::int64_t step,

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "data/batcher.h"
+#include "data/data_loader.h"
 
 namespace qhost::data {
 
@@ -23,7 +23,7 @@ struct PrefetchedBatch {
 };
 
 /// Runs through the batches (epoch, step) .. end of epoch `epochs`-1 in order, one ahead, in one
-/// background thread. The batches are those of Batcher::fill(). Worth its thread only where a core
+/// background thread. The batches are those of DataLoader::fill(). Worth its thread only where a core
 /// is idle, as beside a GPU.
 class Prefetcher {
  public:
@@ -31,8 +31,8 @@ class Prefetcher {
   using Fill = std::function<std::int64_t(std::int64_t epoch, std::int64_t step, float* images,
                                           std::int64_t* labels)>;
 
-  /// `batcher` must outlive the prefetcher.
-  Prefetcher(const Batcher& batcher, Layout layout, int threads, std::int64_t epoch,
+  /// `data_loader` must outlive the prefetcher.
+  Prefetcher(const DataLoader& data_loader, Layout layout, int threads, std::int64_t epoch,
              std::int64_t step, std::int64_t epochs);
   /// Any other producer: batches of at most `batch_size` images of `elements` floats.
   Prefetcher(Fill fill, std::int64_t batch_size, std::int64_t elements,

@@ -1,4 +1,4 @@
-/// data/row_kernels.h: bytes to normalised floats, the inner loops of data/augment.h.
+/// data/row_kernels.h: bytes to normalized floats, the inner loops of data/augment.h.
 #pragma once
 
 #include <cstddef>

@@ -55,7 +55,7 @@ std::vector<SetStatus> where(const std::string& root) {
     status.name = info.name;
     status.summary = info.summary;
     status.source = info.source;
-    status.licence = info.licence;
+    status.license = info.license;
     if (info.files != nullptr) {
       inspect(*info.files, root, status);
     } else {
@@ -72,7 +72,7 @@ nlohmann::json to_json(const SetStatus& status) {
   return {{"name", status.name},
           {"summary", status.summary},
           {"source", status.source},
-          {"licence", status.licence},
+          {"licence", status.license},
           {"state", to_string(status.state)},
           {"folder", status.folder.string()},
           {"bytes", status.bytes},

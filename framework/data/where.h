@@ -19,7 +19,7 @@ const char* to_string(SetState state);
 
 /// A line of `qhost data list`.
 struct SetStatus {
-  std::string name, summary, source, licence;
+  std::string name, summary, source, license;
   SetState state = SetState::missing;
   std::filesystem::path folder;                 ///< empty when embedded or missing
   std::int64_t bytes = 0;                       ///< of the set's files that are there

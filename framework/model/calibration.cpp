@@ -72,8 +72,8 @@ void Model::recalibrate_batch_norms(const at::Tensor& x, const RunPosition& posi
   // The first pass has the factor 1, which a value that is not finite would survive: 0 * inf.
   if (batch == 0) reset_running_statistics();
   freeze(position);
-  for (int member = 0; member < plan_.members; ++member) {
-    averaged_passes_ = batch * plan_.members + member + 1;
+  for (int member = 0; member < plan_.ensemble_size; ++member) {
+    averaged_passes_ = batch * plan_.ensemble_size + member + 1;
     run(x, Mode::evaluate, position, member, nullptr);
   }
   averaged_passes_ = 0;

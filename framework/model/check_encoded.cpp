@@ -113,7 +113,7 @@ std::string broken_promise(const Encoding& announced, const Encoded& encoded,
     return "the codes are " + text(encoded.codes.scalar_type()) + ", not " + text(type);
   }
   std::vector<std::int64_t> shape = tensor.vec();
-  if (announced.members > 1) shape.insert(shape.begin(), announced.members);
+  if (announced.ensemble_size > 1) shape.insert(shape.begin(), announced.ensemble_size);
   if (encoded.codes.sizes() != at::IntArrayRef(shape)) {
     return "the codes have the shape " + text(encoded.codes.sizes()) + ", not " + text(shape);
   }

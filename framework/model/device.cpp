@@ -39,7 +39,7 @@ CudaState probe() {
   }
   void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
   const bool has_driver = driver != nullptr;
-  // Its static initialisers register the CUDA kernels: it must be there before ATen first asks for
+  // Its static initializers register the CUDA kernels: it must be there before ATen first asks for
   // CUDA, and it stays.
   if (dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     const std::string error = dlerror();

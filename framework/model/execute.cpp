@@ -179,9 +179,9 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
   if (!calibrating && !is_active(*slot, run.position.epoch)) return direct;
 
   at::Tensor x = direct;
-  if (slot->repointing) {
-    x = run.values[static_cast<std::size_t>(slot->repointing->source)];
-    for (const int id : slot->repointing->through) {
+  if (slot->elision) {
+    x = run.values[static_cast<std::size_t>(slot->elision->source)];
+    for (const int id : slot->elision->through) {
       const Node& between = graph_.node(id);
       x = between.op == Op::flatten ? x.flatten(1) : pool(between, x);
     }
@@ -204,8 +204,8 @@ at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& outp
     backward_watch_->watch(quantized.output_scale, first, *slot);
     value = quantized.value.to(run.compute);
     position_scale = quantized.output_scale;
-    if (slot->repointing) {
-      for (const RepointedDropout& drop : slot->repointing->dropouts) {
+    if (slot->elision) {
+      for (const ElidedDropout& drop : slot->elision->dropouts) {
         value = value * dropout(value, graph_.node(drop.node).name, drop.probability, run.position);
       }
     }
@@ -330,16 +330,16 @@ at::Tensor Model::run_graph(Run& run, const at::Tensor& input, std::string* non_
   const bool training = mode == Mode::train;
   if (training && options_.precision == Precision::bf16) run.compute = at::kBFloat16;
   run.values.resize(steps_.size());
-  const bool all_repointed =
+  const bool all_elided =
       mode != Mode::calibrate &&
       std::all_of(plan_.slots.begin(), plan_.slots.end(), [&](const PlannedSlot& slot) {
-        return !slot.repointing || is_active(slot, position.epoch);
+        return !slot.elision || is_active(slot, position.epoch);
       });
 
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     Step& step = steps_[i];
     const Node& node = *step.node;
-    if (step.behind_repointing_only && all_repointed) continue;
+    if (step.behind_elision_only && all_elided) continue;
     at::Tensor unused_scale, unused_input_scale;
     const auto in = [&](std::size_t e) {
       at::Tensor value = edge(run, step, e, unused_scale, unused_input_scale);
@@ -478,11 +478,11 @@ at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
   freeze(position);
   at::Tensor sum = run(x, Mode::evaluate, position, 0, nullptr);
   record_codes_ = false;
-  for (int member = 1; member < plan_.members; ++member) {
+  for (int member = 1; member < plan_.ensemble_size; ++member) {
     sum = sum + run(x, Mode::evaluate, position, member, nullptr);
   }
   frozen_->inputs_checked = true;
-  return plan_.members > 1 ? sum / plan_.members : sum;
+  return plan_.ensemble_size > 1 ? sum / plan_.ensemble_size : sum;
 }
 
 std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position, Mode mode) {

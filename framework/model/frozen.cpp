@@ -90,9 +90,9 @@ void Model::freeze_slot(const PlannedSlot& slot, const RunPosition& position) {
   members.clear();
   Encoded encoded;
   at::Tensor all_levels;
-  for (int member = 0; member < plan_.members; ++member) {
+  for (int member = 0; member < plan_.ensemble_size; ++member) {
     // A method that keeps all members in one Encoded is asked once.
-    if (member == 0 || encoded.encoding.members == 1) {
+    if (member == 0 || encoded.encoding.ensemble_size == 1) {
       encoded = encoded_weight(
           slot, context(slot.info, slot.traits, Mode::evaluate, position, member), weight);
       all_levels = levels(encoded);
@@ -100,7 +100,7 @@ void Model::freeze_slot(const PlannedSlot& slot, const RunPosition& position) {
     if (member == 0) record(slot_prefix(slot.info), encoded);
     at::Tensor level = all_levels;
     at::Tensor scale = encoded.scale;
-    if (encoded.encoding.members > 1) level = level[member % encoded.encoding.members];
+    if (encoded.encoding.ensemble_size > 1) level = level[member % encoded.encoding.ensemble_size];
     if (scale.defined()) scale = over_channels(scale, step.node->op);
     members.push_back(
         {.levels = level.contiguous(weight.suggest_memory_format()), .scale = scale, .bias = bias});

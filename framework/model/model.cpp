@@ -4,7 +4,7 @@
 #include <set>
 
 #include "model/backward_watch.h"
-#include "model/initialise.h"
+#include "model/initialize.h"
 #include "model/plugin_call.h"
 #include "model/steps.h"
 #include "qhost/error.h"
@@ -117,12 +117,11 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
     steps_.push_back(std::move(step));
   }
 
-  // readers[v]: every edge that may read value v, re-pointed or not.
+  // readers[v]: every edge that may read value v, ReLU elided or not.
   std::vector<std::vector<int>> readers(steps_.size());
   for (const Node& node : graph_.nodes()) {
     for (const int input : node.inputs) readers[static_cast<std::size_t>(input)].push_back(node.id);
   }
-  std::set<int> repointed_chain;
   for (const PlannedSlot& slot : plan_.slots) {
     Step& step = steps_[static_cast<std::size_t>(slot.node)];
     if (slot.weight) {
@@ -138,7 +137,7 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
         const Node& norm = graph_.node(slot.folded_batch_norm);
         const auto& norm_options = norm.as<BatchNormOptions>();
         const bool divides = slot.traits.fold_in_training;
-        if (!norm_options.affine || (divides && norm_options.gamma_init == Initialisation::zeros)) {
+        if (!norm_options.affine || (divides && norm_options.gamma_init == Initialization::zeros)) {
           throw Error(ErrorKind::configuration,
                       slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
                           ", which needs a learned gamma that does not start at 0\nhelp: keep " +
@@ -149,8 +148,8 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
       }
     } else {
       step.inputs[static_cast<std::size_t>(slot.info.edge)] = &slot;
-      if (slot.repointing) {
-        readers[static_cast<std::size_t>(slot.repointing->source)].push_back(slot.node);
+      if (slot.elision) {
+        readers[static_cast<std::size_t>(slot.elision->source)].push_back(slot.node);
       }
     }
     for (SlotParameter& parameter : parameters_of(slot)) {
@@ -190,7 +189,7 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
                             output_is_free(graph_.node(source));
   }
 
-  // Nodes that nobody reads once the re-pointed edges pass them by.
+  // Nodes that nobody reads once edges that elide a ReLU pass them by.
   for (std::size_t i = steps_.size(); i-- > 0;) {
     if (static_cast<int>(i) == graph_.output().id) continue;
     bool read = false;
@@ -198,14 +197,14 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
       const Step& reader = steps_[static_cast<std::size_t>(node.id)];
       for (std::size_t e = 0; e < node.inputs.size(); ++e) {
         const PlannedSlot* slot = reader.inputs[e];
-        const bool passes_by = slot != nullptr && slot->repointing.has_value();
-        if (node.inputs[e] == static_cast<int>(i) && !passes_by && !reader.behind_repointing_only) {
+        const bool passes_by = slot != nullptr && slot->elision.has_value();
+        if (node.inputs[e] == static_cast<int>(i) && !passes_by && !reader.behind_elision_only) {
           read = true;
         }
-        if (passes_by && slot->repointing->source == static_cast<int>(i)) read = true;
+        if (passes_by && slot->elision->source == static_cast<int>(i)) read = true;
       }
     }
-    steps_[i].behind_repointing_only = !read;
+    steps_[i].behind_elision_only = !read;
   }
 
   frees_.resize(steps_.size());
@@ -218,7 +217,7 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
 
 Model::~Model() = default;
 
-void Model::initialise(const RunPosition& position,
+void Model::initialize(const RunPosition& position,
                        const std::map<std::string, at::Tensor>* weights) {
   const at::NoGradGuard no_grad;
   if (weights != nullptr) {
@@ -234,10 +233,10 @@ void Model::initialise(const RunPosition& position,
     at_start.pretrained = weights != nullptr;
     call_plugin(call_of(slot, "initialise"), [&] {
       if (slot.weight) {
-        slot.weight->initialise(at_start,
+        slot.weight->initialize(at_start,
                                 steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
       } else {
-        slot.input->initialise(at_start);
+        slot.input->initialize(at_start);
       }
     });
   }

@@ -66,10 +66,10 @@ class Model {
   const Plan& plan() const { return plan_; }
   const ModelOptions& options() const { return options_; }
 
-  /// Draws every parameter, keyed by (seed, name), then lets each slot initialise its own. With
+  /// Draws every parameter, keyed by (seed, name), then lets each slot initialize its own. With
   /// `weights`, the network's parameters and buffers are those (they must pass require_weights),
   /// and the slots start from them.
-  void initialise(const RunPosition& position,
+  void initialize(const RunPosition& position,
                   const std::map<std::string, at::Tensor>* weights = nullptr);
   /// Throws as load() unless `weights` are exactly the network's parameters and buffers, without
   /// what belongs to quantizers. `names_there`, by the network's names, are those of the file that

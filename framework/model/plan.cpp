@@ -281,7 +281,7 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
         if (!slot.input) continue;
         if (range_of(slot) == InputRange::signed_values) {
           try {
-            slot.repointing = repoint(graph, node, edge);
+            slot.elision = elide_relu(graph, node, edge);
           } catch (const Error& error) {
             throw RuleError(claim.rule, "name",
                             "`" + rule.method + "` quantizes signed inputs: " + error.what());
@@ -293,7 +293,7 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
       if (role == Role::weight && slot.traits.fold_batch_norm) {
         slot.folded_batch_norm = sole_batch_norm(graph, node);
       }
-      plan.members = std::max(plan.members, slot.traits.members);
+      plan.ensemble_size = std::max(plan.ensemble_size, slot.traits.ensemble_size);
       plan.needs_calibration = plan.needs_calibration || slot.traits.needs_calibration;
       plan.bias_correction =
           plan.bias_correction || (role == Role::weight && slot.traits.bias_correction);
@@ -308,8 +308,8 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
   }
 
   for (const PlannedSlot& slot : plan.slots) {
-    if (!slot.repointing) continue;
-    for (const int between : slot.repointing->through) {
+    if (!slot.elision) continue;
+    for (const int between : slot.elision->through) {
       if (plan.find(between, Role::input) == nullptr) continue;
       plan.warnings.push_back(slot.info.node + " reads in front of the ReLU, past " +
                               graph.node(between).name +

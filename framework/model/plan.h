@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/repoint.h"
+#include "graph/relu_elision.h"
 #include "qhost/error.h"
 #include "qhost/graph.h"
 #include "qhost/quantizer.h"
@@ -40,8 +40,8 @@ struct PlannedSlot {
   /// Made once by the quantizer, in plan order; exactly one of the two.
   std::shared_ptr<WeightQuantizer> weight;
   std::shared_ptr<InputQuantizer> input;
-  /// Input slots whose edge was moved in front of a ReLU; see graph/repoint.h.
-  std::optional<Repointing> repointing;
+  /// Input slots whose edge was moved in front of a ReLU; see graph/relu_elision.h.
+  std::optional<ReluElision> elision;
   std::string plugin;  ///< that provides the method
 };
 
@@ -60,7 +60,7 @@ struct Plan {
   /// Shared with the backward passes that are under way.
   std::vector<std::shared_ptr<const PlannedGradient>> gradients;
   std::vector<std::string> warnings;  ///< "rule 1 (bwn) is wholly overridden by rule 2 (xnornet)"
-  int members = 1;
+  int ensemble_size = 1;
   bool needs_calibration = false;
   bool bias_correction = false;  ///< some weight slot's method asks for it
 
@@ -85,7 +85,7 @@ class RuleError : public Error {
 /// Resolves the rules: for each (node, role) the last rule that selects it wins; `keep_float`
 /// narrows its own rule only. Throws RuleError for a selector that is malformed or matches nothing,
 /// a role the method does not offer, slots of which the method takes none, a rule that selects no
-/// slot, an input that cannot be re-pointed, and when nothing at all is quantized although there
+/// slot, an input whose ReLU cannot be elided, and when nothing at all is quantized although there
 /// are rules. What a method throws is an Error that names it; see model/plugin_call.h.
 /// `non_negative_image`: no value of the network's input is below 0.
 Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules,

@@ -22,10 +22,11 @@ struct Model::Step {
   const PlannedSlot* weight = nullptr;     ///< its weight slot
   std::vector<const PlannedSlot*> inputs;  ///< its input slots, one entry per edge, null without
   std::shared_ptr<const PlannedGradient> gradient;  ///< of its output
-  at::Tensor bias_correction;           ///< [Cout], state of its weight slot; undefined without
-  int folded_into = -1;                 ///< a batch norm: the convolution that may absorb it
-  bool overwrites_input = false;        ///< a ReLU or add that may work in place
-  bool behind_repointing_only = false;  ///< read by nobody while every re-pointed slot is active
+  at::Tensor bias_correction;     ///< [Cout], state of its weight slot; undefined without
+  int folded_into = -1;           ///< a batch norm: the convolution that may absorb it
+  bool overwrites_input = false;  ///< a ReLU or add that may work in place
+  bool behind_elision_only =
+      false;  ///< read by nobody while every slot that elides a ReLU is active
 };
 
 /// What evaluation computes with for one weight slot and member: made once per set of weights.

@@ -25,14 +25,14 @@ void group(Comparison& comparison) {
 
 void measure(Comparison& comparison) {
   for (Configuration& configuration : comparison.configurations) {
-    for (const Figure& figure : compared_figures()) {
+    for (const Metric& metric : compared_metrics()) {
       std::vector<double> numbers;
       for (const std::size_t i : configuration.runs) {
         const ComparedRun& run = comparison.runs[i];
-        if (figure.measured && !counts(run)) continue;
-        if (const auto number = number_of(run, figure)) numbers.push_back(*number);
+        if (metric.measured && !counts(run)) continue;
+        if (const auto number = number_of(run, metric)) numbers.push_back(*number);
       }
-      configuration.figures[figure.key] = mean_and_deviation(numbers);
+      configuration.metrics[metric.key] = mean_and_deviation(numbers);
     }
   }
 }
@@ -48,8 +48,8 @@ std::map<std::string, std::string> identity(std::map<std::string, std::string> k
   return keys;
 }
 
-const std::vector<Figure>& compared_figures() {
-  static const std::vector<Figure> list = {
+const std::vector<Metric>& compared_metrics() {
+  static const std::vector<Metric> list = {
       {"test_accuracy", "test accuracy", FigureKind::fraction, true},
       {"bits_per_weight", "bits a weight", FigureKind::number, false},
       {"bits_per_input", "bits an input", FigureKind::number, false},
@@ -61,8 +61,8 @@ const std::vector<Figure>& compared_figures() {
   return list;
 }
 
-const RunScore* score_of(const ComparedRun& run, const Figure& figure) {
-  const auto found = run.scores.find(figure.rule);
+const RunScore* score_of(const ComparedRun& run, const Metric& metric) {
+  const auto found = run.scores.find(metric.rule);
   return found == run.scores.end() ? nullptr : &found->second;
 }
 
@@ -70,12 +70,12 @@ bool counts(const ComparedRun& run) {
   return run.status == "finished" && !has_no_finite_loss(run.result);
 }
 
-std::optional<double> number_of(const ComparedRun& run, const Figure& figure) {
-  if (figure.kind == FigureKind::score) {
-    const RunScore* score = score_of(run, figure);
+std::optional<double> number_of(const ComparedRun& run, const Metric& metric) {
+  if (metric.kind == FigureKind::score) {
+    const RunScore* score = score_of(run, metric);
     return score == nullptr ? std::nullopt : std::optional(score->score);
   }
-  const auto found = run.result.find(figure.key);
+  const auto found = run.result.find(metric.key);
   if (found == run.result.end() || !found->is_number()) return std::nullopt;
   const auto number = found->get<double>();
   return std::isfinite(number) ? std::optional(number) : std::nullopt;

@@ -54,7 +54,7 @@ struct ComparedRun {
 enum class FigureKind { fraction, number, count, score };
 
 /// A column: a number of result.json, or a score.
-struct Figure {
+struct Metric {
   std::string key;    ///< in result.json, and in the JSON of a comparison
   std::string title;  ///< of the column
   FigureKind kind = FigureKind::number;
@@ -66,22 +66,22 @@ struct Figure {
 
 /// test_accuracy, bits_per_weight, bits_per_input, weight_bytes, macs, micronet_score,
 /// course_score.
-const std::vector<Figure>& compared_figures();
+const std::vector<Metric>& compared_metrics();
 /// The run's; empty where it has none.
-std::optional<double> number_of(const ComparedRun& run, const Figure& figure);
+std::optional<double> number_of(const ComparedRun& run, const Metric& metric);
 /// Whether it is finished with a test loss that is finite, or of which nothing is known: what an
 /// older build called finished may have a loss of null. Only such runs enter a mean.
 bool counts(const ComparedRun& run);
-/// nullptr for a figure that is no score and for a run without it.
-const RunScore* score_of(const ComparedRun& run, const Figure& figure);
+/// nullptr for a metric that is no score and for a run without it.
+const RunScore* score_of(const ComparedRun& run, const Metric& metric);
 
 /// Runs whose keys are equal but for train.seed, of their sources too.
 struct Configuration {
   std::vector<std::size_t> runs;   ///< positions in Comparison::runs
   std::vector<std::string> seeds;  ///< of these runs
-  /// By the key of a figure. Only finished runs count: the accuracy of a network in the middle of
+  /// By the key of a metric. Only finished runs count: the accuracy of a network in the middle of
   /// its training, or of one that gives no numbers, belongs in no mean.
-  std::map<std::string, MeanAndDeviation> figures;
+  std::map<std::string, MeanAndDeviation> metrics;
 };
 
 struct Difference {

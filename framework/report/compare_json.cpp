@@ -16,13 +16,13 @@ json common_json(FigureKind kind, const MeanAndDeviation& about) {
   return number && kind == FigureKind::count ? json(std::llround(*number)) : optional_json(number);
 }
 
-void add_score(const ComparedRun& run, const Figure& figure, json& out) {
-  const RunScore* score = score_of(run, figure);
+void add_score(const ComparedRun& run, const Metric& metric, json& out) {
+  const RunScore* score = score_of(run, metric);
   const bool judged = score != nullptr && score->qualifies;
   const bool fails = judged && !*score->qualifies;
-  out[figure.key] = optional_json(number_of(run, figure));
-  out[figure.rule + "_qualifies"] = judged ? json(*score->qualifies) : json(nullptr);
-  out[figure.rule + "_why_not"] = fails ? json(score->why_not) : json(nullptr);
+  out[metric.key] = optional_json(number_of(run, metric));
+  out[metric.rule + "_qualifies"] = judged ? json(*score->qualifies) : json(nullptr);
+  out[metric.rule + "_why_not"] = fails ? json(score->why_not) : json(nullptr);
 }
 
 json run_json(const Comparison& comparison, std::size_t index) {
@@ -36,14 +36,14 @@ json run_json(const Comparison& comparison, std::size_t index) {
               {"configuration", comparison.configuration_of[index] + 1},
               {"seed", seed == run.keys.end() ? json(nullptr) : json(seed->second)},
               {"source_seed", run.source ? json(run.source->seed) : json(nullptr)}};
-  for (const Figure& figure : compared_figures()) {
-    if (figure.kind == FigureKind::score) {
-      add_score(run, figure, out);
+  for (const Metric& metric : compared_metrics()) {
+    if (metric.kind == FigureKind::score) {
+      add_score(run, metric, out);
       continue;
     }
-    const auto found = run.result.find(figure.key);
+    const auto found = run.result.find(metric.key);
     // As the run wrote it: a count stays an integer.
-    out[figure.key] = found != run.result.end() && found->is_number() ? *found : json(nullptr);
+    out[metric.key] = found != run.result.end() && found->is_number() ? *found : json(nullptr);
   }
   return out;
 }
@@ -53,18 +53,18 @@ json configuration_json(const Comparison& comparison, std::size_t number) {
   json labels = json::array();
   for (const std::size_t i : configuration.runs) labels.push_back(comparison.runs[i].label);
   json out = {{"configuration", number + 1}, {"runs", labels}, {"seeds", configuration.seeds}};
-  for (const Figure& figure : compared_figures()) {
-    const MeanAndDeviation& about = configuration.figures.at(figure.key);
-    if (!figure.measured) {
-      out[figure.key] = common_json(figure.kind, about);
+  for (const Metric& metric : compared_metrics()) {
+    const MeanAndDeviation& about = configuration.metrics.at(metric.key);
+    if (!metric.measured) {
+      out[metric.key] = common_json(metric.kind, about);
       continue;
     }
-    if (figure.kind == FigureKind::score) {
-      out[figure.key] = optional_json(about.mean);
-      out[figure.key + "_deviation"] = optional_json(about.deviation);
+    if (metric.kind == FigureKind::score) {
+      out[metric.key] = optional_json(about.mean);
+      out[metric.key + "_deviation"] = optional_json(about.deviation);
       continue;
     }
-    out[figure.key] = {{"count", about.count},
+    out[metric.key] = {{"count", about.count},
                        {"mean", optional_json(about.mean)},
                        {"deviation", optional_json(about.deviation)}};
   }

@@ -80,10 +80,10 @@ void note_allowed(Comparison& comparison) {
 
 /// A score below its rule's threshold is a number like any other: what it lacks is said once for
 /// all runs that lack it.
-void note_verdicts(Comparison& comparison, const Figure& figure) {
+void note_verdicts(Comparison& comparison, const Metric& metric) {
   Sentences reasons;
   for (const ComparedRun& run : comparison.runs) {
-    const RunScore* score = score_of(run, figure);
+    const RunScore* score = score_of(run, metric);
     if (score == nullptr || score->qualifies.value_or(true)) continue;
     reasons.add(score->why_not, run.label);
   }
@@ -91,19 +91,19 @@ void note_verdicts(Comparison& comparison, const Figure& figure) {
     const bool all = labels.size() > 1 && labels.size() == comparison.runs.size();
     const std::string verb = labels.size() > 1 ? " do not qualify" : " does not qualify";
     comparison.notes.push_back((all ? "no run qualifies" : joined(labels) + verb) + " under " +
-                               figure.rule + ": " + why);
+                               metric.rule + ": " + why);
   }
 }
 
 void note_scores(Comparison& comparison) {
-  for (const Figure& figure : compared_figures()) {
-    note_verdicts(comparison, figure);
+  for (const Metric& metric : compared_metrics()) {
+    note_verdicts(comparison, metric);
     Sentences sentences;
     for (const ComparedRun& run : comparison.runs) {
-      if (const RunScore* score = score_of(run, figure)) sentences.add(score->note, run.label);
+      if (const RunScore* score = score_of(run, metric)) sentences.add(score->note, run.label);
     }
     for (const auto& [sentence, labels] : sentences.list()) {
-      comparison.notes.push_back(joined(labels) + " under " + figure.rule + ": " + sentence);
+      comparison.notes.push_back(joined(labels) + " under " + metric.rule + ": " + sentence);
     }
   }
   Sentences dense;
@@ -183,10 +183,10 @@ void note_runs(Comparison& comparison) {
                                  joined(labels) +
                                  "): repeats make the deviation too small; give one of them");
     }
-    for (const Figure& figure : compared_figures()) {
-      const MeanAndDeviation& about = configuration.figures.at(figure.key);
-      if (figure.measured || about.count == 0 || about.common()) continue;
-      comparison.notes.push_back("configuration " + number_name(c) + ": " + figure.key +
+    for (const Metric& metric : compared_metrics()) {
+      const MeanAndDeviation& about = configuration.metrics.at(metric.key);
+      if (metric.measured || about.count == 0 || about.common()) continue;
+      comparison.notes.push_back("configuration " + number_name(c) + ": " + metric.key +
                                  " differs between its runs: were they made by different versions "
                                  "of qhost or of a plugin? environment.json says");
     }

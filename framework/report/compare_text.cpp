@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "config/text.h"
+#include "common/utf8.h"
 #include "report/compare_parts.h"
 #include "report/table.h"
 
@@ -26,21 +26,21 @@ std::string figure_text(FigureKind kind, std::optional<double> number) {
   return formatted("%.3g", *number);
 }
 
-std::string run_cell(const ComparedRun& run, const Figure& figure) {
-  const RunScore* score = score_of(run, figure);
+std::string run_cell(const ComparedRun& run, const Metric& metric) {
+  const RunScore* score = score_of(run, metric);
   const bool starred = score != nullptr && !score->qualifies.value_or(true);
-  return figure_text(figure.kind, number_of(run, figure)) + (starred ? "*" : "");
+  return figure_text(metric.kind, number_of(run, metric)) + (starred ? "*" : "");
 }
 
 /// For the number of runs, mean and deviation.
-bool has_columns_of_its_own(const Figure& figure) {
-  return figure.measured && figure.kind != FigureKind::score;
+bool has_columns_of_its_own(const Metric& metric) {
+  return metric.measured && metric.kind != FigureKind::score;
 }
 
 /// One column is enough for what seldom varies.
-std::string common_cell(const Figure& figure, const MeanAndDeviation& about) {
-  if (about.common() || !figure.measured) return figure_text(figure.kind, about.common());
-  return figure_text(figure.kind, about.mean) + " +- " + figure_text(figure.kind, about.deviation);
+std::string common_cell(const Metric& metric, const MeanAndDeviation& about) {
+  if (about.common() || !metric.measured) return figure_text(metric.kind, about.common());
+  return figure_text(metric.kind, about.mean) + " +- " + figure_text(metric.kind, about.deviation);
 }
 
 std::string cut(const std::string& value) {
@@ -61,7 +61,7 @@ std::string runs_table(const Comparison& comparison) {
       std::any_of(comparison.runs.begin(), comparison.runs.end(),
                   [](const ComparedRun& run) { return !text_of(run, "label").empty(); });
   if (labeled) columns.insert(columns.begin() + 1, Column{"label"});
-  for (const Figure& figure : compared_figures()) columns.push_back({figure.title, Align::right});
+  for (const Metric& metric : compared_metrics()) columns.push_back({metric.title, Align::right});
   Table table(columns);
   bool starred = false;
   for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
@@ -73,8 +73,8 @@ std::string runs_table(const Comparison& comparison) {
       const std::string label = text_of(run, "label");
       cells.insert(cells.begin() + 1, label.empty() ? "-" : label);
     }
-    for (const Figure& figure : compared_figures()) {
-      cells.push_back(run_cell(run, figure));
+    for (const Metric& metric : compared_metrics()) {
+      cells.push_back(run_cell(run, metric));
       starred = starred || cells.back().ends_with('*');
     }
     table.add_row(cells);
@@ -84,13 +84,13 @@ std::string runs_table(const Comparison& comparison) {
 
 std::string configurations_table(const Comparison& comparison) {
   std::vector<Column> columns = {{"configuration", Align::right}, {"seeds"}};
-  for (const Figure& figure : compared_figures()) {
-    if (!has_columns_of_its_own(figure)) {
-      columns.push_back({figure.title, Align::right});
+  for (const Metric& metric : compared_metrics()) {
+    if (!has_columns_of_its_own(metric)) {
+      columns.push_back({metric.title, Align::right});
       continue;
     }
     columns.push_back({"runs", Align::right});
-    columns.push_back({"mean " + figure.title, Align::right});
+    columns.push_back({"mean " + metric.title, Align::right});
     columns.push_back({"deviation", Align::right});
   }
   Table table(columns);
@@ -99,15 +99,15 @@ std::string configurations_table(const Comparison& comparison) {
     std::string seeds;
     for (const std::string& seed : configuration.seeds) seeds += (seeds.empty() ? "" : ", ") + seed;
     std::vector<std::string> cells = {std::to_string(c + 1), cut(seeds)};
-    for (const Figure& figure : compared_figures()) {
-      const MeanAndDeviation& about = configuration.figures.at(figure.key);
-      if (!has_columns_of_its_own(figure)) {
-        cells.push_back(common_cell(figure, about));
+    for (const Metric& metric : compared_metrics()) {
+      const MeanAndDeviation& about = configuration.metrics.at(metric.key);
+      if (!has_columns_of_its_own(metric)) {
+        cells.push_back(common_cell(metric, about));
         continue;
       }
       cells.push_back(std::to_string(about.count));
-      cells.push_back(figure_text(figure.kind, about.mean));
-      cells.push_back(figure_text(figure.kind, about.deviation));
+      cells.push_back(figure_text(metric.kind, about.mean));
+      cells.push_back(figure_text(metric.kind, about.deviation));
     }
     table.add_row(cells);
   }
@@ -139,7 +139,7 @@ std::string to_text(const Comparison& comparison) {
   if (!comparison.notes.empty()) text += "\n";
   // A remark comes from a file: it must not steer the terminal.
   for (const std::string& note : comparison.notes) {
-    text += "note: " + config::escape_controls(note) + "\n";
+    text += "note: " + escape_controls(note) + "\n";
   }
   return text;
 }

@@ -7,8 +7,8 @@
 #include "data/dataset.h"
 #include "qhost/error.h"
 #include "report/source_run.h"
+#include "runs/run_directory.h"
 #include "storage/atomic_file.h"
-#include "storage/run_directory.h"
 
 namespace qhost::report {
 namespace {
@@ -93,8 +93,8 @@ std::string other_past(const fs::path& run) {
   return text;
 }
 
-std::string status_of(const storage::RunInfo& info) {
-  if (info.state == storage::RunState::running) return "running";
+std::string status_of(const runs::RunInfo& info) {
+  if (info.state == runs::RunState::running) return "running";
   return info.status.empty() ? "interrupted" : info.status;
 }
 
@@ -131,7 +131,7 @@ Keys result_keys(const std::string& file, std::string_view toml) {
 std::vector<ComparedRun> load_runs(const std::vector<fs::path>& directories) {
   std::vector<ComparedRun> runs;
   for (const fs::path& given : directories) {
-    const storage::RunDirectory run = storage::RunDirectory::open(given);
+    const runs::RunDirectory run = runs::RunDirectory::open(given);
     ComparedRun compared;
     compared.directory = run.path().string();
     compared.label = (run.path().parent_path().filename() / run.path().filename()).string();
@@ -144,7 +144,7 @@ std::vector<ComparedRun> load_runs(const std::vector<fs::path>& directories) {
                       ", which is named twice\nhelp: name each run once: it would count twice in "
                       "the mean");
     }
-    compared.status = status_of(storage::run_info(run.path()));
+    compared.status = status_of(runs::run_info(run.path()));
     compared.result = read_result(run.result());
     compared.keys =
         result_keys(run.resolved().string(), read_configuration(run.path(), run.resolved()));

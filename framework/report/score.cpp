@@ -67,7 +67,7 @@ void add_layers(const ScoredNetwork& network, const ScoreRequest& request, bool 
   for (const ScoredNode& node : network.nodes) {
     ScoreLayer layer{.name = node.layer.name, .op = node.layer.op, .detail = node.layer.detail};
     if (node.has_weight) {
-      layer.weight_bits = node.weight.bits * node.weight.members;
+      layer.weight_bits = node.weight.bits * node.weight.ensemble_size;
       layer.input_bits = node.input.bits;
     }
     if (request.sparsity.contains(layer.name)) {

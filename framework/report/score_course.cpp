@@ -21,7 +21,7 @@ void store(ScoreLayer& layer, const std::string& what, double count, double bits
 
 void store_weights(const ScoredNode& node, ScoreLayer& layer) {
   if (!node.has_weight) return;
-  store(layer, "weights", node.nonzero * node.weight.members, node.weight.bits);
+  store(layer, "weights", node.nonzero * node.weight.ensemble_size, node.weight.bits);
 }
 
 // Everything that is learned, as it is trained.

@@ -46,10 +46,10 @@ class MicronetCount {
     const double bits_of_nonzero = weight.kind == Kind::ternary ? 1 : bits;
     const double masked = node_.nonzero * bits_of_nonzero + node_.mask_bits;
     if (node_.mask_bits > 0 && masked < node_.weights * bits) {
-      store("non-zero weights", node_.nonzero * weight.members, bits_of_nonzero);
-      store("mask", node_.mask_bits * weight.members, 1);
+      store("non-zero weights", node_.nonzero * weight.ensemble_size, bits_of_nonzero);
+      store("mask", node_.mask_bits * weight.ensemble_size, 1);
     } else {
-      store("weights", node_.weights * weight.members, bits);
+      store("weights", node_.weights * weight.ensemble_size, bits);
     }
   }
 

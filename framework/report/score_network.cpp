@@ -33,7 +33,7 @@ Operand operand_of(const Encoding& encoding) {
   operand.scale = encoding.scale;
   operand.zero_point = encoding.zero_point;
   operand.table_per_channel = encoding.codebook_per_channel;
-  operand.members = encoding.members;
+  operand.ensemble_size = encoding.ensemble_size;
   return operand;
 }
 
@@ -121,7 +121,7 @@ void count_networks(const Graph& graph, std::vector<ScoredNode>& nodes) {
   std::vector<double> networks(graph.nodes().size(), 1);
   for (ScoredNode& node : nodes) {
     double& most = networks[static_cast<std::size_t>(node.node->id)];
-    most = std::max(node.weight.members, node.input.members);
+    most = std::max(node.weight.ensemble_size, node.input.ensemble_size);
     for (const int source : node.node->inputs) {
       most = std::max(most, networks[static_cast<std::size_t>(source)]);
     }
@@ -156,7 +156,7 @@ void require_values(const Summary& summary) {
 ScoredNetwork scored_network(const Graph& graph, const ScoreRequest& request) {
   const std::map<std::string, LayerPlan> none;
   const std::map<std::string, LayerPlan>& plans = request.uniform ? none : request.plans;
-  const Summary summary = summarise(graph, plans);
+  const Summary summary = summarize(graph, plans);
   require_values(summary);
   require_sparsity_fits(graph, request.sparsity);
 

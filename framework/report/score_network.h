@@ -16,7 +16,7 @@ struct Operand {
   ScaleKind scale = ScaleKind::none;
   ZeroPointKind zero_point = ZeroPointKind::none;
   bool table_per_channel = false;
-  int members = 1;
+  int ensemble_size = 1;
 
   bool is_real() const { return kind == Kind::real; }
   /// Its products are floats: values, or a codebook's float entries.

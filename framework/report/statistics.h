@@ -1,4 +1,4 @@
-/// report/statistics.h: figures of several runs in one.
+/// report/statistics.h: metrics of several runs in one.
 #pragma once
 
 #include <cstddef>

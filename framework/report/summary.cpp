@@ -1,8 +1,8 @@
 #include "report/summary.h"
 
 #include "graph/count.h"
-#include "graph/text.h"
 #include "qhost/error.h"
+#include "sdk/describe.h"
 
 namespace qhost::report {
 namespace {
@@ -118,7 +118,7 @@ double mean_input_bits(const Graph& graph, const std::vector<SummaryLayer>& laye
 
 }  // namespace
 
-Summary summarise(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
+Summary summarize(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
   require_plans_fit(graph, by_node);
   Summary summary;
   summary.input = graph.input().shape;

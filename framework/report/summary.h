@@ -17,7 +17,7 @@ namespace qhost::report {
 struct LayerPlan {
   std::optional<Encoding> weight, input;
   std::string weight_method, input_method;  ///< names of the quantizers, "" for float
-  std::string note;                         ///< what was re-pointed
+  std::string note;                         ///< which ReLU was elided
   std::string bypassed_relu;     ///< the ReLU that the input was moved in front of, or ""
   bool bias_correction = false;  ///< the method adds a bias to the node
 };
@@ -61,7 +61,7 @@ struct Summary {
 
 /// Throws Error: kind internal for a plan of a node that is not in the graph, or of a weight on a
 /// node without one; kind configuration for an inconsistent encoding (why_invalid).
-Summary summarise(const Graph& graph, const std::map<std::string, LayerPlan>& by_node = {});
+Summary summarize(const Graph& graph, const std::map<std::string, LayerPlan>& by_node = {});
 
 struct SummaryTextOptions {
   bool every_node = false;  ///< also those without parameters, MACs, quantizer or note

@@ -1,17 +1,12 @@
 /// report/table.h: aligned plain-text tables.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace qhost::report {
-
-/// Terminal columns that a UTF-8 text occupies: combining marks 0, East Asian wide characters and
-/// emoji 2, every other character 1; a malformed byte counts 1.
-std::size_t display_width(std::string_view text);
 
 /// 1234567 -> "1,234,567"
 std::string with_separators(std::int64_t number);
@@ -24,7 +19,7 @@ struct Column {
 };
 
 /// Lines "cell  cell  cell" under a title line and a rule; columns as wide as their widest cell,
-/// no trailing blanks, no colour. Control characters in a cell become '?', so that a name from a
+/// no trailing blanks, no color. Control characters in a cell become '?', so that a name from a
 /// file cannot break the table or steer the terminal.
 class Table {
  public:

@@ -14,7 +14,7 @@
 #include <system_error>
 
 #include "qhost/error.h"
-#include "storage/crash_point.h"
+#include "storage/failpoint.h"
 #include "storage/file_descriptor.h"
 #include "storage/folder.h"
 #include "storage/io_error.h"
@@ -101,7 +101,7 @@ std::string temporary_name() {
   }
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(value));
-  return std::string(kTemporaryPrefix) + digits;
+  return std::string(temporary_prefix) + digits;
 }
 
 int write_all(int fd, std::span<const std::byte> bytes) noexcept {
@@ -123,9 +123,9 @@ void sync_folder(const fs::path& folder) {
   if (::fsync(fd.get()) != 0 && errno != EINVAL) fail_io("sync", folder, errno);
 }
 
-AtomicFile::AtomicFile(const fs::path& path, std::string_view crash_name,
+AtomicFile::AtomicFile(const fs::path& path, std::string_view failpoint_name,
                        std::optional<std::uint64_t> wanted)
-    : path_(target_of(path)), crash_name_(crash_name), wanted_(wanted) {
+    : path_(target_of(path)), failpoint_name_(failpoint_name), wanted_(wanted) {
   const fs::path folder = parent_of(path_);
   if (wanted_) {
     const auto free = free_space(folder);
@@ -135,7 +135,7 @@ AtomicFile::AtomicFile(const fs::path& path, std::string_view crash_name,
   const bool replaces = ::stat(path_.c_str(), &old) == 0;
   fd_ = create_temporary(folder, 0666, temporary_);
   if (replaces) (void)::fchmod(fd_, old.st_mode & 07777);  // may be somebody else's: no matter
-  crash_point(crash_name_ + ".temporary");
+  failpoint(failpoint_name_ + ".temporary");
 }
 
 AtomicFile::~AtomicFile() {
@@ -157,7 +157,7 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     if (const int error = write_all(fd_, bytes.first(half))) {
       fail_io("write", path_, error, wanted_ ? *wanted_ : bytes.size());
     }
-    crash_point(crash_name_ + ".half");
+    failpoint(failpoint_name_ + ".half");
     written_ += half;
     bytes = bytes.subspan(half);
   }
@@ -180,23 +180,23 @@ void AtomicFile::commit() {
   fd_ = -1;
   // EINTR leaves the descriptor closed on Linux, and the bytes are synced.
   if (::close(fd) != 0 && errno != EINTR) fail_io("write", path_, errno, written_);
-  crash_point(crash_name_ + ".before-rename");
+  failpoint(failpoint_name_ + ".before-rename");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("replace", path_, errno);
   temporary_.clear();
-  crash_point(crash_name_ + ".after-rename");
+  failpoint(failpoint_name_ + ".after-rename");
   sync_folder(parent_of(path_));
 }
 
 void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes,
-                           std::string_view crash_name) {
-  AtomicFile file(path, crash_name, bytes.size());
+                           std::string_view failpoint_name) {
+  AtomicFile file(path, failpoint_name, bytes.size());
   file.write(bytes);
   file.commit();
 }
 
 void write_file_atomically(const fs::path& path, std::string_view bytes,
-                           std::string_view crash_name) {
-  write_file_atomically(path, std::as_bytes(std::span(bytes)), crash_name);
+                           std::string_view failpoint_name) {
+  write_file_atomically(path, std::as_bytes(std::span(bytes)), failpoint_name);
 }
 
 int sweep_temporaries(const fs::path& folder) {
@@ -204,7 +204,7 @@ int sweep_temporaries(const fs::path& folder) {
   for (const std::string& name : folder_names(folder)) {
     const fs::path path = folder / name;
     std::error_code ignored;
-    if (!name.starts_with(kTemporaryPrefix) ||
+    if (!name.starts_with(temporary_prefix) ||
         !fs::is_regular_file(fs::symlink_status(path, ignored))) {
       continue;
     }

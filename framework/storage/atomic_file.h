@@ -13,7 +13,7 @@ namespace qhost::storage {
 
 /// What temporary files and folders are called, followed by random digits. Names with this prefix
 /// belong to nobody else.
-inline constexpr std::string_view kTemporaryPrefix = ".qhost-tmp-";
+inline constexpr std::string_view temporary_prefix = ".qhost-tmp-";
 
 /// A temporary sibling of `path` that takes its place in commit(). Every write, fsync and close is
 /// checked; each failure throws Error (storage) and the destructor removes the temporary.
@@ -21,9 +21,9 @@ inline constexpr std::string_view kTemporaryPrefix = ".qhost-tmp-";
 /// refused.
 class AtomicFile {
  public:
-  /// `crash_name` is the P of crash_point.h. `wanted`, if known, is checked against the free space
+  /// `failpoint_name` is the P of failpoint.h. `wanted`, if known, is checked against the free space
   /// before anything is written.
-  explicit AtomicFile(const std::filesystem::path& path, std::string_view crash_name = "file",
+  explicit AtomicFile(const std::filesystem::path& path, std::string_view failpoint_name = "file",
                       std::optional<std::uint64_t> wanted = std::nullopt);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -37,7 +37,7 @@ class AtomicFile {
  private:
   void remove_temporary() noexcept;
   std::filesystem::path path_, temporary_;
-  std::string crash_name_;
+  std::string failpoint_name_;
   std::optional<std::uint64_t> wanted_;
   std::uint64_t written_ = 0;
   int fd_ = -1;
@@ -45,9 +45,9 @@ class AtomicFile {
 
 /// AtomicFile with all bytes at once. Missing parent folders are not created.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
-                           std::string_view crash_name = "file");
+                           std::string_view failpoint_name = "file");
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,
-                           std::string_view crash_name = "file");
+                           std::string_view failpoint_name = "file");
 
 /// Removes the temporary files in `folder` whose writer is dead (a living one holds a lock on its
 /// file). Returns how many went. A missing folder counts 0.

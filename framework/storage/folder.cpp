@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "storage/atomic_file.h"
-#include "storage/crash_point.h"
+#include "storage/failpoint.h"
 #include "storage/io_error.h"
 
 namespace qhost::storage {
@@ -56,23 +56,24 @@ void retire_folder(const fs::path& folder) noexcept {
   try {
     const fs::path retired = folder.parent_path() / temporary_name();
     if (::rename(folder.c_str(), retired.c_str()) != 0) return;
-    crash_point("checkpoint.removal");
+    failpoint("checkpoint.removal");
     std::error_code ignored;
     fs::remove_all(retired, ignored);
   } catch (...) {  // out of memory: the sweep will do it
   }
 }
 
-void point_link(const fs::path& link, const std::string& target, const std::string& crash_name) {
+void point_link(const fs::path& link, const std::string& target,
+                const std::string& failpoint_name) {
   const fs::path temporary = link.parent_path() / temporary_name();
   if (::symlink(target.c_str(), temporary.c_str()) != 0) fail_io("create", link, errno);
-  crash_point(crash_name + ".before-rename");
+  failpoint(failpoint_name + ".before-rename");
   if (::rename(temporary.c_str(), link.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary.c_str());
     fail_io("replace", link, error);
   }
-  crash_point(crash_name + ".after-rename");
+  failpoint(failpoint_name + ".after-rename");
   sync_folder(link.parent_path());
 }
 

@@ -25,8 +25,8 @@ void replace_folder(const std::filesystem::path& from, const std::filesystem::pa
 void retire_folder(const std::filesystem::path& folder) noexcept;
 
 /// Points the symbolic link `link` at `target` (relative to the link's folder), atomically.
-/// `crash_name` as in crash_point.h.
+/// `failpoint_name` as in failpoint.h.
 void point_link(const std::filesystem::path& link, const std::string& target,
-                const std::string& crash_name);
+                const std::string& failpoint_name);
 
 }  // namespace qhost::storage

@@ -15,7 +15,7 @@
 
 #include "qhost/error.h"
 #include "storage/atomic_file.h"
-#include "storage/crash_point.h"
+#include "storage/failpoint.h"
 #include "storage/file_descriptor.h"
 #include "storage/io_error.h"
 
@@ -43,9 +43,9 @@ std::uint64_t end_of_lines(int fd, std::uint64_t size, const fs::path& path) {
 void cut_at(const fs::path& path, std::uint64_t offset) {
   const FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd.valid()) fail_io("open", path, errno);
-  crash_point("metrics.before-cut");
+  failpoint("metrics.before-cut");
   if (::ftruncate(fd.get(), static_cast<off_t>(offset)) != 0) fail_io("cut", path, errno);
-  crash_point("metrics.after-cut");
+  failpoint("metrics.after-cut");
   if (::fsync(fd.get()) != 0) fail_io("sync", path, errno);
 }
 
@@ -88,9 +88,9 @@ void JsonLinesWriter::append(const json& object) {
   const std::string line = object.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
   const auto bytes = std::as_bytes(std::span(line));
   int error = 0;
-  if (std::getenv("QHOST_CRASH_AT") != nullptr) {
+  if (std::getenv("QHOST_FAILPOINT") != nullptr) {
     error = write_all(fd_, bytes.first(bytes.size() / 2));
-    crash_point("metrics.half");
+    failpoint("metrics.half");
     if (error == 0) error = write_all(fd_, bytes.subspan(bytes.size() / 2));
   } else {
     error = write_all(fd_, bytes);
@@ -100,7 +100,7 @@ void JsonLinesWriter::append(const json& object) {
     fail_io("write", path_, error, line.size());
   }
   offset_ += line.size();
-  crash_point("metrics.after-line");
+  failpoint("metrics.after-line");
 }
 
 void JsonLinesWriter::sync() {

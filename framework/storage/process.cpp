@@ -14,7 +14,7 @@
 namespace qhost::storage {
 namespace {
 
-constexpr std::size_t kMostOutput = std::size_t{16} << 20;
+constexpr std::size_t most_output = std::size_t{16} << 20;
 
 /// Reads until the end of the stream; false when it did not come in time or was too much.
 bool read_all(int fd, std::chrono::milliseconds limit, std::string& output) {
@@ -23,7 +23,7 @@ bool read_all(int fd, std::chrono::milliseconds limit, std::string& output) {
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         end - std::chrono::steady_clock::now());
-    if (left.count() <= 0 || output.size() > kMostOutput) return false;
+    if (left.count() <= 0 || output.size() > most_output) return false;
     pollfd ready{fd, POLLIN, 0};
     const int events = ::poll(&ready, 1, static_cast<int>(left.count()));
     if (events < 0 && errno != EINTR) return false;

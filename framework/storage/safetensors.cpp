@@ -24,7 +24,7 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;
+constexpr std::size_t alignment = 64;
 
 /// Fills `out` from `position` on, or says why not.
 void read_exactly(int fd, std::uint64_t position, std::byte* out, std::size_t size,
@@ -55,7 +55,7 @@ std::size_t dtype_size(std::string_view dtype) {
 }
 
 void File::Free::operator()(std::byte* data) const {
-  ::operator delete[](data, std::align_val_t(kAlignment));
+  ::operator delete[](data, std::align_val_t(alignment));
 }
 
 File File::prepare(std::string_view header, std::uint64_t file_bytes, const std::string& name,
@@ -67,8 +67,8 @@ File File::prepare(std::string_view header, std::uint64_t file_bytes, const std:
   file.data_bytes_ = static_cast<std::size_t>(file_bytes - 8 - header.size());
   try {
     // At least one byte, so that an empty tensor has an address too.
-    file.data_.reset(static_cast<std::byte*>(::operator new[](
-        std::max<std::size_t>(file.data_bytes_, 1), std::align_val_t(kAlignment))));
+    file.data_.reset(static_cast<std::byte*>(
+        ::operator new[](std::max<std::size_t>(file.data_bytes_, 1), std::align_val_t(alignment))));
   } catch (const std::bad_alloc&) {
     throw Error(ErrorKind::storage, name + ": no memory for its " + format_bytes(file.data_bytes_) +
                                         " of tensors\nhelp: use a machine with more memory");

@@ -42,7 +42,7 @@ struct Limits {
 };
 
 /// A whole file, held in memory. Views stay valid as long as the File lives (moves included). In a
-/// file that serialise() wrote every tensor lies at a multiple of its element size; in a stranger's
+/// file that serialize() wrote every tensor lies at a multiple of its element size; in a stranger's
 /// it may not: copy with memcpy.
 class File {
  public:
@@ -79,14 +79,15 @@ class File {
 /// name and padded with spaces so that the data begin at a multiple of 8; the data stand by element
 /// size, largest first, then by name, so that each tensor is aligned to its element.
 /// Throws Error (internal) for a tensor whose bytes do not fit its dtype and shape.
-void serialise(const Tensors& tensors, const Metadata& metadata,
+void serialize(const Tensors& tensors, const Metadata& metadata,
                const std::function<void(std::span<const std::byte>)>& sink);
-std::string serialise(const Tensors& tensors, const Metadata& metadata = {});
-/// How long serialise() will be.
-std::uint64_t serialised_bytes(const Tensors& tensors, const Metadata& metadata = {});
+std::string serialize(const Tensors& tensors, const Metadata& metadata = {});
+/// How long serialize() will be.
+std::uint64_t serialized_bytes(const Tensors& tensors, const Metadata& metadata = {});
 
 /// Replaces `path` atomically (atomic_file.h) and returns the SHA-256 of what was written.
 std::string write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
-                              const Metadata& metadata = {}, std::string_view crash_name = "file");
+                              const Metadata& metadata = {},
+                              std::string_view failpoint_name = "file");
 
 }  // namespace qhost::storage

@@ -15,7 +15,7 @@
 namespace qhost::storage {
 namespace {
 
-constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t length_bytes = 8;
 
 /// A name out of a stranger's file, fit for a terminal.
 std::string printable(std::string_view text) {
@@ -201,7 +201,7 @@ class HeaderHandler {
     // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..."
     std::string text = e.what();
     if (const auto colon = text.find(": "); colon != std::string::npos) text.erase(0, colon + 2);
-    refuse(file_, "the header is not valid JSON in UTF-8", kLengthBytes + (at > 0 ? at - 1 : 0),
+    refuse(file_, "the header is not valid JSON in UTF-8", length_bytes + (at > 0 ? at - 1 : 0),
            printable(token) + " (" + clean(text) + ")", "JSON");
   }
 
@@ -217,7 +217,7 @@ class HeaderHandler {
         '?');
     return text;
   }
-  std::uint64_t position() const { return kLengthBytes + (consumed > 0 ? consumed - 1 : 0); }
+  std::uint64_t position() const { return length_bytes + (consumed > 0 ? consumed - 1 : 0); }
   std::string where() const {
     switch (place_) {
       case Place::start:
@@ -290,21 +290,21 @@ std::uint64_t checked_header_length(std::string_view first, std::uint64_t file_b
     refuse(file, "the file is too large", 0, format_bytes(file_bytes),
            "at most " + format_bytes(limits.file_bytes));
   }
-  if (file_bytes < kLengthBytes || first.size() < kLengthBytes) {
+  if (file_bytes < length_bytes || first.size() < length_bytes) {
     refuse(file, "the file is too short for the length of its header", 0, format_bytes(file_bytes),
            "8 bytes or more");
   }
   std::uint64_t length = 0;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+  for (std::size_t i = 0; i < length_bytes; ++i) {
     length |= static_cast<std::uint64_t>(static_cast<unsigned char>(first[i])) << (8 * i);
   }
   if (length > limits.header_bytes) {
     refuse(file, "the header is too long", 0, format_bytes(length),
            "at most " + format_bytes(limits.header_bytes));
   }
-  if (length > file_bytes - kLengthBytes) {
+  if (length > file_bytes - length_bytes) {
     refuse(file, "the header is longer than the file", 0, format_bytes(length),
-           "at most " + format_bytes(file_bytes - kLengthBytes) + ", the rest of the file");
+           "at most " + format_bytes(file_bytes - length_bytes) + ", the rest of the file");
   }
   return length;
 }
@@ -312,12 +312,12 @@ std::uint64_t checked_header_length(std::string_view first, std::uint64_t file_b
 Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::string& file,
                     const Limits& limits) {
   if (json.empty() || json.front() != '{') {
-    refuse(file, "the header does not begin with {", kLengthBytes,
+    refuse(file, "the header does not begin with {", length_bytes,
            json.empty() ? "an empty header" : printable(json.substr(0, 1)), "{");
   }
   // The JSON parser takes a NUL for the end of its input and would leave the rest unread.
   if (const auto nul = json.find('\0'); nul != std::string_view::npos) {
-    refuse(file, "the header holds a NUL byte", kLengthBytes + nul, "0x00", "UTF-8 text");
+    refuse(file, "the header holds a NUL byte", length_bytes + nul, "0x00", "UTF-8 text");
   }
   HeaderHandler handler(file, limits);
   nlohmann::json::sax_parse(CountingIterator(json.data(), &handler.consumed),
@@ -326,12 +326,12 @@ Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::
   const std::size_t last = json.find_last_of('}');
   const std::size_t tail = json.find_first_not_of(' ', last + 1);
   if (tail != std::string_view::npos) {
-    refuse(file, "something follows the header's object", kLengthBytes + tail,
+    refuse(file, "something follows the header's object", length_bytes + tail,
            printable(json.substr(tail, 8)), "spaces");
   }
 
   // Checks 5 to 8: every range has its tensor's size, and together they fill the data.
-  const std::uint64_t data_bytes = file_bytes - kLengthBytes - json.size();
+  const std::uint64_t data_bytes = file_bytes - length_bytes - json.size();
   Header header;
   header.metadata = std::move(handler.metadata);
   struct Range {
@@ -369,7 +369,7 @@ Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::
   });
   std::uint64_t expected = 0;
   for (const Range& range : ranges) {
-    const std::uint64_t place = kLengthBytes + json.size() + expected;
+    const std::uint64_t place = length_bytes + json.size() + expected;
     if (range.begin != expected) {
       refuse(file,
              "tensor " + printable(*range.name) +
@@ -381,7 +381,7 @@ Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::
   }
   if (expected != data_bytes) {
     refuse(file, "bytes that belong to no tensor follow the data",
-           kLengthBytes + json.size() + expected, format_bytes(data_bytes - expected), "none");
+           length_bytes + json.size() + expected, format_bytes(data_bytes - expected), "none");
   }
   return header;
 }

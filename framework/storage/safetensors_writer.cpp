@@ -87,7 +87,7 @@ std::string header_of(const std::vector<const Item*>& order, const Metadata& met
 
 }  // namespace
 
-void serialise(const Tensors& tensors, const Metadata& metadata,
+void serialize(const Tensors& tensors, const Metadata& metadata,
                const std::function<void(std::span<const std::byte>)>& sink) {
   const std::vector<const Item*> order = data_order(tensors);
   const std::string header = header_of(order, metadata);
@@ -97,25 +97,25 @@ void serialise(const Tensors& tensors, const Metadata& metadata,
   }
 }
 
-std::uint64_t serialised_bytes(const Tensors& tensors, const Metadata& metadata) {
+std::uint64_t serialized_bytes(const Tensors& tensors, const Metadata& metadata) {
   std::uint64_t bytes = header_of(data_order(tensors), metadata).size();
   for (const Item& item : tensors) bytes += item.second.bytes;
   return bytes;
 }
 
-std::string serialise(const Tensors& tensors, const Metadata& metadata) {
+std::string serialize(const Tensors& tensors, const Metadata& metadata) {
   std::string bytes;
-  serialise(tensors, metadata, [&bytes](std::span<const std::byte> piece) {
+  serialize(tensors, metadata, [&bytes](std::span<const std::byte> piece) {
     bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
   });
   return bytes;
 }
 
 std::string write_safetensors(const std::filesystem::path& path, const Tensors& tensors,
-                              const Metadata& metadata, std::string_view crash_name) {
-  AtomicFile file(path, crash_name, serialised_bytes(tensors, metadata));
+                              const Metadata& metadata, std::string_view failpoint_name) {
+  AtomicFile file(path, failpoint_name, serialized_bytes(tensors, metadata));
   Sha256 hash;
-  serialise(tensors, metadata, [&](std::span<const std::byte> piece) {
+  serialize(tensors, metadata, [&](std::span<const std::byte> piece) {
     hash.update(piece);
     file.write(piece);
   });

@@ -11,7 +11,7 @@ BatchBuffer::BatchBuffer(const Shape& image, std::int64_t batch_size, const Mode
   labels_ = at::empty({batch_size}, at::TensorOptions(at::kLong));
 }
 
-Batch BatchBuffer::fill(const data::Batcher& batches, std::int64_t epoch, std::int64_t step) {
+Batch BatchBuffer::fill(const data::DataLoader& batches, std::int64_t epoch, std::int64_t step) {
   const data::Layout layout = options_.channels_last ? data::Layout::nhwc : data::Layout::nchw;
   const std::int64_t count = batches.fill(epoch, step, images_.mutable_data_ptr<float>(),
                                           labels_.mutable_data_ptr<std::int64_t>(), layout);

@@ -3,7 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "model/model.h"
 
 namespace qhost::training {
@@ -17,7 +17,7 @@ struct Batch {
 class BatchBuffer {
  public:
   BatchBuffer(const Shape& image, std::int64_t batch_size, const ModelOptions& options);
-  Batch fill(const data::Batcher& batches, std::int64_t epoch, std::int64_t step);
+  Batch fill(const data::DataLoader& batches, std::int64_t epoch, std::int64_t step);
 
  private:
   ModelOptions options_;

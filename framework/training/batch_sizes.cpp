@@ -4,8 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "config/codes.h"
-#include "data/batcher.h"
+#include "config/diagnostic_codes.h"
+#include "data/data_loader.h"
 
 namespace qhost::training {
 namespace {

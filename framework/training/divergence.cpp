@@ -6,7 +6,7 @@
 #include <cmath>
 #include <optional>
 
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "qhost/error.h"
 #include "training/batch.h"
 #include "training/loss.h"
@@ -47,7 +47,7 @@ std::optional<Cause> cause_in_batches(const Evaluated& evaluated, Model& model,
                                       const RunPosition& position) {
   const Options& train = experiment.train;
   const LossFunction loss = make_loss(train.string("loss"), train.real("label_smoothing"));
-  const data::Batcher batches(
+  const data::DataLoader batches(
       evaluated.split, evaluated.data.image,
       data::evaluation_options(experiment.augment, evaluated.data), position.seed,
       std::min(train.integer("evaluation_batch_size"), evaluated.split.count()),
@@ -63,7 +63,7 @@ std::optional<Cause> cause_in_batches(const Evaluated& evaluated, Model& model,
     std::string help = position.step > 0
                            ? slower
                            : "no step of training was taken: do the weights fit the images as "
-                             "[augment] normalises them?";
+                             "[augment] normalizes them?";
     if (!model.plan().is_float()) {
       help += "\nhelp: quantizer.name=none shows what the same weights give in float";
     }
@@ -85,13 +85,13 @@ std::string text(double loss) {
 
 }  // namespace
 
-void require_finite_figures(const MetricsResult& figures, const Evaluated& evaluated, Model& model,
+void require_finite_metrics(const MetricsResult& metrics, const Evaluated& evaluated, Model& model,
                             const config::Experiment& experiment, const RunPosition& position) {
-  if (std::isfinite(figures.loss)) return;
+  if (std::isfinite(metrics.loss)) return;
   const at::NoGradGuard no_grad;
   std::optional<Cause> cause = cause_in_state(model);
   if (!cause) cause = cause_in_batches(evaluated, model, experiment, position);
-  throw Error(ErrorKind::diverged, "the " + evaluated.name + " loss is " + text(figures.loss) +
+  throw Error(ErrorKind::diverged, "the " + evaluated.name + " loss is " + text(metrics.loss) +
                                        ", so that its accuracy says nothing" +
                                        (cause ? "\n  " + cause->text + "\nhelp: " + cause->help
                                               : std::string("\nhelp: ") + slower));

@@ -17,10 +17,10 @@ struct Evaluated {
   std::string name;  ///< "test", "validation"
 };
 
-/// Returns when the loss of `figures` is finite. Else throws Error (diverged), which names the
+/// Returns when the loss of `metrics` is finite. Else throws Error (diverged), which names the
 /// first tensor of the model that is not finite, else the first node whose output is not for the
 /// first batch with such a loss, and says what to do about that. `model` is as it was evaluated.
-void require_finite_figures(const MetricsResult& figures, const Evaluated& evaluated, Model& model,
+void require_finite_metrics(const MetricsResult& metrics, const Evaluated& evaluated, Model& model,
                             const config::Experiment& experiment, const RunPosition& position);
 
 }  // namespace qhost::training

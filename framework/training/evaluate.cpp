@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "qhost/error.h"
-#include "storage/crash_point.h"
+#include "storage/failpoint.h"
 #include "training/batch.h"
 #include "training/batch_sizes.h"
 #include "training/interrupt.h"
@@ -31,15 +31,15 @@ std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
 }  // namespace
 
 MetricsResult evaluate(Model& model, const data::Split& split, const Shape& image,
-                       std::int64_t classes, const data::AugmentOptions& normalisation,
+                       std::int64_t classes, const data::AugmentOptions& normalization,
                        std::int64_t batch_size, const LossFunction& loss,
                        const RunPosition& position, bool record_code_use,
                        const LossFunction& unsmoothed) {
   const at::NoGradGuard no_grad;
   const Doing doing(Activity::evaluating);
-  const data::Batcher batches(split, image, normalisation, position.seed,
-                              std::min(batch_size, split.count()),
-                              /*shuffle=*/false, /*drop_last=*/false);
+  const data::DataLoader batches(split, image, normalization, position.seed,
+                                 std::min(batch_size, split.count()),
+                                 /*shuffle=*/false, /*drop_last=*/false);
   BatchBuffer buffer(image, batches.batch_size(), model.options());
   Metrics metrics(classes, model.options().device);
   double unsmoothed_sum = 0;
@@ -53,7 +53,7 @@ MetricsResult evaluate(Model& model, const data::Split& split, const Shape& imag
       unsmoothed_sum += unsmoothed(logits, batch.labels).item<double>() *
                         static_cast<double>(batch.labels.size(0));
     }
-    storage::crash_point("evaluate.batch");
+    storage::failpoint("evaluate.batch");
   }
   MetricsResult result = metrics.result();
   if (unsmoothed) result.unsmoothed_loss = unsmoothed_sum / static_cast<double>(result.samples);
@@ -64,33 +64,33 @@ LossFunction unsmoothed_loss(const Options& train) {
   return train.real("label_smoothing") > 0 ? make_loss(train.string("loss"), 0) : LossFunction();
 }
 
-FinalFigures evaluate_final(Model& model, const config::Experiment& experiment,
-                            const data::Dataset& data, const data::Split& split,
-                            const RunPosition& position, bool record_code_use) {
+EvaluationResult evaluate_final(Model& model, const config::Experiment& experiment,
+                                const data::Dataset& data, const data::Split& split,
+                                const RunPosition& position, bool record_code_use) {
   const Options& train = experiment.train;
   const LossFunction loss = make_loss(train.string("loss"), train.real("label_smoothing"));
-  const auto figures = [&](bool record) {
+  const auto evaluated = [&](bool record) {
     return evaluate(
         model, split, data.image, data.classes, data::evaluation_options(experiment.augment, data),
         train.integer("evaluation_batch_size"), loss, position, record, unsmoothed_loss(train));
   };
-  FinalFigures result;
+  EvaluationResult result;
   if (train.integer("bn_recalibrate") > 0) {
-    result.before_recalibration = figures(false);
+    result.before_recalibration = evaluated(false);
     result.recalibration_batches = recalibrate(model, experiment, data, position);
   }
-  result.metrics = figures(record_code_use);
+  result.metrics = evaluated(record_code_use);
   return result;
 }
 
-std::string recalibration_text(const FinalFigures& figures) {
-  if (!figures.before_recalibration) return "";
+std::string recalibration_text(const EvaluationResult& evaluation) {
+  if (!evaluation.before_recalibration) return "";
   char text[160];
   std::snprintf(text, sizeof text,
                 "batch norms recalibrated on %lld training batches: accuracy %.2f %% before, %.2f "
                 "%% after",
-                static_cast<long long>(figures.recalibration_batches),
-                100 * figures.before_recalibration->top1, 100 * figures.metrics.top1);
+                static_cast<long long>(evaluation.recalibration_batches),
+                100 * evaluation.before_recalibration->top1, 100 * evaluation.metrics.top1);
   return text;
 }
 

@@ -19,7 +19,7 @@ Failure failure_of(const std::exception_ptr& exception) {
   }
 }
 
-void fail_run(const storage::RunDirectory& run, nlohmann::json result, Progress& progress) {
+void fail_run(const runs::RunDirectory& run, nlohmann::json result, Progress& progress) {
   const Failure failure = failure_of(std::current_exception());
   result["status"] = failure.kind == ErrorKind::diverged ? "diverged" : "failed";
   result["error"] = failure.message;

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "qhost/error.h"
-#include "storage/run_directory.h"
+#include "runs/run_directory.h"
 #include "training/progress.h"
 
 namespace qhost::training {
@@ -34,7 +34,7 @@ class RunFailed : public Error {
 /// To be called in a catch block: adds status, `error` and `exit_code` to `result`, writes
 /// result.json where it fits, and throws RunFailed. What stands in the way of writing is a note:
 /// the cause matters more.
-[[noreturn]] void fail_run(const storage::RunDirectory& run, nlohmann::json result,
+[[noreturn]] void fail_run(const runs::RunDirectory& run, nlohmann::json result,
                            Progress& progress);
 
 }  // namespace qhost::training

@@ -1,4 +1,4 @@
-/// training/loss.h: what training minimises.
+/// training/loss.h: what training minimizes.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -176,7 +176,7 @@ void require_finite_loss(double loss, std::int64_t epoch, std::int64_t step,
   }
   if (step == 0) {
     message << "\nhelp: no step was taken yet, so it is not the learning rate: look at the first "
-               "weights (train.init_from, the architecture's initialisation) and at [augment]";
+               "weights (train.init_from, the architecture's initialization) and at [augment]";
   } else {
     message << "\nhelp: lower optimizer.learning_rate, warm up (schedule.warmup_epochs) or clip "
                "(train.gradient_clip)";

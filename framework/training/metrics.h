@@ -1,5 +1,5 @@
 /// training/metrics.h: what is measured while training and evaluating. Sums stay on the device
-/// until somebody reads them: adding a batch synchronises nothing.
+/// until somebody reads them: adding a batch synchronizes nothing.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -46,7 +46,7 @@ class Metrics {
   /// `logits` [N, classes] and `labels` int64 [N] on the device; `mean_loss` a scalar, the mean
   /// over this batch. Records no graph. Throws Error (internal) when the shapes do not fit.
   void add(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& mean_loss);
-  /// Synchronises once. A non-finite loss of any batch makes the result's loss non-finite.
+  /// Synchronizes once. A non-finite loss of any batch makes the result's loss non-finite.
   MetricsResult result() const;
   void reset();
 
@@ -63,7 +63,7 @@ class SignFlips {
   using Shares = std::vector<std::pair<std::string, double>>;
 
   /// The shares since the previous call, in the order of `layers`; a layer seen for the first time
-  /// has none yet. Keeps one byte per weight. Synchronises once. Throws Error (internal) when a
+  /// has none yet. Keeps one byte per weight. Synchronizes once. Throws Error (internal) when a
   /// layer's shape changed.
   Shares update(const Layers& layers);
   /// The kept signs, uint8 of the layers' shapes, for a checkpoint within an epoch.

@@ -10,7 +10,7 @@
 namespace qhost::training {
 namespace {
 
-constexpr const char* kDefect =
+constexpr const char* defect =
     "\nhelp: this is a defect of qhost or of a plugin, not of the experiment; please report it";
 
 template <class T>
@@ -45,7 +45,7 @@ at::Tensor conforming_gradient(const TrainableParameter& parameter) {
                                          text(gradient.scalar_type()) + text(gradient.sizes()) +
                                          " on " + gradient.device().str() + ", the parameter is " +
                                          text(value.scalar_type()) + text(value.sizes()) + " on " +
-                                         value.device().str() + kDefect);
+                                         value.device().str() + defect);
   }
   if (same_layout(value, gradient)) {
     return gradient;
@@ -300,7 +300,7 @@ Optimizer::Optimizer(std::vector<TrainableParameter> parameters)
     }
     if (!why.empty()) {
       throw Error(ErrorKind::internal,
-                  "the parameter " + parameter.name + " cannot be optimized: " + why + kDefect);
+                  "the parameter " + parameter.name + " cannot be optimized: " + why + defect);
     }
   }
 }

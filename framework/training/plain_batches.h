@@ -7,14 +7,14 @@
 #include <cstdint>
 
 #include "config/experiment.h"
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "data/dataset.h"
 #include "model/model.h"
 #include "training/batch.h"
 
 namespace qhost::training {
 
-/// Batches of the training set, normalised and not augmented, in the order of epoch 0 under the
+/// Batches of the training set, normalized and not augmented, in the order of epoch 0 under the
 /// run's seed. `data` must outlive it.
 class PlainBatches {
  public:
@@ -29,7 +29,7 @@ class PlainBatches {
   at::Tensor images(std::int64_t index);
 
  private:
-  data::Batcher batches_;
+  data::DataLoader batches_;
   BatchBuffer buffer_;
   std::int64_t count_;
 };

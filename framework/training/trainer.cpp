@@ -7,12 +7,12 @@
 #include <cmath>
 
 #include "qhost/error.h"
-#include "storage/crash_point.h"
+#include "storage/failpoint.h"
+#include "storage/tensor_bytes.h"
 #include "training/divergence.h"
 #include "training/failure.h"
 #include "training/interrupt.h"
 #include "training/plain_batches.h"
-#include "training/tensor_bytes.h"
 
 namespace qhost::training {
 namespace {
@@ -74,7 +74,7 @@ LoopState LoopState::from_json(const nlohmann::json& json) {
 }
 
 Trainer::Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
-                 const storage::RunDirectory& run, Progress& progress)
+                 const runs::RunDirectory& run, Progress& progress)
     : experiment_(experiment),
       model_(model),
       data_(data),
@@ -121,9 +121,9 @@ std::vector<std::pair<std::string, at::Tensor>> Trainer::latent_weights() const 
   return layers;
 }
 
-void Trainer::start(const InitialWeights* weights) {
+void Trainer::start(const std::map<std::string, at::Tensor>* weights) {
   state_ = {};
-  model_.initialise(position(), weights == nullptr ? nullptr : &weights->tensors);
+  model_.initialize(position(), weights);
   calibrate(/*pretrained=*/weights != nullptr);
   sign_flips_.update(latent_weights());
   metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
@@ -159,7 +159,7 @@ void Trainer::calibrate(bool pretrained) {
 
 bool Trainer::restore() {
   std::vector<std::string> complaints;
-  const auto found = storage::load_newest(run_.checkpoints(), complaints);
+  const auto found = runs::load_newest(run_.checkpoints(), complaints);
   for (const std::string& complaint : complaints) progress_.note(complaint);
   if (!found) return false;
   take(*found);
@@ -169,15 +169,15 @@ bool Trainer::restore() {
   return true;
 }
 
-void Trainer::take(const storage::LoadedCheckpoint& checkpoint) {
-  model_.load(read_tensors(checkpoint.tensors, "model/"));
-  optimizer_->restore(read_tensors(checkpoint.tensors, "optimizer/"),
+void Trainer::take(const runs::LoadedCheckpoint& checkpoint) {
+  model_.load(storage::read_tensors(checkpoint.tensors, "model/"));
+  optimizer_->restore(storage::read_tensors(checkpoint.tensors, "optimizer/"),
                       checkpoint.state.at("optimizer"));
-  sign_flips_.restore(read_tensors(checkpoint.tensors, "signs/"));
+  sign_flips_.restore(storage::read_tensors(checkpoint.tensors, "signs/"));
   state_ = LoopState::from_json(checkpoint.state.at("loop"));
 }
 
-void Trainer::continue_from(const storage::LoadedCheckpoint& parent, std::int64_t step,
+void Trainer::continue_from(const runs::LoadedCheckpoint& parent, std::int64_t step,
                             bool has_best) {
   take(parent);
   state_.step = step;
@@ -267,7 +267,7 @@ void Trainer::train_step() {
   ++state_.step;
   set_steps_for_signals(state_.step, saved_step_);
   report_step();
-  storage::crash_point("loop.step");
+  storage::failpoint("loop.step");
 }
 
 void Trainer::fail_if_diverged(double loss, const Batch& batch) {
@@ -351,7 +351,7 @@ void Trainer::write_training_line(const EpochReport& report) {
 }
 
 void Trainer::evaluate_epoch(EpochReport& report) {
-  storage::crash_point("loop.pending");
+  storage::failpoint("loop.pending");
   // The test set is looked at here only where there is no validation set, and chooses nothing.
   const bool validating = !data_.validation.empty();
   report.evaluated_on = validating ? "validation" : "test";
@@ -359,7 +359,7 @@ void Trainer::evaluate_epoch(EpochReport& report) {
       {"phase", report.evaluated_on}, {"epoch", report.epoch + 1}, {"step", state_.step}};
   try_evaluation(report);
   if (report.evaluation) {
-    line.update(training::to_json(*report.evaluation));
+    line.update(to_json(*report.evaluation));
   } else {
     line["error"] = report.evaluation_error;
   }
@@ -375,7 +375,7 @@ void Trainer::evaluate_epoch(EpochReport& report) {
                      (result.top1 > state_.best_accuracy ||
                       (result.top1 == state_.best_accuracy && result.loss < state_.best_loss));
   }
-  storage::crash_point("loop.evaluated");
+  storage::failpoint("loop.evaluated");
   reset_epoch_sums(state_);
   state_.evaluation_pending = false;
   if (report.is_best) save_best(*report.evaluation);
@@ -406,7 +406,7 @@ void Trainer::write_metrics(nlohmann::json line) {
   }
 }
 
-void Trainer::add_all(TensorBytes& tensors) const {
+void Trainer::add_all(storage::TensorBytes& tensors) const {
   for (const NamedTensor& entry : model_.state()) {
     tensors.add("model/" + entry.name, entry.tensor);
   }
@@ -421,19 +421,19 @@ void Trainer::save_best(const MetricsResult& validation) {
   state_.best_accuracy = validation.top1;
   state_.best_loss = validation.loss;
   state_.best_epoch = (state_.step - 1) / batches_.steps_per_epoch();
-  TensorBytes tensors;
+  storage::TensorBytes tensors;
   add_all(tensors);
   try {
     // All that a checkpoint holds: another run may go on from here (--continue --checkpoint best).
-    storage::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
-                        {{"metrics_offset", metrics_->offset()}});
+    runs::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
+                     {{"metrics_offset", metrics_->offset()}});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::storage) throw;
     state_ = before;  // what is recorded as the best is what `best` holds
     progress_.note(std::string("the best weights were not saved; the run goes on: ") +
                    error.what());
   }
-  storage::crash_point("loop.best");
+  storage::failpoint("loop.best");
 }
 
 void Trainer::checkpoint() {
@@ -458,14 +458,14 @@ void Trainer::checkpoint() {
 void Trainer::write_checkpoint() {
   require_finite_state();
   metrics_->sync();
-  TensorBytes tensors;
+  storage::TensorBytes tensors;
   add_all(tensors);
-  storage::CheckpointOptions options;
+  runs::CheckpointOptions options;
   options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
   // Outside the hashed part: the lines hold times, whose digits vary.
   options.notes = {{"metrics_offset", metrics_->offset()}};
-  storage::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
-                            options);
+  runs::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
+                         options);
   storage_failure_.reset();
   saved_step_ = state_.step;
   set_steps_for_signals(state_.step, saved_step_);
@@ -504,25 +504,25 @@ void Trainer::require_finite_validation() {
   if (last == lines.rend() || !last->contains("loss") || !last->at("loss").is_null()) return;
   RunPosition at = position();
   at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
-  require_finite_figures({.loss = std::nan("")}, {data_, data_.validation, "validation"}, model_,
+  require_finite_metrics({.loss = std::nan("")}, {data_, data_.validation, "validation"}, model_,
                          experiment_, at);
 }
 
-FinalFigures Trainer::test() {
+EvaluationResult Trainer::test() {
   require_finite_validation();
   RunPosition at = position();
   if (state_.step > 0) at.epoch = (state_.step - 1) / batches_.steps_per_epoch();
   if (state_.best_epoch >= 0) {
-    if (const auto best = storage::load_best(run_.checkpoints())) {
-      model_.load(read_tensors(best->tensors, "model/"));
+    if (const auto best = runs::load_best(run_.checkpoints())) {
+      model_.load(storage::read_tensors(best->tensors, "model/"));
       // Where those weights were chosen: what a later evaluation of them tells the methods, too.
       at.epoch = state_.best_epoch;
       at.step = LoopState::from_json(best->state.at("loop")).step;
     }
   }
-  FinalFigures result =
+  EvaluationResult result =
       evaluate_final(model_, experiment_, data_, data_.test, at, /*record_code_use=*/true);
-  require_finite_figures(result.metrics, {data_, data_.test, "test"}, model_, experiment_, at);
+  require_finite_metrics(result.metrics, {data_, data_.test, "test"}, model_, experiment_, at);
   if (result.before_recalibration) {
     const std::int64_t wanted = train_.integer("bn_recalibrate");
     if (result.recalibration_batches < wanted) {

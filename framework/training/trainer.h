@@ -2,7 +2,7 @@
 ///
 /// What happens when, which tests hold fast (Trainer::run):
 ///
-///     start: initialise, calibrate                       or: restore the newest checkpoint, and
+///     start: initialize, calibrate                       or: restore the newest checkpoint, and
 ///                                                        do the evaluation that it says is pending
 ///     for each step
 ///         a signal came?                 -> checkpoint, interrupted
@@ -28,25 +28,26 @@
 #include <vector>
 
 #include "config/experiment.h"
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "data/dataset.h"
 #include "model/model.h"
-#include "storage/checkpoint.h"
+#include "runs/checkpoint.h"
+#include "runs/run_directory.h"
 #include "storage/json_lines.h"
-#include "storage/run_directory.h"
 #include "training/batch.h"
 #include "training/batch_sizes.h"
 #include "training/evaluate.h"
-#include "training/initial_weights.h"
 #include "training/loss.h"
 #include "training/metrics.h"
 #include "training/optimizer.h"
 #include "training/progress.h"
 #include "training/schedule.h"
 
-namespace qhost::training {
-
+namespace qhost::storage {
 class TensorBytes;
+}
+
+namespace qhost::training {
 
 /// Everything of the loop that a checkpoint keeps beside tensors. What is not here or in a tensor
 /// is a function of the configuration and `step`.
@@ -72,18 +73,18 @@ class Trainer {
  public:
   /// All references must outlive the trainer; `run` is locked.
   Trainer(const config::Experiment& experiment, Model& model, const data::Dataset& data,
-          const storage::RunDirectory& run, Progress& progress);
+          const runs::RunDirectory& run, Progress& progress);
   ~Trainer();
 
   /// Draws the parameters, or takes `weights`; calibrates where a method wants it. For a new run.
-  void start(const InitialWeights* weights = nullptr);
+  void start(const std::map<std::string, at::Tensor>* weights = nullptr);
   /// Continues from the newest sound checkpoint and cuts metrics.jsonl back to it; false when there
   /// is none yet. Damaged ones are named through Progress::note.
   bool restore();
-  /// Begins where another run's checkpoint stands, as its child (training/parent_run.h): `step` is
+  /// Begins where another run's checkpoint stands, as its child (jobs/parent_run.h): `step` is
   /// the child's number of that step. metrics.jsonl and, with `has_best`, the best weights are
   /// there already. Writes the first checkpoint.
-  void continue_from(const storage::LoadedCheckpoint& parent, std::int64_t step, bool has_best);
+  void continue_from(const runs::LoadedCheckpoint& parent, std::int64_t step, bool has_best);
   /// To the end or to a signal. Throws Error: diverged, naming the first bad layer; storage, when
   /// the first checkpoint cannot be written.
   Outcome run();
@@ -93,7 +94,7 @@ class Trainer {
   /// The batch norms are recalibrated where `train.bn_recalibrate` says so: this is the last use of
   /// the model, after the last checkpoint. Throws Error (diverged) when the test loss is not
   /// finite, or the last one on the validation set was not (training/divergence.h).
-  FinalFigures test();
+  EvaluationResult test();
   std::string selected_by() const;
 
   const LoopState& state() const { return state_; }
@@ -105,7 +106,7 @@ class Trainer {
   const std::optional<std::string>& storage_failure() const { return storage_failure_; }
 
  private:
-  void take(const storage::LoadedCheckpoint& checkpoint);
+  void take(const runs::LoadedCheckpoint& checkpoint);
   void work();
   void train_step();
   void end_of_epoch();
@@ -117,7 +118,7 @@ class Trainer {
   void begin_epoch(EpochReport& report);
   void calibrate(bool pretrained);
   void checkpoint();
-  void add_all(TensorBytes& tensors) const;
+  void add_all(storage::TensorBytes& tensors) const;
   void write_checkpoint();
   /// Throws Error (diverged): nobody goes on from weights that are not finite.
   void require_finite_state() const;
@@ -133,11 +134,11 @@ class Trainer {
   const config::Experiment& experiment_;
   Model& model_;
   const data::Dataset& data_;
-  const storage::RunDirectory& run_;
+  const runs::RunDirectory& run_;
   Progress& progress_;
   const Options& train_;
-  data::Batcher batches_;
-  data::AugmentOptions evaluation_;  ///< normalisation only
+  data::DataLoader batches_;
+  data::AugmentOptions evaluation_;  ///< normalization only
   BatchBuffer buffer_;
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;

@@ -111,7 +111,7 @@ Settings Settings::from(const Options& options) {
 Encoding BinaryWeight::encoding(const SlotInfo&) const {
   if (settings_.test_weights == TestWeights::real) return Encoding::float32();
   Encoding encoding = Encoding::binary(ScaleKind::none);
-  encoding.members = settings_.samples;
+  encoding.ensemble_size = settings_.samples;
   return encoding;
 }
 
@@ -119,7 +119,7 @@ LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
   return {.learning_rate_multiplier = latent::learning_rate_multiplier(settings_.lr_scale, slot)};
 }
 
-void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
+void BinaryWeight::initialize(const SlotContext& context, at::Tensor& latent) {
   latent::draw("binaryconnect", settings_.start, context, latent);
 }
 
@@ -164,7 +164,7 @@ std::unique_ptr<WeightQuantizer> BinaryConnect::weight(const SlotInfo&) {
 
 Traits BinaryConnect::traits() const {
   Traits traits;
-  traits.members = settings_.samples;
+  traits.ensemble_size = settings_.samples;
   return traits;
 }
 

@@ -57,7 +57,7 @@ class BinaryWeight : public WeightQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   LatentTraits latent_traits(const SlotInfo& slot) const override;
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   /// In evaluation the weights that encode() stores; for an ensemble those of `context.member`.
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;

@@ -47,7 +47,7 @@ LatentTraits BinaryWeight::latent_traits(const SlotInfo& slot) const {
   return {.learning_rate_multiplier = latent::learning_rate_multiplier(settings_.lr_scale, slot)};
 }
 
-void BinaryWeight::initialise(const SlotContext& context, at::Tensor& latent) {
+void BinaryWeight::initialize(const SlotContext& context, at::Tensor& latent) {
   latent::draw("bnn", settings_.start, context, latent);
 }
 

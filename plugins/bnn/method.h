@@ -50,7 +50,7 @@ class BinaryWeight : public WeightQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   LatentTraits latent_traits(const SlotInfo& slot) const override;
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
   /// Throws Error(diverged) if a latent weight is not a number: a bit cannot say so.

@@ -3,8 +3,8 @@
 #include <string>
 
 #include "plan.h"
-#include "published.h"
 #include "qhost/error.h"
+#include "state_dict_keys.h"
 
 namespace qhost::densenet {
 namespace {

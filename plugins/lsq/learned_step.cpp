@@ -23,7 +23,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// Round half to even, for |v| < 2^22: the sum has no bits left for the fraction. (A call of
-/// nearbyint cannot be vectorised for every processor.)
+/// nearbyint cannot be vectorized for every processor.)
 float rounded(float v) {
   constexpr float whole = 3 << 22;
   return (v + whole) - whole;

@@ -110,7 +110,7 @@ std::vector<SlotParameter> LearnedStepWeight::parameters() {
   return {learned(step_, settings_)};
 }
 
-void LearnedStepWeight::initialise(const SlotContext&, at::Tensor& latent) {
+void LearnedStepWeight::initialize(const SlotContext&, at::Tensor& latent) {
   const at::NoGradGuard no_grad;
   step_.copy_(first_step(latent, levels_));
 }
@@ -164,7 +164,7 @@ std::vector<SlotParameter> LearnedStepInput::parameters() {
   return {learned(step_, settings_), {.name = "started", .tensor = started_, .trainable = false}};
 }
 
-void LearnedStepInput::initialise(const SlotContext&) {
+void LearnedStepInput::initialize(const SlotContext&) {
   const at::NoGradGuard no_grad;
   step_.fill_(1);
   started_.fill_(0);

@@ -19,7 +19,7 @@
 ///
 /// The first and the last layer have first_last_bits, 8 as in the paper (section 2.3), for weights
 /// and inputs; keep_float = ["first", "last"] leaves them in float. The first layer's inputs are
-/// those of the network, of both signs once normalised: they always take the levels of the weights.
+/// those of the network, of both signs once normalized: they always take the levels of the weights.
 #pragma once
 
 #include <memory>
@@ -62,7 +62,7 @@ class LearnedStepWeight : public WeightQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   std::vector<SlotParameter> parameters() override;
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
   /// Throws Error(diverged) if a latent weight or the step is not finite.
@@ -85,7 +85,7 @@ class LearnedStepInput : public InputQuantizer {
   InputRange range() const override;
   std::string range_advice() const override;
   std::vector<SlotParameter> parameters() override;
-  void initialise(const SlotContext& context) override;
+  void initialize(const SlotContext& context) override;
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;
   void after_step(const SlotContext& context) override;
   EncodedInput encode(const SlotContext& context, const at::Tensor& x) override;

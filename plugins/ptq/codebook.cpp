@@ -28,7 +28,7 @@ CodebookSettings CodebookSettings::from(const Options& options) {
   CodebookSettings s;
   s.bits = static_cast<int>(options.integer("bits"));
   s.per_channel = options.string("scope") == "channel";
-  if (options.string("start") == "density") s.start = CentreStart::density;
+  if (options.string("start") == "density") s.start = Centerstart::density;
   s.iterations = static_cast<int>(options.integer("iterations"));
   s.training = training_from(options);
   return s;
@@ -60,8 +60,8 @@ Encoded CodebookWeight::encode(const SlotContext& context, const at::Tensor& lat
     std::vector<float> sorted(data + row * on_cpu.size(1), data + (row + 1) * on_cpu.size(1));
     std::sort(sorted.begin(), sorted.end());
     const std::size_t begin = table.size();
-    for (const double centre : k_means(sorted, entries, settings_.start, settings_.iterations)) {
-      table.push_back(static_cast<float>(centre));
+    for (const double center : k_means(sorted, entries, settings_.start, settings_.iterations)) {
+      table.push_back(static_cast<float>(center));
     }
     // Nearest among the rounded entries, which are what is stored.
     for (std::size_t k = begin; k + 1 < table.size(); ++k) {
@@ -81,7 +81,7 @@ Encoded CodebookWeight::encode(const SlotContext& context, const at::Tensor& lat
 QuantizerMethod codebook_method() {
   return {
       .name = "ptq_codebook",
-      .summary = "weights that share the 2^bits centres of k-means",
+      .summary = "weights that share the 2^bits centers of k-means",
       .paper = "Han, Mao, Dally, Deep Compression, ICLR 2016, arXiv 1510.00149",
       .options =
           {
@@ -91,7 +91,7 @@ QuantizerMethod codebook_method() {
               Option::string("scope", "layer", "what shares one table")
                   .one_of({"layer", "channel"}),
               Option::string("start", "linear",
-                             "where the centres start: evenly between the extremes, or at even "
+                             "where the centers start: evenly between the extremes, or at even "
                              "ranks of the weights")
                   .one_of({"linear", "density"})
                   .from_paper("section 3.2"),

@@ -4,7 +4,7 @@
 ///     W^ = table[q],  q = the entry nearest to W; of two equally near ones the lower
 ///
 /// W has the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in]. The table has [2^bits]
-/// entries for a layer, [Cout, 2^bits] for channels, ascending: the centres of k_means.h, rounded
+/// entries for a layer, [Cout, 2^bits] for channels, ascending: the centers of k_means.h, rounded
 /// to float32. It is computed anew from the weights whenever it is needed, so there is no state.
 ///
 /// Gradient (training = "quantized"): 1.
@@ -23,7 +23,7 @@ namespace qhost::ptq {
 struct CodebookSettings {
   int bits = 4;
   bool per_channel = false;
-  CentreStart start = CentreStart::linear;
+  Centerstart start = Centerstart::linear;
   int iterations = 100;
   Training training = Training::as_float;
   static CodebookSettings from(const Options& options);

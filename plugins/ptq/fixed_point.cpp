@@ -101,7 +101,7 @@ std::vector<SlotParameter> FixedPointWeight::parameters() {
           {.name = "known", .tensor = known_, .trainable = false}};
 }
 
-void FixedPointWeight::initialise(const SlotContext&, at::Tensor& latent) {
+void FixedPointWeight::initialize(const SlotContext&, at::Tensor& latent) {
   if (shared_) shared_->report(slot_, latent);
 }
 

@@ -4,7 +4,7 @@
 ///     W^ = 2^v * clamp(round(2^-v * W), -2^(n-1), 2^(n-1) - 1)      2 <= n <= 8, half to even
 ///     W^ = 2^v * sign(W), sign(0) = +1                              n = 1
 ///
-/// W has the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in]. v maximises the
+/// W has the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in]. v maximizes the
 /// signal-to-quantization-noise ratio of the scope: one v for all weights of the rule (network),
 /// for each layer (layer), or for each output filter (channel). With n = 1 the value 0 does not
 /// exist: a scope of zeros alone has the smallest v, -126, whose noise is the least. With more bits
@@ -12,7 +12,7 @@
 ///
 /// layer and channel are functions of the weight alone. network needs all weights of the rule at
 /// once, which no single slot sees: the slots share an object, hand it their weight when they are
-/// initialised, calibrated and after each optimizer step, and the last one's arrival makes the
+/// initialized, calibrated and after each optimizer step, and the last one's arrival makes the
 /// search. v is state of each slot and stands in checkpoints.
 ///
 /// Gradient (training = "quantized"): 1 where the rounded code does not saturate, else 0; for
@@ -65,7 +65,7 @@ class FixedPointWeight : public WeightQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   std::vector<SlotParameter> parameters() override;
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   void observe(const SlotContext& context, const at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;

@@ -6,27 +6,27 @@
 namespace qhost::ptq {
 namespace {
 
-std::vector<double> start_of(const std::vector<float>& sorted, int entries, CentreStart start) {
-  std::vector<double> centres;
+std::vector<double> start_of(const std::vector<float>& sorted, int entries, Centerstart start) {
+  std::vector<double> centers;
   const double first = sorted.front(), last = sorted.back();
   for (int k = 0; k < entries; ++k) {
-    if (start == CentreStart::linear) {
-      centres.push_back(first + k * (last - first) / (entries - 1));
+    if (start == Centerstart::linear) {
+      centers.push_back(first + k * (last - first) / (entries - 1));
     } else {
       const auto rank = (2 * static_cast<std::size_t>(k) + 1) * sorted.size() /
                         (2 * static_cast<std::size_t>(entries));
-      centres.push_back(sorted[rank]);
+      centers.push_back(sorted[rank]);
     }
   }
-  return centres;
+  return centers;
 }
 
-/// ends[k]: how many values lie at or below the middle of the centres k and k + 1.
+/// ends[k]: how many values lie at or below the middle of the centers k and k + 1.
 std::vector<std::size_t> cells(const std::vector<float>& sorted,
-                               const std::vector<double>& centres) {
+                               const std::vector<double>& centers) {
   std::vector<std::size_t> ends;
-  for (std::size_t k = 0; k + 1 < centres.size(); ++k) {
-    const double middle = (centres[k] + centres[k + 1]) / 2;
+  for (std::size_t k = 0; k + 1 < centers.size(); ++k) {
+    const double middle = (centers[k] + centers[k + 1]) / 2;
     const auto end = std::upper_bound(sorted.begin(), sorted.end(), middle,
                                       [](double m, float x) { return m < static_cast<double>(x); });
     ends.push_back(static_cast<std::size_t>(end - sorted.begin()));
@@ -37,25 +37,25 @@ std::vector<std::size_t> cells(const std::vector<float>& sorted,
 
 }  // namespace
 
-std::vector<double> k_means(const std::vector<float>& sorted, int entries, CentreStart start,
+std::vector<double> k_means(const std::vector<float>& sorted, int entries, Centerstart start,
                             int iterations) {
-  std::vector<double> centres = start_of(sorted, entries, start);
-  std::vector<std::size_t> ends = cells(sorted, centres);
+  std::vector<double> centers = start_of(sorted, entries, start);
+  std::vector<std::size_t> ends = cells(sorted, centers);
   for (int i = 0; i < iterations; ++i) {
     std::size_t begin = 0;
-    for (std::size_t k = 0; k < centres.size(); ++k) {
+    for (std::size_t k = 0; k < centers.size(); ++k) {
       if (ends[k] > begin) {
         double sum = 0;
         for (std::size_t j = begin; j < ends[k]; ++j) sum += static_cast<double>(sorted[j]);
-        centres[k] = sum / static_cast<double>(ends[k] - begin);
+        centers[k] = sum / static_cast<double>(ends[k] - begin);
       }
       begin = std::max(begin, ends[k]);
     }
-    const std::vector<std::size_t> next = cells(sorted, centres);
+    const std::vector<std::size_t> next = cells(sorted, centers);
     if (next == ends) break;
     ends = next;
   }
-  return centres;
+  return centers;
 }
 
 }  // namespace qhost::ptq

@@ -76,7 +76,7 @@ Value preactivated_unit(GraphBuilder& g, Value x, const BlockKind& kind, const U
 }
 
 // Order a_c_b.
-Value normalised_unit(GraphBuilder& g, Value x, const BlockKind& kind, const Unit& unit,
+Value normalized_unit(GraphBuilder& g, Value x, const BlockKind& kind, const Unit& unit,
                       std::int64_t width, std::int64_t stride) {
   Value y = x;
   for (int i = unit.first; i < unit.first + unit.length; ++i) {
@@ -100,7 +100,7 @@ Value one_unit(GraphBuilder& g, Value x, const BlockKind& kind, const Unit& unit
     case Order::a_c_b:
       break;
   }
-  return normalised_unit(g, x, kind, unit, width, stride);
+  return normalized_unit(g, x, kind, unit, width, stride);
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ Shortcut shortcut_of(const Options& options) {
 }
 
 Value conv3x3(GraphBuilder& g, const std::string& name, Value x, std::int64_t width,
-              std::int64_t stride, Initialisation init) {
+              std::int64_t stride, Initialization init) {
   return g.conv2d(
       name, x, {.out_channels = width, .kernel = 3, .stride = stride, .padding = 1, .init = init});
 }

@@ -34,7 +34,7 @@ struct BlockKind {
   /// pixels instead of leaving pixels out.
   bool real_shortcut = false;
   Activation activation = Activation::relu;
-  Initialisation init = Initialisation::kaiming_normal_fan_in;
+  Initialization init = Initialization::kaiming_normal_fan_in;
 };
 
 /// One block in the open scope; `stride` is that of its first convolution.
@@ -43,7 +43,7 @@ Value block(GraphBuilder& g, Value x, const BlockKind& kind, std::int64_t width,
 
 /// A 3x3 convolution without bias that keeps the size at stride 1.
 Value conv3x3(GraphBuilder& g, const std::string& name, Value x, std::int64_t width,
-              std::int64_t stride, Initialisation init);
+              std::int64_t stride, Initialization init);
 
 /// The activation, named after its kind: relu1, hardtanh1.
 Value activate(GraphBuilder& g, Value x, Activation kind, const std::string& number);

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "blocks.h"
-#include "published.h"
 #include "qhost/error.h"
+#include "state_dict_keys.h"
 
 namespace qhost::resnet {
 namespace {
@@ -18,8 +18,8 @@ struct Family {
   std::string name;
   std::vector<std::int64_t> blocks;  ///< of each stage
   std::int64_t base_width = 16;
-  Initialisation conv_init = Initialisation::kaiming_normal_fan_in;
-  Initialisation linear_init = Initialisation::kaiming_normal_fan_in;
+  Initialization conv_init = Initialization::kaiming_normal_fan_in;
+  Initialization linear_init = Initialization::kaiming_normal_fan_in;
   bool final_norm = true;  ///< of a pre-activated network: batch norm and ReLU before the pooling
 };
 
@@ -42,8 +42,8 @@ Family imagenet(std::int64_t depth) {
           .blocks = depth == 18 ? std::vector<std::int64_t>{2, 2, 2, 2}
                                 : std::vector<std::int64_t>{3, 4, 6, 3},
           .base_width = 64,
-          .conv_init = Initialisation::kaiming_normal_fan_out,
-          .linear_init = Initialisation::framework_default,
+          .conv_init = Initialization::kaiming_normal_fan_out,
+          .linear_init = Initialization::torch_default,
           .final_norm = false};
 }
 

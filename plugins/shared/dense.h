@@ -25,7 +25,7 @@ inline at::Tensor without_gaps(const at::Tensor& x) {
   return x.is_non_overlapping_and_dense() ? x : x.contiguous();
 }
 
-/// Uninitialised, of x's shape and order in memory; x has no gaps.
+/// Uninitialized, of x's shape and order in memory; x has no gaps.
 inline at::Tensor like(const at::Tensor& x, at::ScalarType type) {
   return at::empty_strided(x.sizes(), x.strides(), x.options().dtype(type));
 }

@@ -125,7 +125,7 @@ std::vector<SlotParameter> UniformInput::parameters() {
           {.name = "batches", .tensor = batches_, .trainable = false}};
 }
 
-void UniformInput::initialise(const SlotContext&) {
+void UniformInput::initialize(const SlotContext&) {
   range_.low.fill_(0);
   range_.high.fill_(1);
   batches_.fill_(0);

@@ -85,7 +85,7 @@ class UniformInput : public InputQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   std::vector<SlotParameter> parameters() override;
-  void initialise(const SlotContext& context) override;
+  void initialize(const SlotContext& context) override;
   void observe(const SlotContext& context, const at::Tensor& x) override;
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override;
   EncodedInput encode(const SlotContext& context, const at::Tensor& x) override;

@@ -13,7 +13,7 @@ struct Plan {
   std::int64_t width = 128;  // channels of the first stage
   Activation activation = Activation::relu;
   double epsilon = 1e-5;  // of the batch norms
-  Initialisation conv_init = Initialisation::kaiming_normal_fan_out;
+  Initialization conv_init = Initialization::kaiming_normal_fan_out;
   LinearOptions linear;  // what the linear layers have in common
   int hidden_layers = 0;
   bool output_norm = false;
@@ -25,8 +25,8 @@ Plan plan_of(const Options& options) {
                                                                     : Activation::hardtanh};
   if (options.string("family") == "binaryconnect") {
     plan.epsilon = 1e-4;
-    plan.conv_init = Initialisation::glorot_uniform;
-    plan.linear = {.bias = false, .init = Initialisation::glorot_uniform};
+    plan.conv_init = Initialization::glorot_uniform;
+    plan.linear = {.bias = false, .init = Initialization::glorot_uniform};
     plan.hidden_layers = 2;
     plan.output_norm = true;
   }

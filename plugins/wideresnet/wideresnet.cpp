@@ -60,7 +60,7 @@ Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
   return g.linear("fc", x, {.out_features = context.classes});
 }
 
-PublishedNames xternalz() {
+StateDictKeyMap xternalz() {
   return {.source = "xternalz/WideResNet-pytorch",
           .name_of = [](const std::string& tensor, const Options&) {
             return renamed(tensor, {{"stage#", "block#"},

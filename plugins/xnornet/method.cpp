@@ -10,7 +10,7 @@ std::vector<Option> options() {
                      "what reaches the latent weights; algorithm1: the gradient of the scaled "
                      "binary weights; text: that times 1/n + alpha where |W| <= 1; exact: the "
                      "derivative of alpha(W) * sign(W); authors_code: as the published program, "
-                     "which also centres the weights over the input channels and clips them")
+                     "which also centers the weights over the input channels and clips them")
           .one_of({"algorithm1", "text", "exact", "authors_code"})
           .from_paper("Algorithm 1 and section 3.1"),
       Option::string("input_scale", "paper",
@@ -36,8 +36,8 @@ std::unique_ptr<WeightQuantizer> XnorNet::weight(const SlotInfo& slot) {
   if (settings_.gradient != scaled_sign::Gradient::authors_code) {
     return std::make_unique<scaled_sign::Weight>("xnornet", settings_.gradient);
   }
-  require_channels_to_centre(slot);
-  return std::make_unique<CentredWeight>();
+  require_channels_to_center(slot);
+  return std::make_unique<CenteredWeight>();
 }
 
 std::unique_ptr<InputQuantizer> XnorNet::input(const SlotInfo& slot) {

@@ -13,13 +13,13 @@
 
 namespace qhost::xnornet {
 
-/// Throws Error (configuration) for a single input channel, whose centred weight would be 0.
-void require_channels_to_centre(const SlotInfo& slot);
+/// Throws Error (configuration) for a single input channel, whose centered weight would be 0.
+void require_channels_to_center(const SlotInfo& slot);
 
-class CentredWeight : public scaled_sign::Weight {
+class CenteredWeight : public scaled_sign::Weight {
  public:
-  CentredWeight() : Weight("xnornet", scaled_sign::Gradient::authors_code) {}
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  CenteredWeight() : Weight("xnornet", scaled_sign::Gradient::authors_code) {}
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
 };
 

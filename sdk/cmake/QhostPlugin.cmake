@@ -53,6 +53,12 @@ function(qhost_add_plugin name)
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} qhost::sdk)
   if(TARGET qhost_flags)
     target_link_libraries(${name} PRIVATE qhost_flags)
+    # A quantizer includes LibTorch: its files share the host's precompiled header.
+    if(TARGET qhost_torch_pch AND provides MATCHES "quantizer:")
+      target_compile_definitions(${name} PRIVATE
+        $<TARGET_PROPERTY:qhost_sdk_headers,INTERFACE_COMPILE_DEFINITIONS>)
+      qhost_use_precompiled_header(${name} qhost_torch_pch)
+    endif()
   endif()
   target_compile_features(${name} PRIVATE cxx_std_20)
   target_compile_definitions(${name} PRIVATE

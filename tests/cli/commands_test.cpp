@@ -184,7 +184,7 @@ TEST_F(Commands, DescribeShowsOptionsAsDeclared) {
   EXPECT_THAT(ok({"describe", "train"}).out, ContainsRegex("\nbatch_size +integer +128 +"));
   EXPECT_THAT(ok({"describe", "cosine"}).out, StartsWith("schedule cosine: "));
   EXPECT_THAT(ok({"describe", "digits"}).out,
-              AllOf(StartsWith("data digits: "), HasSubstr("licence: ")));
+              AllOf(StartsWith("data digits: "), HasSubstr("license: ")));
 }
 
 TEST_F(Commands, DescribeOfAnUnknownNameFindsTheNearestOfAnyKind) {

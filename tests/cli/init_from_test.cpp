@@ -165,7 +165,7 @@ TEST_F(InitFrom, NamesOfASourceWithoutThisNetworkAreNotTakenForItsOwn) {
   EXPECT_THAT(error, Not(HasSubstr("named as in")));
 }
 
-TEST_F(InitFrom, AFileOfPublishedNamesButOtherShapesIsSaidToBeOne) {
+TEST_F(InitFrom, AFileOfStateDictKeyMapButOtherShapesIsSaidToBeOne) {
   write("published.safetensors", published());
   Words words = untrained("published.safetensors", "two");
   words.push_back("data.classes=[0, 1]");

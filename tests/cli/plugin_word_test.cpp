@@ -28,10 +28,10 @@ class PluginWord : public CommandLine {
 TEST_F(PluginWord, EachCallThatThrowsIsNamed) {
   const std::map<std::string, std::vector<std::string>> calls = {
       {"weight",
-       {"weight", "traits", "encoding", "parameters", "latent_traits", "initialise", "observe",
+       {"weight", "traits", "encoding", "parameters", "latent_traits", "initialize", "observe",
         "forward", "backward", "after_step", "encode"}},
       {"input",
-       {"input", "range", "encoding", "parameters", "initialise", "observe", "forward", "backward",
+       {"input", "range", "encoding", "parameters", "initialize", "observe", "forward", "backward",
         "after_step", "encode"}},
       {"gradient", {"gradient", "backward"}}};
   const std::map<std::string, std::string> slots = {

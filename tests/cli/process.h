@@ -170,9 +170,9 @@ class Workshop {
   ProcessResult run(const Words& arguments, const ProcessOptions& options = {}) {
     return start(arguments, options).wait();
   }
-  /// A run that dies at a crash point (storage/crash_point.h); false when it does not get there.
+  /// A run that dies at a failpoint (storage/failpoint.h); false when it does not get there.
   bool run_dies_at(const std::string& point, const Words& arguments) {
-    return run(arguments, {.environment = {{"QHOST_CRASH_AT", point}}}).signal == SIGKILL;
+    return run(arguments, {.environment = {{"QHOST_FAILPOINT", point}}}).signal == SIGKILL;
   }
 
  private:

@@ -99,8 +99,8 @@ TEST_F(Whitened, WhatDoesNotGoWithItIsShownWithItsLine) {
   const ProcessResult both =
       workshop_.run({"run", "e.toml", "augment.mean=[0.5]", "augment.std=[0.2]"});
   EXPECT_EQ(both.code, 2);
-  EXPECT_THAT(both.err, HasSubstr("`augment.mean`: whitened images are not normalised by channel"));
-  EXPECT_THAT(both.err, HasSubstr("`augment.std`: whitened images are not normalised by channel"));
+  EXPECT_THAT(both.err, HasSubstr("`augment.mean`: whitened images are not normalized by channel"));
+  EXPECT_THAT(both.err, HasSubstr("`augment.std`: whitened images are not normalized by channel"));
   EXPECT_THAT(both.err, HasSubstr("help: take it out, or set whitening = \"none\""));
 
   const ProcessResult bias = workshop_.run({"run", "e.toml", "augment.zca_filter_bias=1e-30"});

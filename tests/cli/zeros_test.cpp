@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 
 #include "cli/command_line.h"
-#include "storage/checkpoint.h"
+#include "runs/checkpoint.h"
 #include "storage/safetensors.h"
-#include "training/tensor_bytes.h"
+#include "storage/tensor_bytes.h"
 
 namespace qhost::tests {
 namespace {
@@ -31,7 +31,7 @@ class Zeros : public CommandLine {
 std::map<std::string, std::int64_t> ternary_zeros(const fs::path& checkpoint) {
   const auto file = storage::File::read(checkpoint / "state.safetensors");
   std::map<std::string, std::int64_t> zeros;
-  for (const auto& [name, tensor] : training::read_tensors(file, "model/")) {
+  for (const auto& [name, tensor] : storage::read_tensors(file, "model/")) {
     const std::size_t end = name.rfind(".weight");
     if (end == std::string::npos || tensor.dim() < 2) continue;
     const at::Tensor size = tensor.abs();
@@ -133,7 +133,7 @@ TEST_F(Zeros, WhereNobodyKnowsThemTheScoreSaysSo) {
   EXPECT_THAT(notes_of({"score", "r/a", "--rule", "course", "--uniform", "8,8", "--json"}),
               Contains(count + "the zeros of the run are those of its own bits"));
   const fs::path weights = checkpoint("r/a") / "state.safetensors";
-  const fs::path damaged = storage::write_checkpoint(
+  const fs::path damaged = runs::write_checkpoint(
       workshop_ / "r/a/checkpoints", 1000, storage::File::read(weights).tensors(), json::object());
   EXPECT_THAT(notes_of({"compare", "r/a", "--json"}),
               Contains("r/a: " + count +

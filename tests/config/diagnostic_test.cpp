@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "config/text.h"
+#include "common/utf8.h"
 
 namespace qhost::config {
 namespace {
@@ -110,10 +110,10 @@ TEST(Render, LimitsTheirNumber) {
   EXPECT_TRUE(text.ends_with("\nand 7 more\n"));
 }
 
-TEST(Render, ColoursOnlyWhenAsked) {
+TEST(Render, ColorsOnlyWhenAsked) {
   const Diagnostic diagnostic = at("abc", 1, 1, 3);
   EXPECT_EQ(render(diagnostic).find('\x1b'), std::string::npos);
-  EXPECT_THAT(render(diagnostic, {.colour = true}), HasSubstr("\x1b[1;31m^^^\x1b[0m"));
+  EXPECT_THAT(render(diagnostic, {.color = true}), HasSubstr("\x1b[1;31m^^^\x1b[0m"));
 }
 
 TEST(Render, GivesJson) {

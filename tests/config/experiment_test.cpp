@@ -38,7 +38,7 @@ class Load : public testing::Test {
 };
 
 TEST_F(Load, FillsInDefaults) {
-  const Experiment experiment = good(kMinimal);
+  const Experiment experiment = good(minimal);
   EXPECT_EQ(experiment.name, "x");
   EXPECT_EQ(experiment.file, folder_.path() / "x.toml");
   EXPECT_EQ(experiment.data.name, "digits");
@@ -60,20 +60,20 @@ TEST_F(Load, FillsInDefaults) {
 }
 
 TEST_F(Load, RecordsTheNumberOfThreads) {
-  EXPECT_EQ(good(kMinimal).train.integer("threads"),
+  EXPECT_EQ(good(minimal).train.integer("threads"),
             static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency())));
-  EXPECT_EQ(good(kMinimal, {"train.threads=3"}).train.integer("threads"), 3);
+  EXPECT_EQ(good(minimal, {"train.threads=3"}).train.integer("threads"), 3);
 }
 
 TEST_F(Load, TakesIntegersForNumbers) {
   const Experiment experiment =
-      good(kMinimal, {"optimizer.learning_rate=1", "augment.mean=[0, 0.5]", "augment.std=[1, 1]"});
+      good(minimal, {"optimizer.learning_rate=1", "augment.mean=[0, 0.5]", "augment.std=[1, 1]"});
   EXPECT_EQ(experiment.optimizer.options.real("learning_rate"), 1);
   EXPECT_THAT(experiment.augment.reals("mean"), ElementsAre(0, 0.5));
 }
 
 TEST_F(Load, ReadsRules) {
-  const Experiment experiment = good(kMinimal +
+  const Experiment experiment = good(minimal +
                                      "[[quantizer]]\n"
                                      "name = \"bwn\"\n"
                                      "[[quantizer]]\n"
@@ -103,7 +103,7 @@ TEST_F(Load, ReadsRules) {
 // Another method brings other options; which layers and which of their tensors the rule is about
 // stays.
 TEST_F(Load, AnotherMethodKeepsARulesLayersAndRoles) {
-  const std::string file = kMinimal +
+  const std::string file = minimal +
                            "[[quantizer]]\nname = \"bwn\"\n"
                            "[[quantizer]]\nname = \"uniform\"\nbits = 2\nlayers = [\"stage1.*\"]\n"
                            "roles = [\"input\"]\nkeep_float = []\n";
@@ -118,21 +118,20 @@ TEST_F(Load, AnotherMethodKeepsARulesLayersAndRoles) {
 }
 
 TEST_F(Load, NoneIsFloat) {
-  EXPECT_THAT(good(kMinimal + "[quantizer]\nname = \"none\"\n").quantizers, IsEmpty());
-  EXPECT_THAT(
-      good(kMinimal + "[quantizer]\nname = \"uniform\"\nbits = 3\n", {"quantizer.name=none"})
-          .quantizers,
-      IsEmpty());
-  EXPECT_THAT(good(kMinimal + "[[quantizer]]\nname = \"bwn\"\n[[quantizer]]\nname = \"bwn\"\n",
+  EXPECT_THAT(good(minimal + "[quantizer]\nname = \"none\"\n").quantizers, IsEmpty());
+  EXPECT_THAT(good(minimal + "[quantizer]\nname = \"uniform\"\nbits = 3\n", {"quantizer.name=none"})
+                  .quantizers,
+              IsEmpty());
+  EXPECT_THAT(good(minimal + "[[quantizer]]\nname = \"bwn\"\n[[quantizer]]\nname = \"bwn\"\n",
                    {"quantizer.name=none"})
                   .quantizers,
               IsEmpty());
-  EXPECT_THAT(errors(kMinimal + "[quantizer]\nname = \"none\"\nbits = 3\n"),
+  EXPECT_THAT(errors(minimal + "[quantizer]\nname = \"none\"\nbits = 3\n"),
               HasSubstr("x.toml:7:1: error: unknown key `bits` in [quantizer] (none)"));
 }
 
 TEST_F(Load, NoneAmongOthersMasks) {
-  const std::string file = kMinimal +
+  const std::string file = minimal +
                            "[[quantizer]]\nname = \"bwn\"\n"
                            "[[quantizer]]\nname = \"none\"\nlayers = [\"stage1.*\"]\n";
   const Experiment experiment = good(file);
@@ -151,7 +150,7 @@ TEST_F(Load, NoneAmongOthersMasks) {
 }
 
 TEST_F(Load, OverridesKeepTheirOrderOutOfTheResult) {
-  const std::string file = kMinimal + "[optimizer]\nname = \"sgd\"\nmomentum = 0.5\n";
+  const std::string file = minimal + "[optimizer]\nname = \"sgd\"\nmomentum = 0.5\n";
   for (const auto& arguments :
        {std::vector<std::string>{"optimizer.beta1=0.8", "optimizer.name=adam"},
         std::vector<std::string>{"optimizer.name=adam", "optimizer.beta1=0.8"}}) {
@@ -164,7 +163,7 @@ TEST_F(Load, OverridesKeepTheirOrderOutOfTheResult) {
 
 TEST_F(Load, OverridesIndexRules) {
   const std::string file =
-      kMinimal + "[[quantizer]]\nname = \"bwn\"\n[[quantizer]]\nname = \"uniform\"\n";
+      minimal + "[[quantizer]]\nname = \"bwn\"\n[[quantizer]]\nname = \"uniform\"\n";
   const Experiment experiment = good(file, {"quantizer.1.bits=4"});
   EXPECT_EQ(experiment.quantizers.at(1).method.options.integer("bits"), 4);
   EXPECT_EQ(experiment.origin("quantizer.1.bits").to_string(), "command line:1:18");
@@ -173,7 +172,7 @@ TEST_F(Load, OverridesIndexRules) {
 TEST_F(Load, KnowsTheOriginOfEachKey) {
   folder_.write("base.toml", "[train]\nepochs = 5\nseed = 2\n");
   const Experiment experiment =
-      good("extends = \"base.toml\"\n" + kMinimal + "[train]\nepochs = 6\n", {"train.epochs=7"});
+      good("extends = \"base.toml\"\n" + minimal + "[train]\nepochs = 6\n", {"train.epochs=7"});
   EXPECT_EQ(experiment.train.integer("epochs"), 7);
   const Origin epochs = experiment.origin("train.epochs");
   EXPECT_EQ(epochs.kind, Origin::Kind::command_line);
@@ -187,7 +186,7 @@ TEST_F(Load, KnowsTheOriginOfEachKey) {
 }
 
 TEST_F(Load, ResolvedTomlLoadsToTheSameExperiment) {
-  const std::string text = kMinimal +
+  const std::string text = minimal +
                            "depth = 26\nwidths = []\nfamily = \"imagenet\"\n"
                            "[augment]\ncrop_padding = 4\nmean = [0.1, 1e-7]\nstd = [0.3, 1]\n"
                            "[[quantizer]]\nname = \"bwn\"\n"
@@ -216,7 +215,7 @@ TEST_F(Load, ResolvedTomlLoadsToTheSameExperiment) {
 }
 
 TEST_F(Load, ResolvedTomlNamesEveryKeyWithItsValue) {
-  const std::string text = good(kMinimal, {"train.threads=2"}).resolved_toml();
+  const std::string text = good(minimal, {"train.threads=2"}).resolved_toml();
   for (const auto& table : tables()) {
     if (table.name != "sweep") {
       EXPECT_THAT(text, HasSubstr("\n[" + table.name + "]\n"));
@@ -232,7 +231,7 @@ TEST_F(Load, ResolvedTomlNamesEveryKeyWithItsValue) {
 
 TEST_F(Load, ResolvedJsonHoldsTypedValues) {
   const auto json =
-      good(kMinimal + "[quantizer]\nname = \"uniform\"\n", {"train.threads=2"}).resolved_json();
+      good(minimal + "[quantizer]\nname = \"uniform\"\n", {"train.threads=2"}).resolved_json();
   EXPECT_EQ(json["train"]["threads"], 2);
   EXPECT_EQ(json["train"]["channels_last"], true);
   EXPECT_EQ(json["model"]["name"], "resnet");
@@ -243,7 +242,7 @@ TEST_F(Load, ResolvedJsonHoldsTypedValues) {
 }
 
 TEST_F(Load, ResultKeysLeaveOutWhatCannotChangeAResult) {
-  const auto keys = good(kMinimal + "[quantizer]\nname = \"uniform\"\n").result_keys();
+  const auto keys = good(minimal + "[quantizer]\nname = \"uniform\"\n").result_keys();
   EXPECT_EQ(keys.at("train.epochs"), "10");
   EXPECT_EQ(keys.at("quantizer.0.name"), "\"uniform\"");
   EXPECT_EQ(keys.at("quantizer.0.bits"), "8");
@@ -253,7 +252,7 @@ TEST_F(Load, ResultKeysLeaveOutWhatCannotChangeAResult) {
     EXPECT_EQ(keys.count(key), 0U) << key;
   }
   const auto same = [&](const std::vector<std::string>& overrides) {
-    return good(kMinimal + "[quantizer]\nname = \"uniform\"\n", overrides).result_keys() == keys;
+    return good(minimal + "[quantizer]\nname = \"uniform\"\n", overrides).result_keys() == keys;
   };
   EXPECT_TRUE(same({"name=other", "train.progress_every=7", "data.root=/x"}));
   EXPECT_TRUE(same({"quantizer.0.bits=8"}));
@@ -275,8 +274,8 @@ TEST_F(Load, PathsInAFileAreRelativeToIt) {
 }
 
 TEST_F(Load, PointsAtKeysThatTurnOutWrongLater) {
-  const Experiment experiment = good(
-      kMinimal + "depth = 21\n[quantizer]\nname = \"uniform\"\nbits = 4\n", {"model.depth=22"});
+  const Experiment experiment =
+      good(minimal + "depth = 21\n[quantizer]\nname = \"uniform\"\nbits = 4\n", {"model.depth=22"});
   const Diagnostic depth =
       experiment.diagnostic_for("model", OptionError("depth",
                                                      "22 is not 6n+2\n"
@@ -302,7 +301,7 @@ TEST_F(Load, PointsAtKeysThatTurnOutWrongLater) {
 
 TEST_F(Load, ReportsAllErrorsOfAllFilesInOnePass) {
   folder_.write("base.toml", "[train]\nepoch = 5\n[optimizer]\nmomentum = 2\n");
-  EXPECT_EQ(errors("extends = \"base.toml\"\n" + kMinimal + "depth = 2\n[traim]\n",
+  EXPECT_EQ(errors("extends = \"base.toml\"\n" + minimal + "depth = 2\n[traim]\n",
                    {"train.seed=x", "nonsense"}),
             "base.toml:2:1: error: unknown key `epoch` in [train] [config.unknown-key]\n"
             "base.toml:4:12: error: `optimizer.momentum`: 2 is not below 1 [config.out-of-range]\n"
@@ -340,12 +339,12 @@ TEST_F(Load, ARefusedPluginHasItsOwnExitCode) {
     EXPECT_EQ(error.exit_code(), 2);
     EXPECT_THAT(error.what(), HasSubstr("note: it was built for LibTorch 1.0.0, this is 2.15.0"));
   }
-  EXPECT_EQ(load_experiment_or_throw(folder_.write("y.toml", kMinimal), {}, catalog_).size(), 1U);
+  EXPECT_EQ(load_experiment_or_throw(folder_.write("y.toml", minimal), {}, catalog_).size(), 1U);
 }
 
 TEST_F(Load, AWrongValueIsOneErrorNotAConflict) {
   const std::string text =
-      errors(kMinimal + "[train]\nloss = \"squared_hinge\"\nlabel_smoothing = 7\n");
+      errors(minimal + "[train]\nloss = \"squared_hinge\"\nlabel_smoothing = 7\n");
   EXPECT_THAT(text, HasSubstr("`train.label_smoothing`: 7 is not below 1"));
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
@@ -369,7 +368,7 @@ TEST(Choices, ABooleanStandsForTheWord) {
   ChoiceCatalog catalog;
   const auto load = [&](const std::string& value, const std::vector<std::string>& overrides = {}) {
     return load_experiment(
-        folder.write("x.toml", kMinimal + "[quantizer]\nname = \"uniform\"\n" + value), overrides,
+        folder.write("x.toml", minimal + "[quantizer]\nname = \"uniform\"\n" + value), overrides,
         catalog);
   };
   const auto both_signs = [&](const std::string& value,

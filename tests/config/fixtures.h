@@ -98,7 +98,7 @@ class Folder {
 };
 
 /// The shortest experiment.
-inline const std::string kMinimal = "[data]\nname = \"digits\"\n[model]\nname = \"resnet\"\n";
+inline const std::string minimal = "[data]\nname = \"digits\"\n[model]\nname = \"resnet\"\n";
 
 /// All diagnostics as one line each, without the folder's path.
 inline std::string concise(const std::vector<Diagnostic>& diagnostics,

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "config/codes.h"
+#include "config/diagnostic_codes.h"
 #include "config/fixtures.h"
 
 namespace qhost::config {
@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kFolder = fs::path(QHOST_SOURCE_DIR) / "tests/config/errors";
+const fs::path folder_of_cases = fs::path(QHOST_SOURCE_DIR) / "tests/config/errors";
 
 std::string read(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
@@ -54,7 +54,7 @@ Case read_case(const std::string& text) {
 
 std::vector<std::string> cases() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(kFolder)) {
+  for (const auto& entry : fs::directory_iterator(folder_of_cases)) {
     if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
   }
   std::sort(names.begin(), names.end());
@@ -95,7 +95,7 @@ class Golden : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     before_ = fs::current_path();
-    fs::current_path(kFolder);
+    fs::current_path(folder_of_cases);
   }
   void TearDown() override { fs::current_path(before_); }
 
@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Errors, Golden, testing::ValuesIn(cases()), test_name);
 
 TEST(ErrorCodes, EachIsShownAndDocumented) {
   std::string shown;
-  for (const auto& name : cases()) shown += read(kFolder / (name + ".expected"));
+  for (const auto& name : cases()) shown += read(folder_of_cases / (name + ".expected"));
   const std::string page = read(fs::path(QHOST_SOURCE_DIR) / "docs/errors.md");
   for (const std::string_view code : code::all) {
     EXPECT_NE(shown.find("[" + std::string(code) + "]"), std::string::npos)
@@ -146,7 +146,7 @@ TEST(ErrorCodes, NoneIsShownOrDocumentedThatDoesNotExist) {
     }
   }
   for (const auto& name : cases()) {
-    const std::string shown = read(kFolder / (name + ".expected"));
+    const std::string shown = read(folder_of_cases / (name + ".expected"));
     for (auto at = shown.find("[config."); at != std::string::npos;
          at = shown.find("[config.", at + 1)) {
       EXPECT_TRUE(known(shown.substr(at + 1, shown.find(']', at) - at - 1))) << name;

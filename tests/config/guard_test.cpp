@@ -89,7 +89,7 @@ TEST(Guard, ALimitOfTheFileBoundsTheSum) {
   // The largest document that passes: as deep and as long as allowed, everywhere.
   std::string text;
   int table = 0;
-  while (text.size() < kMaxFileBytes - 200) {
+  while (text.size() < max_file_bytes - 200) {
     text += "[t" + std::to_string(table++) + repeated(".a", 20) + "]\n";
     text += "k = " + repeated("{b = ", 10) + "1" + repeated("}", 10) + "\n";
   }
@@ -112,7 +112,7 @@ TEST(Guard, TakesAFileOfTheLargestSizeOnly) {
   const Folder folder;
   std::string text =
       repeated("# 45678901234567890123456789012345678901234567890123456789012\n", 3000);
-  text.resize(kMaxFileBytes);
+  text.resize(max_file_bytes);
   Diagnostics diagnostics;
   EXPECT_EQ(read_file(folder.write("a.toml", text), {}, diagnostics), text);
   EXPECT_FALSE(diagnostics.has_errors());

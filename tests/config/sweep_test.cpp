@@ -28,7 +28,7 @@ class Sweep : public testing::Test {
   }
   Folder folder_;
   TestCatalog catalog_;
-  const std::string base_ = kMinimal +
+  const std::string base_ = minimal +
                             "[quantizer]\nname = \"uniform\"\nbits = 4\n"
                             "[optimizer]\nname = \"sgd\"\nmomentum = 0.5\n";
 };

@@ -109,7 +109,7 @@ class Sign : public WeightQuantizer {
   std::vector<SlotParameter> parameters() override {
     return {{.name = "scale", .tensor = scale_, .trainable = false}};
   }
-  void initialise(const SlotContext&, at::Tensor& latent) override {
+  void initialize(const SlotContext&, at::Tensor& latent) override {
     scale_.copy_(latent.abs().mean());
   }
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override {
@@ -241,9 +241,9 @@ class KeepsItsScaleToItself : public Sign {
 };
 
 class DrawsAnew : public Sign {
-  void initialise(const SlotContext& context, at::Tensor& latent) override {
+  void initialize(const SlotContext& context, at::Tensor& latent) override {
     latent.copy_(uniform_like(context.random("weight"), latent).sub_(0.5));
-    Sign::initialise(context, latent);
+    Sign::initialize(context, latent);
   }
 };
 
@@ -256,7 +256,7 @@ class DividesByItsMean : public Sign {
 };
 
 class DoesNotStart : public Sign {
-  void initialise(const SlotContext&, at::Tensor&) override {
+  void initialize(const SlotContext&, at::Tensor&) override {
     throw std::runtime_error("no scale");
   }
 };
@@ -590,7 +590,7 @@ TEST(Networks, OfMethodsThatBreakAPromise) {
 
 // ---- architectures ------------------------------------------------------------------------------
 
-Architecture small(const PublishedNames& names = {}) {
+Architecture small(const StateDictKeyMap& names = {}) {
   Architecture architecture;
   architecture.name = "small";
   architecture.build = [](GraphBuilder& g, Value x, const ArchitectureContext& context,
@@ -603,8 +603,8 @@ Architecture small(const PublishedNames& names = {}) {
   return architecture;
 }
 
-PublishedNames under(const std::function<std::string(const std::string&)>& name_of) {
-  PublishedNames names;
+StateDictKeyMap under(const std::function<std::string(const std::string&)>& name_of) {
+  StateDictKeyMap names;
   names.source = "someone/somewhere";
   names.name_of = [name_of](const std::string& tensor, const Options&) { return name_of(tensor); };
   return names;
@@ -614,10 +614,10 @@ std::set<std::string> of_architecture(const Architecture& architecture) {
   return complaints(check_architecture(architecture));
 }
 
-TEST(PublishedNamesOf, ANetworkThatHasAllOrNonePass) {
+TEST(StateDictKeyMapOf, ANetworkThatHasAllOrNonePass) {
   EXPECT_THAT(of_architecture(small()), IsEmpty());
   EXPECT_THAT(of_architecture(small(under([](const std::string&) { return ""; }))), IsEmpty());
-  PublishedNames names = under([](const std::string& tensor) { return "net." + tensor; });
+  StateDictKeyMap names = under([](const std::string& tensor) { return "net." + tensor; });
   names.channels_of = [](const std::string& tensor, const Options&) {
     return tensor == "fc.weight" ? std::vector<std::int64_t>{3, 0, 1, 2}
                                  : std::vector<std::int64_t>{};
@@ -625,7 +625,7 @@ TEST(PublishedNamesOf, ANetworkThatHasAllOrNonePass) {
   EXPECT_THAT(of_architecture(small(names)), IsEmpty());
 }
 
-TEST(PublishedNamesOf, TwoTensorsInOne) {
+TEST(StateDictKeyMapOf, TwoTensorsInOne) {
   const auto names = under([](const std::string& tensor) {
     return tensor == "fc.bias" ? std::string("conv.weight") : tensor;
   });
@@ -633,15 +633,15 @@ TEST(PublishedNamesOf, TwoTensorsInOne) {
               ElementsAre("published names: fc.bias and conv.weight are both conv.weight"));
 }
 
-TEST(PublishedNamesOf, HalfANetwork) {
+TEST(StateDictKeyMapOf, HalfANetwork) {
   const auto names = under(
       [](const std::string& tensor) { return tensor == "conv.weight" ? std::string() : tensor; });
   EXPECT_THAT(of_architecture(small(names)),
               ElementsAre("published names: conv.weight has no name, others have one"));
 }
 
-TEST(PublishedNamesOf, ChannelsInNoOrder) {
-  PublishedNames names = under([](const std::string& tensor) { return tensor; });
+TEST(StateDictKeyMapOf, ChannelsInNoOrder) {
+  StateDictKeyMap names = under([](const std::string& tensor) { return tensor; });
   for (const std::vector<std::int64_t>& order :
        {std::vector<std::int64_t>{0, 1, 2, 2}, {0, 1, 2}, {1, 2, 3, 4}}) {
     names.channels_of = [order](const std::string& tensor, const Options&) {

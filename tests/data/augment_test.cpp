@@ -149,7 +149,7 @@ TEST(Augmenter, AllKernelsWriteTheSameBits) {
   }
 }
 
-TEST(Augmenter, ZeroPaddingIsBlackBeforeNormalisation) {
+TEST(Augmenter, ZeroPaddingIsBlackBeforeNormalization) {
   const Shape shape{{3, 4, 4}};
   const Augmenter augmenter(shape, with(3, 2));
   const std::vector<std::uint8_t> white(48, 255);
@@ -160,7 +160,7 @@ TEST(Augmenter, ZeroPaddingIsBlackBeforeNormalisation) {
   EXPECT_NEAR(out[2 * 4 + 1], (1 - 0.4914) / 0.2470, 1e-6);
 }
 
-TEST(Augmenter, CutoutWritesTheMeanColourAndMayLeaveTheImage) {
+TEST(Augmenter, CutoutWritesTheMeanColorAndMayLeaveTheImage) {
   const Shape shape{{3, 32, 32}};
   const Augmenter augmenter(shape, with(3, 0, PaddingMode::zero, false, 16));
   const std::vector<std::uint8_t> white(3072, 255);
@@ -269,7 +269,7 @@ TEST(AugmentOptions, AreReadFromTheExperimentsTable) {
   table.set("padding_mode", std::string("reflect"));
   table.set("flip", true);
   table.set("cutout", std::int64_t{3});
-  table.set("normalise", true);
+  table.set("normalize", true);
   table.set("mean", std::vector<double>{0.25});
   table.set("std", std::vector<double>{});
   options = augment_options(table, set);
@@ -286,11 +286,11 @@ TEST(AugmentOptions, AreReadFromTheExperimentsTable) {
   EXPECT_EQ(options.cutout, 0);
   EXPECT_EQ(options.mean, std::vector<float>{0.25F});
 
-  table.set("normalise", false);
+  table.set("normalize", false);
   options = augment_options(table, set);
   EXPECT_EQ(options.mean, std::vector<float>{0.0F});
   EXPECT_EQ(options.std, std::vector<float>{1.0F});
-  table.set("normalise", true);
+  table.set("normalize", true);
   table.set("mean", std::vector<double>{});
   table.set("whitening", std::string("none"));
   EXPECT_FALSE(whitened(table));
@@ -300,12 +300,12 @@ TEST(AugmentOptions, AreReadFromTheExperimentsTable) {
                       [&] { augment_options(table, set); });
 }
 
-TEST(AugmentOptions, OfWhitenedImagesHaveNoNormalisation) {
+TEST(AugmentOptions, OfWhitenedImagesHaveNoNormalization) {
   const Dataset set = load("digits");
   Options table;
   EXPECT_FALSE(whitened(table));
   table.set("whitening", std::string("gcn_zca"));
-  table.set("normalise", true);  // the defaults, as a resolved experiment holds them
+  table.set("normalize", true);  // the defaults, as a resolved experiment holds them
   table.set("mean", std::vector<double>{});
   table.set("std", std::vector<double>{});
   table.set("flip", true);
@@ -317,10 +317,10 @@ TEST(AugmentOptions, OfWhitenedImagesHaveNoNormalisation) {
   const auto refuses = [&](const char* key, OptionValue value) {
     Options given = table;
     given.set(key, std::move(value));
-    expect_option_error(key, {"whitened images are not normalised by channel\nhelp: take it out"},
+    expect_option_error(key, {"whitened images are not normalized by channel\nhelp: take it out"},
                         [&] { augment_options(given, set); });
   };
-  refuses("normalise", false);
+  refuses("normalize", false);
   refuses("mean", std::vector<double>{0.5});
   refuses("std", std::vector<double>{0.5});
   table.set("whitening", std::string("zca"));

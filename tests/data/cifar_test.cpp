@@ -178,7 +178,7 @@ TEST_F(WholeCifar10, LoadsAndSaysThatThePixelsAreNotThePublishedOnes) {
   EXPECT_THAT(set.remark, HasSubstr("the pixels differ from the published files"));
 }
 
-TEST_F(WholeCifar10, ThePublishedPixelsAreRecognised) {
+TEST_F(WholeCifar10, ThePublishedPixelsAreRecognized) {
   QHOST_NEED_DATA(head, "cifar10/data_batch_1.head.bin");
   std::fstream file(folder / "data_batch_1.bin", std::ios::binary | std::ios::in | std::ios::out);
   file << read_text(head);

@@ -19,7 +19,7 @@ TEST(Datasets, AreListedByName) {
     EXPECT_EQ(find_dataset(info.name), &info);
     EXPECT_FALSE(info.summary.empty());
     EXPECT_FALSE(info.source.empty());
-    EXPECT_FALSE(info.licence.empty());
+    EXPECT_FALSE(info.license.empty());
   }
   EXPECT_THAT(names, ElementsAre("cifar10", "cifar100", "digits", "fashion_mnist", "minicifar"));
   EXPECT_EQ(find_dataset("cifar"), nullptr);
@@ -132,7 +132,7 @@ std::string content(const Dataset& set) {
 }
 
 /// CIFAR-10 with the labels 0 .. 9 in turn.
-void make_labelled_cifar10(const fs::path& folder) {
+void make_labeled_cifar10(const fs::path& folder) {
   make_sparse_cifar10(folder);
   for (const PublishedFile& file : cifar10_files().files) {
     if (!file.name.ends_with(".bin") || file.bytes != 30730000) continue;
@@ -157,7 +157,7 @@ TEST(Datasets, EachOptionOfEachSetChangesWhatIsLoaded) {
   };
   const std::map<std::string, Given> needed = {{"split_seed", {{"validation", std::int64_t{100}}}}};
   const Folder root;
-  make_labelled_cifar10(root / "cifar-10-batches-bin");
+  make_labeled_cifar10(root / "cifar-10-batches-bin");
   make_sparse_cifar100(root / "cifar-100-binary");
   make_black_images(root / "fashion-mnist");
   for (const DatasetInfo& info : datasets()) {

@@ -79,7 +79,7 @@ TEST_F(Idx, ReadsImagesAndLabels) {
   EXPECT_THAT(set.provenance, Not(HasSubstr("unpacked")));
 }
 
-TEST_F(Idx, PackedFilesGiveTheSame) {
+TEST_F(Idx, GzipReadersGiveTheSame) {
   const IdxSet plain = read_idx_set(small, folder.path());
   const std::string whole = images(5);
   pack(train_images, gzip_bytes(whole));

@@ -18,7 +18,7 @@ struct PrefetchedDigits : ::testing::Test {
     o.flip = true;
     return o;
   }();
-  Batcher batcher{set.train, set.image, options, 7, 256, true, false};
+  DataLoader data_loader{set.train, set.image, options, 7, 256, true, false};
 
   void expect_batch(const PrefetchedBatch& batch, std::int64_t epoch, std::int64_t step) {
     ASSERT_EQ(batch.epoch, epoch);
@@ -26,7 +26,7 @@ struct PrefetchedDigits : ::testing::Test {
     std::vector<float> images(256 * 64);
     std::vector<std::int64_t> labels(256);
     const std::int64_t count =
-        batcher.fill(epoch, step, images.data(), labels.data(), Layout::nhwc);
+        data_loader.fill(epoch, step, images.data(), labels.data(), Layout::nhwc);
     ASSERT_EQ(batch.count, count);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(batch.images) % 64, 0U);
     EXPECT_EQ(0, std::memcmp(batch.images, images.data(), static_cast<std::size_t>(count) * 256));
@@ -34,10 +34,10 @@ struct PrefetchedDigits : ::testing::Test {
   }
 };
 
-TEST_F(PrefetchedDigits, BatchesAreThoseOfTheBatcher) {
-  Prefetcher prefetcher(batcher, Layout::nhwc, 2, 0, 0, 2);
+TEST_F(PrefetchedDigits, BatchesAreThoseOfTheDataLoader) {
+  Prefetcher prefetcher(data_loader, Layout::nhwc, 2, 0, 0, 2);
   for (std::int64_t epoch = 0; epoch < 2; ++epoch) {
-    for (std::int64_t step = 0; step < batcher.steps_per_epoch(); ++step) {
+    for (std::int64_t step = 0; step < data_loader.steps_per_epoch(); ++step) {
       const auto batch = prefetcher.next();
       ASSERT_TRUE(batch.has_value());
       expect_batch(*batch, epoch, step);
@@ -48,21 +48,21 @@ TEST_F(PrefetchedDigits, BatchesAreThoseOfTheBatcher) {
 }
 
 TEST_F(PrefetchedDigits, StartsAnywhere) {
-  Prefetcher middle(batcher, Layout::nhwc, 1, 1, 4, 3);
+  Prefetcher middle(data_loader, Layout::nhwc, 1, 1, 4, 3);
   const auto batch = middle.next();
   ASSERT_TRUE(batch.has_value());
   expect_batch(*batch, 1, 4);
-  Prefetcher edge(batcher, Layout::nhwc, 1, 1, batcher.steps_per_epoch(), 3);
+  Prefetcher edge(data_loader, Layout::nhwc, 1, 1, data_loader.steps_per_epoch(), 3);
   const auto first = edge.next();
   ASSERT_TRUE(first.has_value());
   expect_batch(*first, 2, 0);
-  Prefetcher done(batcher, Layout::nhwc, 1, 3, 0, 3);
+  Prefetcher done(data_loader, Layout::nhwc, 1, 3, 0, 3);
   EXPECT_FALSE(done.next().has_value());
 }
 
 TEST_F(PrefetchedDigits, StopsAtAnyMoment) {
   for (int taken = 0; taken < 4; ++taken) {
-    Prefetcher prefetcher(batcher, Layout::nchw, 1, 0, 0, 1000000);
+    Prefetcher prefetcher(data_loader, Layout::nchw, 1, 0, 0, 1000000);
     for (int i = 0; i < taken; ++i) ASSERT_TRUE(prefetcher.next().has_value());
   }
 }

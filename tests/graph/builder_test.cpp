@@ -69,16 +69,16 @@ TEST(Builder, ConvolutionDeclaresWeightAndBias) {
                                                {.out_channels = 4,
                                                 .kernel = 3,
                                                 .bias = true,
-                                                .init = Initialisation::kaiming_normal_fan_in}));
+                                                .init = Initialization::kaiming_normal_fan_in}));
   const auto& parameters = graph.find("conv")->parameters;
   ASSERT_EQ(parameters.size(), 2u);
   EXPECT_EQ(parameters[0].name, "weight");
-  EXPECT_EQ(parameters[0].init, Initialisation::kaiming_normal_fan_in);
+  EXPECT_EQ(parameters[0].init, Initialization::kaiming_normal_fan_in);
   EXPECT_TRUE(parameters[0].trainable);
   EXPECT_TRUE(parameters[0].decayed);
   EXPECT_EQ(parameters[1].name, "bias");
   EXPECT_THAT(parameters[1].shape, ElementsAre(4));
-  EXPECT_EQ(parameters[1].init, Initialisation::zeros);
+  EXPECT_EQ(parameters[1].init, Initialization::zeros);
   EXPECT_TRUE(parameters[1].trainable);
   EXPECT_FALSE(parameters[1].decayed);
 }
@@ -91,7 +91,7 @@ TEST(Builder, LinearDeclaresWeightAndBiasDrawnAlike) {
   EXPECT_THAT(parameters[0].shape, ElementsAre(5, 7));
   EXPECT_TRUE(parameters[0].decayed);
   EXPECT_THAT(parameters[1].shape, ElementsAre(5));
-  EXPECT_EQ(parameters[1].init, Initialisation::framework_default);
+  EXPECT_EQ(parameters[1].init, Initialization::torch_default);
   EXPECT_FALSE(parameters[1].decayed);
   EXPECT_EQ(graph.find("hidden")->shape, shape("5"));
 }
@@ -105,13 +105,13 @@ TEST(Builder, LinearWithoutBiasHasNone) {
 TEST(Builder, BatchNormDeclaresFourTensorsInOrder) {
   Network n;
   const Graph graph =
-      classify(n.g, n.g.batch_norm("bn", n.x, {.gamma_init = Initialisation::zeros}));
+      classify(n.g, n.g.batch_norm("bn", n.x, {.gamma_init = Initialization::zeros}));
   const Node& bn = *graph.find("bn");
   EXPECT_EQ(bn.shape, shape("16x8x8"));
   ASSERT_EQ(bn.parameters.size(), 4u);
   const char* const names[] = {"weight", "bias", "running_mean", "running_var"};
-  const Initialisation inits[] = {Initialisation::zeros, Initialisation::zeros,
-                                  Initialisation::zeros, Initialisation::ones};
+  const Initialization inits[] = {Initialization::zeros, Initialization::zeros,
+                                  Initialization::zeros, Initialization::ones};
   for (std::size_t i = 0; i < 4; ++i) {
     EXPECT_EQ(bn.parameters[i].name, names[i]);
     EXPECT_EQ(bn.parameters[i].init, inits[i]) << names[i];
@@ -124,7 +124,7 @@ TEST(Builder, BatchNormDeclaresFourTensorsInOrder) {
 TEST(Builder, BatchNormStartsGammaFromOnes) {
   Network n;
   const Graph graph = classify(n.g, n.g.batch_norm("bn", n.x));
-  EXPECT_EQ(graph.find("bn")->parameters[0].init, Initialisation::ones);
+  EXPECT_EQ(graph.find("bn")->parameters[0].init, Initialization::ones);
 }
 
 TEST(Builder, BatchNormWithoutAffineKeepsStatisticsOnly) {

@@ -114,7 +114,7 @@ class ScaleChannels : public CustomOpBase {
   }
   std::vector<ParameterSpec> parameters(const std::vector<Shape>& inputs) const override {
     if (!specs.empty()) return specs;
-    return {{.name = "scale", .shape = {inputs[0].channels()}, .init = Initialisation::ones}};
+    return {{.name = "scale", .shape = {inputs[0].channels()}, .init = Initialization::ones}};
   }
   std::int64_t macs(const std::vector<Shape>& inputs) const override {
     return negative_macs ? -1 : inputs[0].elements();
@@ -204,12 +204,12 @@ TEST(CustomErrors, RefuseBadParameters) {
   EXPECT_THAT(custom_error(op),
               is_graph_error("node (scale_channels): the parameter `w` has the dimension -3",
                              "give dimensions of 1 or more"));
-  op.specs = {{.name = "w", .shape = {2}, .init = Initialisation::kaiming_normal_fan_in}};
+  op.specs = {{.name = "w", .shape = {2}, .init = Initialization::kaiming_normal_fan_in}};
   EXPECT_THAT(
       custom_error(op),
       is_graph_error("node (scale_channels): the parameter `w` has 1 dimensions, but "
                      "kaiming_normal_fan_in needs 2 or more",
-                     "initialise it with zeros or ones, or give it the shape [out, in, ...]"));
+                     "initialize it with zeros or ones, or give it the shape [out, in, ...]"));
 }
 
 }  // namespace

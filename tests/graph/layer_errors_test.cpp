@@ -160,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(
                                          "momentum is 1.5, not in (0, 1]",
                                          "momentum is the weight of the new batch: 0.1, say"},
                       BatchNormErrorCase{"GammaInit",
-                                         {.gamma_init = Initialisation::glorot_uniform},
+                                         {.gamma_init = Initialization::glorot_uniform},
                                          "gamma_init is glorot_uniform, which is for weights",
                                          "start gamma from ones or zeros"}),
     [](const auto& test) { return test.param.name; });

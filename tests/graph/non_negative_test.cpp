@@ -103,7 +103,7 @@ TEST(NonNegative, ASumWithASignedEdgeIsSigned) {
   EXPECT_TRUE(never_negative(graph, "a", {.signed_edges = {{sum, 0}}}));
 }
 
-TEST(NonNegative, AnImageThatIsNotNormalised) {
+TEST(NonNegative, AnImageThatIsNotNormalized) {
   Network n("4x8x8");
   const Value y = n.g.global_average_pool("pool", n.x);
   const Graph graph = n.g.finish(n.g.linear("fc", y, {.out_features = 10}), 10);

@@ -62,7 +62,7 @@ TEST(Levels, OfAnEnsembleSkipTheMembersDimension) {
             .codes = codes({0, 1, 2, 3, 3, 2, 1, 0}, {2, 2, 2}),
             .scale = floats({1, 10}, {2}),
             .zero_point = at::tensor({1, 2}, at::kInt)};
-  e.encoding.members = 2;
+  e.encoding.ensemble_size = 2;
   EXPECT_TRUE(same_bits(levels(e), floats({-0.5, 0.5, 1, 2, 2.5, 1.5, 0, -1}, {2, 2, 2})));
   EXPECT_TRUE(same_bits(decode(e), floats({-0.5, 0.5, 10, 20, 2.5, 1.5, 0, -10}, {2, 2, 2})));
 }

@@ -18,7 +18,7 @@ class Gate : public CustomOp {
   std::string type() const override { return "gate"; }
   Shape infer(const std::vector<Shape>& inputs) const override { return inputs.at(0); }
   std::vector<ParameterSpec> parameters(const std::vector<Shape>& inputs) const override {
-    return {{.name = "gain", .shape = {inputs.at(0).channels()}, .init = Initialisation::ones}};
+    return {{.name = "gain", .shape = {inputs.at(0).channels()}, .init = Initialization::ones}};
   }
   at::Tensor forward(const CustomContext&, const std::vector<at::Tensor>& inputs,
                      const std::vector<at::Tensor>& parameters) const override {

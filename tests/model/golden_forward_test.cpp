@@ -7,10 +7,10 @@
 #include <stdexcept>
 
 #include "densenet/densenet.h"
+#include "jobs/published_weights.h"
 #include "plugins/architectures/build.h"
 #include "resnet/resnet.h"
 #include "support.h"
-#include "training/published_weights.h"
 #include "vgg/vgg.h"
 #include "wideresnet/wideresnet.h"
 
@@ -91,8 +91,8 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
   const Given given = given_of(file["options"]);
   const Graph graph = build(architecture, given, classes, {{shape[1], shape[2], shape[3]}});
   const Options options = Options::from(architecture.options, given);
-  std::optional<PublishedNames> published;
-  for (const PublishedNames& one : architecture.published) {
+  std::optional<StateDictKeyMap> published;
+  for (const StateDictKeyMap& one : architecture.published) {
     if (one.source == file.value("names", "")) published = one;
   }
   ASSERT_EQ(published.has_value(), file.contains("names"));
@@ -115,7 +115,7 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
     ASSERT_EQ(state.size(), file["tensors"].get<std::size_t>());
     ASSERT_EQ(elements, file["elements"].get<std::int64_t>());
     if (published) {
-      const auto own = training::from_published(state, graph, architecture, options);
+      const auto own = jobs::from_published(state, graph, architecture, options);
       ASSERT_TRUE(own.has_value());
       ASSERT_EQ(own->source, published->source);
       state = own->tensors;

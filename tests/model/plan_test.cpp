@@ -341,7 +341,7 @@ TEST(Plan, RefusesARuleThatQuantizesNothing) {
   EXPECT_EQ(complaint({rule("m", weight, {"a.sum"})}), (Complaint{0, "layers", text}));
 }
 
-TEST(Plan, RepointsSignedInputsAndNamesWhatStandsInTheWay) {
+TEST(Plan, ElidesTheReluOfSignedInputsAndNamesWhatStandsInTheWay) {
   const MethodRule sign = input_rule("xnornet", {"conv"}, [](const SlotInfo& slot) {
     return std::make_unique<SignInput>(slot, InputRange::signed_values, false);
   });
@@ -353,14 +353,14 @@ TEST(Plan, RepointsSignedInputsAndNamesWhatStandsInTheWay) {
   };
   const Graph direct = behind([](GraphBuilder&, Value x) { return x; });
   const Plan plan = make_plan(direct, {sign});
-  ASSERT_TRUE(plan.slots.at(0).repointing.has_value());
-  EXPECT_EQ(direct.node(plan.slots[0].repointing->source).name, "bn");
+  ASSERT_TRUE(plan.slots.at(0).elision.has_value());
+  EXPECT_EQ(direct.node(plan.slots[0].elision->source).name, "bn");
 
   MethodRule any = sign;
   any.quantizer = input_rule("", {"conv"}, [](const SlotInfo& slot) {
                     return std::make_unique<SignInput>(slot, InputRange::any, false);
                   }).quantizer;
-  EXPECT_FALSE(make_plan(direct, {any}).slots.at(0).repointing.has_value());
+  EXPECT_FALSE(make_plan(direct, {any}).slots.at(0).elision.has_value());
 
   const Graph pooled = behind([](GraphBuilder& g, Value x) { return g.average_pool("mean", x); });
   const Complaint found = complaint({sign}, pooled);
@@ -386,11 +386,11 @@ TEST(Plan, FoldsOnlyABatchNormThatAloneReadsTheConvolution) {
 
 TEST(Plan, TakesTheMostMembersAndAnyCalibration) {
   const Plan plan = make_plan(
-      blocks(), {weight_rule<IdentityWeight>("one", {.members = 2}),
+      blocks(), {weight_rule<IdentityWeight>("one", {.ensemble_size = 2}),
                  input_rule("two", {"fc"},
                             [](const SlotInfo&) { return std::make_unique<UniformInput>(1.0F, 0); },
-                            {.needs_calibration = true, .members = 5})});
-  EXPECT_EQ(plan.members, 5);
+                            {.needs_calibration = true, .ensemble_size = 5})});
+  EXPECT_EQ(plan.ensemble_size, 5);
   EXPECT_TRUE(plan.needs_calibration);
 }
 

@@ -1,5 +1,5 @@
 // Weights under published names, on a network of one convolution and one linear layer.
-#include "training/published_weights.h"
+#include "jobs/published_weights.h"
 
 #include <gmock/gmock.h>
 
@@ -39,7 +39,7 @@ std::map<std::string, at::Tensor> file() {
 }
 
 TEST(PublishedWeights, GetTheNetworksNamesAndItsOrderOfChannels) {
-  const auto weights = training::from_published(file(), two_layers(), published({2, 0, 1}), {});
+  const auto weights = jobs::from_published(file(), two_layers(), published({2, 0, 1}), {});
   ASSERT_TRUE(weights.has_value());
   EXPECT_EQ(weights->source, "there");
   EXPECT_EQ(weights->tensors.size(), 2U);
@@ -55,14 +55,14 @@ TEST(PublishedWeights, MustBeAllOfTheNamesAndNoOther) {
   more["there.fc.bias"] = at::zeros({2});
   fewer.erase("there.conv.weight");
   for (const auto& tensors : {more, fewer}) {
-    EXPECT_FALSE(training::from_published(tensors, two_layers(), published({}), {}).has_value());
+    EXPECT_FALSE(jobs::from_published(tensors, two_layers(), published({}), {}).has_value());
   }
 }
 
 TEST(PublishedWeights, OfAnotherShapeKeepIt) {
   auto wide = file();
   wide["there.fc.weight"] = at::zeros({2, 5});
-  const auto weights = training::from_published(wide, two_layers(), published({2, 0, 1}), {});
+  const auto weights = jobs::from_published(wide, two_layers(), published({2, 0, 1}), {});
   ASSERT_TRUE(weights.has_value());
   EXPECT_EQ(weights->tensors.at("fc.weight").size(1), 5);
 }
@@ -70,11 +70,11 @@ TEST(PublishedWeights, OfAnotherShapeKeepIt) {
 TEST(PublishedWeights, AnOrderThatIsNoneIsThePluginsError) {
   for (const Order& order : {Order{2, 0}, Order{0, 0, 1}, Order{1, 2, 3}, Order{0, 1, 2, 3}}) {
     const std::string error = error_of(ErrorKind::plugin, [&] {
-      training::from_published(file(), two_layers(), published(order), {});
+      jobs::from_published(file(), two_layers(), published(order), {});
     });
     EXPECT_THAT(error,
                 HasSubstr("the order of channels of there for fc.weight is no order of its 3 "
-                          "channels\nhelp: PublishedNames::channels_of"));
+                          "channels\nhelp: StateDictKeyMap::channels_of"));
   }
 }
 

@@ -1,4 +1,4 @@
-/// Quantized slots: evaluation on codes, folded batch norms, re-pointed edges, output scales,
+/// Quantized slots: evaluation on codes, folded batch norms, elided ReLUs, output scales,
 /// ensembles and phases, each against its formula written out.
 #include "support.h"
 
@@ -250,7 +250,7 @@ TEST_F(Folded, RestsUnfoldedInTrainingWhereTheMethodSaysSo) {
   // Nothing is divided by gamma, so that it may start at 0.
   const Graph zeros = network({5, 6, 6}, 4, [](GraphBuilder& g, Value y) {
     y = g.batch_norm("bn", g.conv2d("conv", y, {.out_channels = 4}),
-                     {.gamma_init = Initialisation::zeros});
+                     {.gamma_init = Initialization::zeros});
     return g.global_average_pool("pool", y);
   });
   make_model(zeros, {weight_rule<IdentityWeight>("resting", rests)});
@@ -258,7 +258,7 @@ TEST_F(Folded, RestsUnfoldedInTrainingWhereTheMethodSaysSo) {
 
 TEST_F(Folded, NeedsALearnedGammaThatDoesNotStartAtZero) {
   for (const BatchNormOptions& options :
-       {BatchNormOptions{.affine = false}, BatchNormOptions{.gamma_init = Initialisation::zeros}}) {
+       {BatchNormOptions{.affine = false}, BatchNormOptions{.gamma_init = Initialization::zeros}}) {
     const Graph bad = network({5, 6, 6}, 4, [&](GraphBuilder& g, Value y) {
       y = g.batch_norm("bn", g.conv2d("conv", y, {.out_channels = 4}), options);
       return g.global_average_pool("pool", y);
@@ -284,16 +284,16 @@ Graph behind_relu(bool shortcut) {
   });
 }
 
-class Repointed : public ::testing::TestWithParam<bool> {};
+class ElidedRelu : public ::testing::TestWithParam<bool> {};
 
-TEST_P(Repointed, ReadsWhatTheReluReadsAndDropsCodes) {
+TEST_P(ElidedRelu, ReadsWhatTheReluReadsAndDropsCodes) {
   const bool shortcut = GetParam();
   const MethodRule rule = input_rule("sign", {"conv2"}, [](const SlotInfo& slot) {
     return std::make_unique<SignInput>(slot, InputRange::signed_values, false);
   });
   const auto model = make_model(behind_relu(shortcut), {rule});
   ASSERT_EQ(model->plan().slots.size(), 1U);
-  ASSERT_TRUE(model->plan().slots[0].repointing.has_value());
+  ASSERT_TRUE(model->plan().slots[0].elision.has_value());
   const at::Tensor x = in_layout(normal({3, 4, 8, 8}, 1), true);
   const RunPosition position{.step = 4, .seed = 6};
 
@@ -329,7 +329,7 @@ TEST_P(Repointed, ReadsWhatTheReluReadsAndDropsCodes) {
   EXPECT_GT(tensor_of(*model, "conv1.weight").grad().abs().max().item<double>(), 0);
   EXPECT_TRUE(same_bits(model->evaluate(x, position), by_hand(false).detach()));
 }
-INSTANTIATE_TEST_SUITE_P(Reader, Repointed, ::testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Reader, ElidedRelu, ::testing::Bool(),
                          [](const auto& instance) { return instance.param ? "shared" : "alone"; });
 
 TEST(Phases, RestAsFloatUntilTheirEpoch) {
@@ -371,7 +371,7 @@ class EnsembleWeight : public DrawnWeight {
  public:
   Encoding encoding(const SlotInfo& slot) const override {
     Encoding encoding = DrawnWeight::encoding(slot);
-    encoding.members = 3;
+    encoding.ensemble_size = 3;
     return encoding;
   }
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override {
@@ -389,9 +389,10 @@ TEST(Members, AreAveraged) {
   const Graph graph = one_convolution(false);
   const at::Tensor x = in_layout(normal({2, 6, 5, 5}, 1), true);
   const RunPosition position{.step = 9, .seed = 12};
-  const auto drawn = make_model(graph, {weight_rule<DrawnWeight>("drawn", {.members = 3})});
-  const auto stored = make_model(graph, {weight_rule<EnsembleWeight>("stored", {.members = 3})});
-  EXPECT_EQ(drawn->plan().members, 3);
+  const auto drawn = make_model(graph, {weight_rule<DrawnWeight>("drawn", {.ensemble_size = 3})});
+  const auto stored =
+      make_model(graph, {weight_rule<EnsembleWeight>("stored", {.ensemble_size = 3})});
+  EXPECT_EQ(drawn->plan().ensemble_size, 3);
 
   const at::Tensor latent = tensor_of(*drawn, "conv.weight").detach();
   SlotContext context{.slot = &drawn->plan().slots.at(0).info, .mode = Mode::evaluate, .seed = 12};
@@ -425,7 +426,7 @@ class LearnedGain : public WeightQuantizer {
   LatentTraits latent_traits(const SlotInfo&) const override {
     return {.learning_rate_multiplier = 3, .weight_decay = 0.0};
   }
-  void initialise(const SlotContext&, at::Tensor& latent) override {
+  void initialize(const SlotContext&, at::Tensor& latent) override {
     gain_.copy_(latent.abs().max());
   }
   void after_step(const SlotContext&, at::Tensor& latent) override { latent.clamp_(-0.5, 0.5); }

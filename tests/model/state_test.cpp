@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "model/initialise.h"
+#include "model/initialize.h"
 #include "support.h"
 
 namespace qhost::test {
@@ -10,11 +10,9 @@ namespace {
 
 Graph small(std::int64_t width = 6) {
   return network({4, 6, 6}, 3, [&](GraphBuilder& g, Value x) {
-    Value y = g.conv2d("conv", x,
-                       {.out_channels = width,
-                        .groups = 2,
-                        .bias = true,
-                        .init = Initialisation::framework_default});
+    Value y = g.conv2d(
+        "conv", x,
+        {.out_channels = width, .groups = 2, .bias = true, .init = Initialization::torch_default});
     y = g.relu("relu", g.batch_norm("bn", y));
     return g.linear("fc", g.global_average_pool("pool", y), {.out_features = 3});
   });
@@ -37,7 +35,7 @@ TEST(State, NamesEveryTensorInGraphOrder) {
   EXPECT_THAT(decayed, ::testing::ElementsAre("conv.weight", "fc.weight"));
 }
 
-TEST(Initialise, DependsOnSeedAndNameButNotOnLayoutOrNeighbours) {
+TEST(Initialize, DependsOnSeedAndNameButNotOnLayoutOrNeighbors) {
   const auto model = make_model(small(), {});
   const auto contiguous = make_model(small(), {}, {.channels_last = false});
   EXPECT_NE(tensor_of(*model, "conv.weight").strides(),
@@ -56,14 +54,14 @@ TEST(Initialise, DependsOnSeedAndNameButNotOnLayoutOrNeighbours) {
                             .any(),
                         at::scalar_tensor(false, at::kBool)));
   const at::Tensor before = tensor_of(*model, "conv.weight").detach().clone();
-  model->initialise({.seed = 3});
+  model->initialize({.seed = 3});
   EXPECT_TRUE(same_bits(tensor_of(*model, "conv.weight").detach(), before));
-  model->initialise({.seed = 4});
+  model->initialize({.seed = 4});
   EXPECT_FALSE(at::equal(tensor_of(*model, "conv.weight").detach(), before));
 }
 
-TEST(Initialise, DrawsFromThePrescribedDistributions) {
-  using I = Initialisation;
+TEST(Initialize, DrawsFromThePrescribedDistributions) {
+  using I = Initialization;
   const std::vector<std::int64_t> shape = {64, 32, 3, 3};  // with 2 groups
   const double in = 32 * 9, out = 32 * 9;
   const double per_output = 64.0 / 2 * 9;
@@ -87,7 +85,7 @@ TEST(Initialise, DrawsFromThePrescribedDistributions) {
   check(I::kaiming_normal_fan_in, std::sqrt(2 / in), 0);
   check(I::kaiming_normal_fan_out, std::sqrt(2 / out), 0);
   check(I::kaiming_uniform_fan_in, std::sqrt(2 / in), std::sqrt(6 / in));
-  check(I::framework_default, std::sqrt(1 / in / 3), std::sqrt(1 / in));
+  check(I::torch_default, std::sqrt(1 / in / 3), std::sqrt(1 / in));
   check(I::glorot_uniform, std::sqrt(2 / (in + out)), std::sqrt(6 / (in + out)));
   // fan_in and fan_out differ.
   EXPECT_NEAR(drawn(I::kaiming_normal_fan_out, {50, 20, 5, 5}, 1).std().item<double>(),
@@ -137,12 +135,12 @@ TEST(Load, NamesAllThatDoesNotFitAndChangesNothing) {
   }
 }
 
-/// Notes what initialise() sees.
+/// Notes what initialize() sees.
 class Noting : public WeightQuantizer {
  public:
   explicit Noting(std::vector<std::pair<bool, at::Tensor>>& seen) : seen_(seen) {}
   Encoding encoding(const SlotInfo&) const override { return Encoding::float32(); }
-  void initialise(const SlotContext& context, at::Tensor& latent) override {
+  void initialize(const SlotContext& context, at::Tensor& latent) override {
     seen_.emplace_back(context.pretrained, latent.detach().clone());
   }
   at::Tensor forward(const SlotContext&, const at::Tensor& latent) override { return latent; }
@@ -164,7 +162,7 @@ class NotingMethod : public Quantizer {
   std::vector<std::pair<bool, at::Tensor>> seen;
 };
 
-TEST(Initialise, ShowsTheSlotsTheWeightsThatWereGiven) {
+TEST(Initialize, ShowsTheSlotsTheWeightsThatWereGiven) {
   const auto method = std::make_shared<NotingMethod>();
   MethodRule rule;
   rule.method = "noting";
@@ -177,16 +175,16 @@ TEST(Initialise, ShowsTheSlotsTheWeightsThatWereGiven) {
   auto weights = copy_of_state(*source);
   weights["conv.weight"] = normal({6, 2, 3, 3}, 30);
   weights["bn.running_mean"] = normal({6}, 31);
-  model->initialise({.seed = 9}, &weights);
+  model->initialize({.seed = 9}, &weights);
   ASSERT_EQ(method->seen.size(), 1U);
   EXPECT_TRUE(method->seen[0].first);
   EXPECT_TRUE(same_bits(method->seen[0].second, normal({6, 2, 3, 3}, 30)));
   EXPECT_TRUE(same_bits(tensor_of(*model, "bn.running_mean"), normal({6}, 31)));
-  model->initialise({.seed = 9});
+  model->initialize({.seed = 9});
   EXPECT_FALSE(method->seen[1].first);
 
   weights.erase("fc.bias");
-  EXPECT_THAT(error_of(ErrorKind::data, [&] { model->initialise({}, &weights); }),
+  EXPECT_THAT(error_of(ErrorKind::data, [&] { model->initialize({}, &weights); }),
               ::testing::HasSubstr("missing: fc.bias [3]"));
 }
 
@@ -247,12 +245,12 @@ Moments moments(const at::Tensor& x) {
           x.var({0, 2, 3}, /*unbiased=*/false)};
 }
 
-at::Tensor normalised(const at::Tensor& x, const Moments& by, double epsilon) {
+at::Tensor normalized(const at::Tensor& x, const Moments& by, double epsilon) {
   const auto wide = [](const at::Tensor& v) { return v.reshape({1, -1, 1, 1}); };
   return (x - wide(by.mean)) / wide((by.biased + epsilon).sqrt());
 }
 
-// The mean of the batches' means and unbiased variances, each layer behind normalised by its batch.
+// The mean of the batches' means and unbiased variances, each layer behind normalized by its batch.
 TEST(Recalibration, AveragesTheStatisticsOfTheBatches) {
   for (const bool quantized : {false, true}) {
     SCOPED_TRACE(quantized);
@@ -280,7 +278,7 @@ TEST(Recalibration, AveragesTheStatisticsOfTheBatches) {
     for (std::size_t i = 0; i < batches.size(); ++i) {
       model->recalibrate_batch_norms(batches[i], {.seed = 3}, static_cast<std::int64_t>(i));
       const at::Tensor y1 = at::conv2d(batches[i], w1);
-      const at::Tensor z = at::relu(normalised(y1, moments(y1), 1e-5) *
+      const at::Tensor z = at::relu(normalized(y1, moments(y1), 1e-5) *
                                         before.at("bn1.weight").reshape({1, 4, 1, 1}) +
                                     before.at("bn1.bias").reshape({1, 4, 1, 1}));
       const at::Tensor y2 = at::conv2d(z, w2);

@@ -256,7 +256,7 @@ inline MethodRule input_rule(const std::string& name, std::vector<std::string> l
 inline std::unique_ptr<Model> make_model(const Graph& graph, const std::vector<MethodRule>& rules,
                                          const ModelOptions& options = {}) {
   auto model = std::make_unique<Model>(graph, make_plan(graph, rules), options);
-  model->initialise({.seed = 3});
+  model->initialize({.seed = 3});
   return model;
 }
 

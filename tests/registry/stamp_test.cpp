@@ -53,7 +53,7 @@ TEST(ParseStamp, ReadsEveryField) {
 }
 
 TEST(ParseStamp, PassesOverKeysOfLaterVersions) {
-  EXPECT_EQ(parse_stamp(replaced(valid_text, "abi=1\n", "abi=1\ncolour=blue\n")).name, "bwn");
+  EXPECT_EQ(parse_stamp(replaced(valid_text, "abi=1\n", "abi=1\ncolor=blue\n")).name, "bwn");
 }
 
 TEST(ParseStamp, SaysWhatIsWrong) {

@@ -87,7 +87,7 @@ TEST(Compare, RunsThatDifferInTheirSeedAreOneConfiguration) {
   ASSERT_EQ(c.configurations.size(), 2U);
   EXPECT_THAT(c.configurations[0].runs, ElementsAre(0, 2, 3));
   EXPECT_THAT(c.configurations[0].seeds, ElementsAre("1", "2", "3"));
-  const MeanAndDeviation& accuracy = c.configurations[0].figures.at("test_accuracy");
+  const MeanAndDeviation& accuracy = c.configurations[0].metrics.at("test_accuracy");
   EXPECT_EQ(accuracy.count, 3U);
   EXPECT_NEAR(accuracy.mean.value(), 0.92, 1e-15);
   EXPECT_NEAR(accuracy.deviation.value(), 0.02, 1e-15);
@@ -125,7 +125,7 @@ TEST(Compare, RunsFromWeightsThatDifferInTheirSeedAreOneConfiguration) {
                                 quantized("c", "3", "20"), run("d", 0.8, keys(1, "\"bwn\"")),
                                 quantized("e", "1", "32"), quantized("f", "1", "20", 2)});
   EXPECT_THAT(c.configuration_of, ElementsAre(0, 0, 0, 1, 2, 0));
-  EXPECT_EQ(c.configurations[0].figures.at("test_accuracy").count, 4U);
+  EXPECT_EQ(c.configurations[0].metrics.at("test_accuracy").count, 4U);
   ASSERT_EQ(c.differences.size(), 2U);
   EXPECT_EQ(c.differences[0].key, "train.init_from");
   EXPECT_THAT(c.differences[0].values,
@@ -166,13 +166,13 @@ TEST(Compare, OnlyFinishedRunsEnterTheMean) {
   const Comparison c = compare({run("a", 0.9, keys(1)), unfinished("b", "diverged", 2),
                                 unfinished("c", "interrupted", 3), early});
   ASSERT_EQ(c.configurations.size(), 1U);
-  EXPECT_EQ(c.configurations[0].figures.at("test_accuracy").count, 1U);
-  EXPECT_THAT(c.configurations[0].figures.at("test_accuracy").mean, Optional(0.9));
+  EXPECT_EQ(c.configurations[0].metrics.at("test_accuracy").count, 1U);
+  EXPECT_THAT(c.configurations[0].metrics.at("test_accuracy").mean, Optional(0.9));
   EXPECT_THAT(c.notes, ElementsAre("b is diverged: it has no test accuracy and is in no mean",
                                    "c is interrupted: it has no test accuracy and is in no mean",
                                    "early is running: it has no test accuracy and is in no mean"));
   EXPECT_FALSE(
-      compare({unfinished("b", "diverged", 2)}).configurations[0].figures.at("test_accuracy").mean);
+      compare({unfinished("b", "diverged", 2)}).configurations[0].metrics.at("test_accuracy").mean);
 }
 
 // An older build called a run finished whatever its loss.
@@ -184,8 +184,8 @@ TEST(Compare, AFinishedRunWithoutAFiniteLossIsInNoMean) {
   const Comparison c =
       compare({with_loss(run("a", 0.9, keys(1)), 0.4), with_loss(run("b", 0.1, keys(2)), nullptr),
                with_loss(run("c", 0.1, keys(3)), std::nan(""))});
-  EXPECT_EQ(c.configurations[0].figures.at("test_accuracy").count, 1U);
-  EXPECT_THAT(c.configurations[0].figures.at("test_accuracy").mean, Optional(0.9));
+  EXPECT_EQ(c.configurations[0].metrics.at("test_accuracy").count, 1U);
+  EXPECT_THAT(c.configurations[0].metrics.at("test_accuracy").mean, Optional(0.9));
   for (const char* label : {"b", "c"}) {
     EXPECT_THAT(c.notes, Contains(std::string(label) +
                                   " is called finished, but its test loss is not finite: its "
@@ -232,7 +232,7 @@ TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
               ElementsAre("no run qualifies under micronet: the rule is for cifar100, the network "
                           "for cifar10",
                           "c does not qualify under course: accuracy is below the threshold"));
-  EXPECT_THAT(c.configurations[0].figures.at("course_score").common(), Optional(0.64));
+  EXPECT_THAT(c.configurations[0].metrics.at("course_score").common(), Optional(0.64));
   EXPECT_THAT(c.configurations[1].figures.at("course_score").common(), Optional(0.025));
   const std::string text = to_text(c);
   EXPECT_THAT(text, HasSubstr("40,813,184     0.32*    0.64\n"));

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "qhost/error.h"
-#include "storage/run_directory.h"
+#include "runs/run_directory.h"
 
 namespace qhost::report {
 namespace {
@@ -131,7 +131,7 @@ TEST_F(LoadRuns, ARunThatIsNotOverHasNoResult) {
   const fs::path begun = write("mine/two/resolved.toml", resolved);
   EXPECT_EQ(load_runs({begun})[0].status, "interrupted");
   EXPECT_EQ(load_runs({begun})[0].result, nlohmann::json::object());
-  const storage::Lock lock = storage::Lock::acquire(begun);
+  const runs::Lock lock = runs::Lock::acquire(begun);
   EXPECT_EQ(load_runs({begun})[0].status, "running");
 }
 

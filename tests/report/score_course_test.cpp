@@ -55,7 +55,7 @@ Score uniform(const Graph& graph, ScoreRule rule, const UniformBits& bits) {
 TEST(CourseScore, PublishedTableOfReferenceNetworks) {
   for (const Row& row : rows) {
     const Graph graph = row.graph();
-    const Summary summary = summarise(graph);
+    const Summary summary = summarize(graph);
     EXPECT_EQ(summary.parameters, row.parameters) << row.name;
     EXPECT_EQ(summary.macs, row.macs) << row.name;
     for (std::size_t i = 0; i < head.size(); ++i) {
@@ -163,7 +163,7 @@ TEST(CourseScore, ZerosReduceStorageAndNothingElse) {
 
 TEST(CourseScore, AnEnsembleStoresAndRunsEveryMember) {
   Encoding sampled = Encoding::binary(ScaleKind::none);
-  sampled.members = 5;
+  sampled.ensemble_size = 5;
   const Score result =
       score(small(), {.rule = ScoreRule::course, .plans = {{"conv2", {.weight = sampled}}}});
   EXPECT_EQ(layer(result, "conv2").weight_bits, 5);

@@ -19,7 +19,7 @@ Score micronet(const Graph& graph, const Plans& plans = {}, ScoreRule rule = Sco
 
 TEST(MicronetScore, TheReferenceScoresTwoAndWithTheFreebieFiveQuarters) {
   const Graph graph = wrn(28, 10, 100);
-  const Summary summary = summarise(graph);
+  const Summary summary = summarize(graph);
   EXPECT_EQ(as_printed(summary.parameters / 1e6, "36.54"), "36.54");
   EXPECT_EQ(as_printed(2 * summary.macs / 1e9, "10.487"), "10.487");
   const Score result = micronet(graph);
@@ -178,7 +178,7 @@ TEST(MicronetScore, ABlockThatIsNotFullNeedsABitOfTheMaskToo) {
   EXPECT_EQ(item(layer(score(graph, request), "fc").stored, "mask").count, 41);
 }
 
-// As the organisers accepted it: a bit a non-zero weight, the mask, one scale a layer.
+// As the organizers accepted it: a bit a non-zero weight, the mask, one scale a layer.
 TEST(MicronetScore, TernaryWeightsAreSignsBesideAMask) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 1}, 64);
   ScoreRequest request{.rule = ScoreRule::micronet,

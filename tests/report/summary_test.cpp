@@ -31,7 +31,7 @@ const SummaryLayer& layer(const Summary& summary, const std::string& name) {
 constexpr std::int64_t conv1 = 216, conv2 = 64, fc = 80;  // weights
 
 TEST(Summary, OfAFloatNetwork) {
-  const Summary summary = summarise(network());
+  const Summary summary = summarize(network());
   EXPECT_EQ(summary.layers.size(), 7u);
   EXPECT_EQ(summary.input, (Shape{{3, 8, 8}}));
   EXPECT_EQ(summary.parameters, conv1 + 16 + conv2 + fc + 10);
@@ -64,7 +64,7 @@ std::map<std::string, LayerPlan> plans() {
 }
 
 TEST(Summary, CountsTheBytesOfEncodings) {
-  const Summary summary = summarise(network(), plans());
+  const Summary summary = summarize(network(), plans());
   const std::int64_t packed = 64 / 8 + 8 * 4;  // a bit a weight, a scale a channel
   EXPECT_EQ(layer(summary, "conv2").weight_bytes, packed);
   EXPECT_EQ(layer(summary, "conv2").bytes, packed);
@@ -87,14 +87,14 @@ TEST(Summary, CountsTheBytesOfEncodings) {
 TEST(StoredBytes, EachMemberOfAnEnsembleBeginsAtAByte) {
   Encoding ensemble = Encoding::binary(ScaleKind::tensor);
   EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 2 + 4);
-  ensemble.members = 3;
+  ensemble.ensemble_size = 3;
   EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 3 * 2 + 4);  // 27 bits in one piece would be 4 bytes
 }
 
 TEST(Summary, CountsEveryMemberOfAnEnsemble) {
   Encoding ensemble = Encoding::binary(ScaleKind::none);
-  ensemble.members = 5;
-  const Summary summary = summarise(network(), {{"conv2", {.weight = ensemble}}});
+  ensemble.ensemble_size = 5;
+  const Summary summary = summarize(network(), {{"conv2", {.weight = ensemble}}});
   EXPECT_EQ(layer(summary, "conv2").weight_bytes, 5 * 8);
   EXPECT_EQ(to_json(summary)["layers"][3]["weight_bits"], 5);
 }
@@ -108,7 +108,7 @@ TEST(Summary, ACorrectedBiasIsStoredWhereThereIsNoOther) {
     plain[name] = {.weight = coded};
     corrected[name] = {.weight = coded, .bias_correction = true};
   }
-  const Summary with = summarise(network(), corrected), without = summarise(network(), plain);
+  const Summary with = summarize(network(), corrected), without = summarize(network(), plain);
   // conv1 is read by a batch norm alone, conv2 by an add, and fc has a bias of its own.
   EXPECT_FALSE(layer(with, "conv1").added_bias);
   EXPECT_TRUE(layer(with, "conv2").added_bias);
@@ -120,7 +120,7 @@ TEST(Summary, ACorrectedBiasIsStoredWhereThereIsNoOther) {
 }
 
 TEST(Summary, JsonHasThePromisedKeys) {
-  const nlohmann::json json = to_json(summarise(network(), plans()));
+  const nlohmann::json json = to_json(summarize(network(), plans()));
   EXPECT_EQ(json["parameters"], 386);
   EXPECT_EQ(json["macs"], 18000);
   EXPECT_EQ(json["weight_bytes"], 864 + 40 + 160);
@@ -151,7 +151,7 @@ TEST(Summary, JsonHasThePromisedKeys) {
 }
 
 TEST(Summary, JsonTotalsAreTheSumsOfTheLayers) {
-  const nlohmann::json json = to_json(summarise(network(), plans()));
+  const nlohmann::json json = to_json(summarize(network(), plans()));
   for (const char* key :
        {"parameters", "buffers", "macs", "weight_bytes", "bytes", "float_bytes"}) {
     std::int64_t sum = 0;
@@ -170,7 +170,7 @@ TEST(Summary, TextIsATableWithTotalsAndNotes) {
         .note = "reads bn1 instead of relu1"}}};
   // clang-format off
   EXPECT_EQ(
-      to_text(summarise(network(), by_node)),
+      to_text(summarize(network(), by_node)),
       "layer  operation            output     parameters    MACs  weights                          inputs         bits  bytes\n"
       "-----  -------------------  ---------  ----------  ------  -------------------------------  -------------  ----  -----\n"
       "conv1  conv2d 3x3 stride 1  [N,8,8,8]         216  13,824  float32                          float32          32    864\n"
@@ -192,14 +192,14 @@ TEST(Summary, TextIsATableWithTotalsAndNotes) {
 }
 
 TEST(Summary, TextOfEveryNodeOnDemand) {
-  const Summary summary = summarise(network());
+  const Summary summary = summarize(network());
   EXPECT_THAT(to_text(summary), Not(HasSubstr("relu1")));
   EXPECT_THAT(to_text(summary, {.every_node = true}), HasSubstr("\nrelu1  relu "));
 }
 
 std::string error_of(const std::map<std::string, LayerPlan>& by_node, ErrorKind kind) {
   try {
-    summarise(network(), by_node);
+    summarize(network(), by_node);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), kind);
     return error.what();

@@ -6,6 +6,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "common/utf8.h"
+
 namespace qhost::report {
 namespace {
 

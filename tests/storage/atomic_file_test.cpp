@@ -106,7 +106,7 @@ TEST(AtomicFile, AsksForTheSpaceBeforeItWrites) {
 
 TEST(AtomicFile, SweepsTheDeadAndSparesTheLiving) {
   const TestFolder folder;
-  spill(folder / (std::string(kTemporaryPrefix) + "0123456789abcdef"), "of a dead writer");
+  spill(folder / (std::string(temporary_prefix) + "0123456789abcdef"), "of a dead writer");
   spill(folder / "mine", "");
   AtomicFile living(folder / "a");
   living.write("x");

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "storage/checkpoint.h"
+#include "runs/checkpoint.h"
 #include "storage/support.h"
 
 namespace qhost::storage {
@@ -30,7 +30,7 @@ class SampleState {
     return {{"step", step_}, {"rate", 0.1 / static_cast<double>(step_ + 1)}};
   }
 
-  void expect_in(const LoadedCheckpoint& loaded) const {
+  void expect_in(const runs::LoadedCheckpoint& loaded) const {
     EXPECT_EQ(loaded.step, step_);
     EXPECT_EQ(loaded.state, json());
     const TensorView& view = loaded.tensors.at("conv.weight");
@@ -46,13 +46,13 @@ class SampleState {
 inline std::filesystem::path write_sample(const std::filesystem::path& directory, std::int64_t step,
                                           int keep = 2) {
   const SampleState state(step);
-  return write_checkpoint(directory, step, state.tensors(), state.json(), {.keep = keep});
+  return runs::write_checkpoint(directory, step, state.tensors(), state.json(), {.keep = keep});
 }
 
 inline std::filesystem::path write_sample_best(const std::filesystem::path& directory,
                                                std::int64_t step) {
   const SampleState state(step);
-  return write_best(directory, step, state.tensors(), state.json());
+  return runs::write_best(directory, step, state.tensors(), state.json());
 }
 
 }  // namespace qhost::storage

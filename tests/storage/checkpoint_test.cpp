@@ -1,4 +1,4 @@
-#include "storage/checkpoint.h"
+#include "runs/checkpoint.h"
 
 #include <gmock/gmock.h>
 
@@ -19,14 +19,14 @@ using ::testing::StartsWith;
 
 class Checkpoint : public ::testing::Test {
  protected:
-  LoadedCheckpoint newest() {
+  runs::LoadedCheckpoint newest() {
     complaints_.clear();
-    auto loaded = load_newest(directory_, complaints_);
+    auto loaded = runs::load_newest(directory_, complaints_);
     if (!loaded) throw Error(ErrorKind::internal, "no checkpoint");
     return std::move(*loaded);
   }
   std::string reason(const fs::path& folder) {
-    return error_of(ErrorKind::storage, [&] { load_checkpoint(folder); });
+    return error_of(ErrorKind::storage, [&] { runs::load_checkpoint(folder); });
   }
   TestFolder folder_;
   const fs::path directory_ = folder_.path();
@@ -35,12 +35,12 @@ class Checkpoint : public ::testing::Test {
 
 TEST_F(Checkpoint, ComesBackAsItWas) {
   const SampleState state(1234);
-  const fs::path folder = write_checkpoint(directory_, 1234, state.tensors(), state.json(),
-                                           {.notes = {{"written", "2026-11-23T14:52:07Z"}}});
+  const fs::path folder = runs::write_checkpoint(directory_, 1234, state.tensors(), state.json(),
+                                                 {.notes = {{"written", "2026-11-23T14:52:07Z"}}});
   EXPECT_EQ(folder, directory_ / "step-00001234");
   EXPECT_EQ(names_in(folder), "manifest.json state.json state.safetensors");
   EXPECT_EQ(names_in(directory_), "step-00001234");
-  const LoadedCheckpoint loaded = newest();
+  const runs::LoadedCheckpoint loaded = newest();
   state.expect_in(loaded);
   EXPECT_EQ(loaded.folder, folder);
   EXPECT_EQ(loaded.notes.at("written"), "2026-11-23T14:52:07Z");
@@ -56,10 +56,10 @@ TEST_F(Checkpoint, ComesBackAsItWas) {
 TEST_F(Checkpoint, EqualStateGivesEqualFilesWhateverTheNotes) {
   const TestFolder other;
   const SampleState state(7);
-  const auto first =
-      write_checkpoint(directory_, 7, state.tensors(), state.json(), {.notes = {{"seconds", 1.5}}});
-  const auto second = write_checkpoint(other.path(), 7, state.tensors(), state.json(),
-                                       {.notes = {{"seconds", 2.5}}});
+  const auto first = runs::write_checkpoint(directory_, 7, state.tensors(), state.json(),
+                                            {.notes = {{"seconds", 1.5}}});
+  const auto second = runs::write_checkpoint(other.path(), 7, state.tensors(), state.json(),
+                                             {.notes = {{"seconds", 2.5}}});
   EXPECT_EQ(slurp(first / "state.safetensors"), slurp(second / "state.safetensors"));
   EXPECT_EQ(slurp(first / "state.json"), slurp(second / "state.json"));
   EXPECT_NE(slurp(first / "manifest.json"), slurp(second / "manifest.json"));
@@ -73,7 +73,7 @@ TEST_F(Checkpoint, FloatingPointStateKeepsItsBits) {
                         {"d", -0.0},
                         {"e", std::numeric_limits<std::int64_t>::min()},
                         {"f", std::numeric_limits<std::uint64_t>::max()}};
-  write_checkpoint(directory_, 0, state.tensors(), numbers);
+  runs::write_checkpoint(directory_, 0, state.tensors(), numbers);
   const json back = newest().state;
   EXPECT_EQ(back, numbers);
   EXPECT_TRUE(std::signbit(back.at("d").get<double>()));
@@ -83,7 +83,7 @@ TEST_F(Checkpoint, WhatJsonCannotHoldIsRefused) {
   const SampleState state(1);
   const auto message = [&](const json& value, int keep = 2) {
     return error_of(ErrorKind::internal, [&] {
-      write_checkpoint(directory_, 1, state.tensors(), value, {.keep = keep});
+      runs::write_checkpoint(directory_, 1, state.tensors(), value, {.keep = keep});
     });
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -103,13 +103,13 @@ TEST_F(Checkpoint, KeepsTheNewest) {
   write_sample(directory_, 40, 3);
   EXPECT_EQ(names_in(directory_), "step-00000020 step-00000030 step-00000040");
   write_sample(directory_, 123456789);
-  EXPECT_THAT(checkpoint_steps(directory_), ElementsAre(123456789, 40));
+  EXPECT_THAT(runs::checkpoint_steps(directory_), ElementsAre(123456789, 40));
 }
 
 TEST_F(Checkpoint, RemovesAFutureThatWasLeft) {
   for (const int step : {10, 20, 30}) write_sample(directory_, step, 5);
   write_sample(directory_, 15, 5);
-  EXPECT_THAT(checkpoint_steps(directory_), ElementsAre(15, 10));
+  EXPECT_THAT(runs::checkpoint_steps(directory_), ElementsAre(15, 10));
 }
 
 TEST_F(Checkpoint, ReplacesTheSameStep) {
@@ -121,16 +121,16 @@ TEST_F(Checkpoint, ReplacesTheSameStep) {
 }
 
 TEST_F(Checkpoint, NoneIsNoneAndStrangersAreLeftAlone) {
-  EXPECT_FALSE(load_newest(directory_ / "missing", complaints_));
+  EXPECT_FALSE(runs::load_newest(directory_ / "missing", complaints_));
   fs::create_directory(directory_ / "step-12");
   fs::create_directory(directory_ / "step-0000001x");
   fs::create_directory(directory_ / "step--0000001");
-  EXPECT_FALSE(load_newest(directory_, complaints_));
-  EXPECT_FALSE(load_best(directory_));
+  EXPECT_FALSE(runs::load_newest(directory_, complaints_));
+  EXPECT_FALSE(runs::load_best(directory_));
   write_sample(directory_, 1);
   write_sample(directory_, 2);
   write_sample(directory_, 3);
-  EXPECT_EQ(sweep_checkpoints(directory_), 0);
+  EXPECT_EQ(runs::sweep_checkpoints(directory_), 0);
   EXPECT_EQ(names_in(directory_),
             "step--0000001 step-00000002 step-00000003 step-0000001x step-12");
 }
@@ -220,21 +220,21 @@ INSTANTIATE_TEST_SUITE_P(Every, DamagedCheckpoint, ::testing::ValuesIn(damages()
                          [](const auto& test) { return std::string(test.param.name); });
 
 TEST_F(Checkpoint, BestIsReplacedAndVerified) {
-  EXPECT_FALSE(load_best(directory_));
+  EXPECT_FALSE(runs::load_best(directory_));
   write_sample(directory_, 10);
   write_sample_best(directory_, 10);
   EXPECT_EQ(names_in(directory_), "best best-00000010 step-00000010");
-  SampleState(10).expect_in(*load_best(directory_));
+  SampleState(10).expect_in(*runs::load_best(directory_));
   write_sample_best(directory_, 30);
   EXPECT_EQ(names_in(directory_), "best best-00000030 step-00000010");
-  SampleState(30).expect_in(*load_best(directory_));
+  SampleState(30).expect_in(*runs::load_best(directory_));
   write_sample_best(directory_, 30);
-  SampleState(30).expect_in(*load_best(directory_));
+  SampleState(30).expect_in(*runs::load_best(directory_));
   EXPECT_EQ(slurp(directory_ / "best/state.json"), slurp(directory_ / "best-00000030/state.json"));
   write_sample(directory_, 20);
   SampleState(20).expect_in(newest());
   flip_last_bit(directory_ / "best-00000030/state.safetensors");
-  EXPECT_THAT(error_of(ErrorKind::storage, [&] { load_best(directory_); }),
+  EXPECT_THAT(error_of(ErrorKind::storage, [&] { runs::load_best(directory_); }),
               HasSubstr("has SHA-256"));
 }
 
@@ -242,9 +242,9 @@ TEST_F(Checkpoint, BestSurvivesACopyThatResolvedItsLink) {
   write_sample_best(directory_, 10);
   fs::remove(directory_ / "best");
   fs::rename(directory_ / "best-00000010", directory_ / "best");
-  SampleState(10).expect_in(*load_best(directory_));
+  SampleState(10).expect_in(*runs::load_best(directory_));
   write_sample_best(directory_, 20);
-  SampleState(20).expect_in(*load_best(directory_));
+  SampleState(20).expect_in(*runs::load_best(directory_));
   EXPECT_EQ(names_in(directory_), "best best-00000020");
 }
 

@@ -4,10 +4,10 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
+#include "runs/run_directory.h"
 #include "storage/atomic_file.h"
 #include "storage/checkpoint_support.h"
-#include "storage/crash_point.h"
-#include "storage/run_directory.h"
+#include "storage/failpoint.h"
 
 namespace qhost::storage {
 namespace {
@@ -39,15 +39,15 @@ TEST_P(CrashInCheckpoint, LeavesTheOldOrTheNew) {
   write_sample(directory, 20);
   ASSERT_TRUE(dies_at(GetParam().point, [&] { write_sample(directory, 30); }));
   std::vector<std::string> complaints;
-  const auto loaded = load_newest(directory, complaints);
+  const auto loaded = runs::load_newest(directory, complaints);
   ASSERT_TRUE(loaded);
   SampleState(GetParam().is_new ? 30 : 20).expect_in(*loaded);
   EXPECT_THAT(complaints, IsEmpty());
 
-  sweep_checkpoints(directory);
+  runs::sweep_checkpoints(directory);
   write_sample(directory, 30);
   EXPECT_EQ(names_in(directory), "step-00000020 step-00000030");
-  SampleState(30).expect_in(*load_newest(directory, complaints));
+  SampleState(30).expect_in(*runs::load_newest(directory, complaints));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -67,16 +67,16 @@ TEST_P(CrashInBest, LeavesTheOldOrTheNew) {
   write_sample(directory, 10);
   write_sample_best(directory, 10);
   ASSERT_TRUE(dies_at(GetParam().point, [&] { write_sample_best(directory, 30); }));
-  const auto loaded = load_best(directory);
+  const auto loaded = runs::load_best(directory);
   ASSERT_TRUE(loaded);
   SampleState(GetParam().is_new ? 30 : 10).expect_in(*loaded);
 
-  sweep_checkpoints(directory);
+  runs::sweep_checkpoints(directory);
   EXPECT_EQ(names_in(directory), GetParam().is_new ? "best best-00000030 step-00000010"
                                                    : "best best-00000010 step-00000010");
   write_sample_best(directory, 30);
   EXPECT_EQ(names_in(directory), "best best-00000030 step-00000010");
-  SampleState(30).expect_in(*load_best(directory));
+  SampleState(30).expect_in(*runs::load_best(directory));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -113,22 +113,22 @@ class CrashInRun : public ::testing::TestWithParam<Crash> {};
 TEST_P(CrashInRun, LeavesNoRunOrAnUnlockedOne) {
   const TestFolder folder;
   const auto make = [&] {
-    const RunDirectory run = RunDirectory::create(folder.path(), "r");
+    const runs::RunDirectory run = runs::RunDirectory::create(folder.path(), "r");
     run.point_latest();
     return run.id();
   };
   const std::string first = make();
   ASSERT_TRUE(dies_at(GetParam().point, make));
-  const std::vector<RunInfo> runs = list_runs(folder.path(), "r");
+  const std::vector<runs::RunInfo> runs = runs::list_runs(folder.path(), "r");
   ASSERT_EQ(runs.size(), GetParam().is_new ? 2u : 1u);
-  for (const RunInfo& run : runs) EXPECT_EQ(run.state, RunState::interrupted);
+  for (const runs::RunInfo& run : runs) EXPECT_EQ(run.state, runs::RunState::interrupted);
   const bool linked = GetParam().point == "latest.after-rename";
   EXPECT_EQ(fs::read_symlink(folder / "r/latest"), linked ? runs[0].id : first);
-  RunDirectory::open(runs[0].path).lock();
+  runs::RunDirectory::open(runs[0].path).lock();
 
   const std::string next = make();
   EXPECT_EQ(fs::read_symlink(folder / "r/latest"), next);
-  EXPECT_EQ(list_runs(folder.path(), "r").size(), runs.size() + 1);
+  EXPECT_EQ(runs::list_runs(folder.path(), "r").size(), runs.size() + 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, CrashInRun,
@@ -142,8 +142,8 @@ TEST(CrashPoint, CountsAndLetsOtherNamesPass) {
   const auto run = [](int times) {
     return [times] {
       for (int i = 0; i < times; ++i) {
-        crash_point("other");
-        crash_point("a.point");
+        failpoint("other");
+        failpoint("a.point");
       }
     };
   };
@@ -185,17 +185,17 @@ TEST(RandomKill, NeverLosesACheckpoint) {
     ASSERT_TRUE(WIFSIGNALED(status));
 
     std::vector<std::string> complaints;
-    const auto loaded = load_newest(directory, complaints);
+    const auto loaded = runs::load_newest(directory, complaints);
     ASSERT_TRUE(loaded) << "round " << round;
     EXPECT_THAT(complaints, IsEmpty());
     EXPECT_GT(loaded->step, last);
     SampleState(loaded->step).expect_in(*loaded);
     last = loaded->step;
-    const auto best = load_best(directory);
+    const auto best = runs::load_best(directory);
     ASSERT_TRUE(best);
     EXPECT_GE(best->step, last);
     SampleState(best->step).expect_in(*best);
-    sweep_checkpoints(directory);
+    runs::sweep_checkpoints(directory);
   }
 }
 

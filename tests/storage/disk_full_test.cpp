@@ -32,9 +32,9 @@ void limit_files_to(rlim_t bytes) {
 void expect_untouched(const fs::path& directory) {
   EXPECT_EQ(names_in(directory), "step-00000010 step-00000020");
   std::vector<std::string> complaints;
-  SampleState(20).expect_in(*load_newest(directory, complaints));
+  SampleState(20).expect_in(*runs::load_newest(directory, complaints));
   EXPECT_THAT(complaints, IsEmpty());
-  SampleState(10).expect_in(load_checkpoint(directory / "step-00000010"));
+  SampleState(10).expect_in(runs::load_checkpoint(directory / "step-00000010"));
 }
 
 // In children, since a limit cannot be raised again. SIGXFSZ has its default action there: a
@@ -50,7 +50,7 @@ TEST(FileSizeLimit, ACheckpointFailsAndTheOnesBeforeStay) {
       limit_files_to(limit);
       const SampleState state(30, 1000);
       const std::string message = error_of(ErrorKind::storage, [&] {
-        write_checkpoint(directory, 30, state.tensors(), state.json());
+        runs::write_checkpoint(directory, 30, state.tensors(), state.json());
       });
       EXPECT_THAT(message, StartsWith("cannot write " + directory.string() +
                                       "/step-00000030/state.safetensors: File too large\n  wanted "
@@ -65,13 +65,12 @@ TEST(FileSizeLimit, ACheckpointFailsAndTheOnesBeforeStay) {
   const int status = status_of_child([&] {
     limit_files_to(200);
     const SampleState state(30);
-    EXPECT_THAT(
-        error_of(
-            ErrorKind::storage,
-            [&] {
-              write_checkpoint(directory, 30, state.tensors(), {{"text", std::string(300, 'x')}});
-            }),
-        HasSubstr("step-00000030/state.json: File too large"));
+    EXPECT_THAT(error_of(ErrorKind::storage,
+                         [&] {
+                           runs::write_checkpoint(directory, 30, state.tensors(),
+                                                  {{"text", std::string(300, 'x')}});
+                         }),
+                HasSubstr("step-00000030/state.json: File too large"));
   });
   EXPECT_EQ(status, 0);
   expect_untouched(directory);
@@ -141,7 +140,7 @@ TEST_F(FullDisk, ACheckpointThatCannotFitIsRefusedBeforeItIsWritten) {
   write_sample(folder_.path(), 20);
   const SampleState state(30, 100000);
   const std::string message = error_of(ErrorKind::storage, [&] {
-    write_checkpoint(folder_.path(), 30, state.tensors(), state.json());
+    runs::write_checkpoint(folder_.path(), 30, state.tensors(), state.json());
   });
   EXPECT_THAT(message, StartsWith("cannot write " + folder_.path().string() +
                                   "/step-00000030: No space left on device\n  wanted 400"));
@@ -159,13 +158,13 @@ TEST_F(FullDisk, ACheckpointThatJustFitsFailsOnTheWayAndLeavesNoTrace) {
   const SampleState state(30, before / 4 - 100);
   EXPECT_THAT(
       error_of(ErrorKind::storage,
-               [&] { write_checkpoint(folder_.path(), 30, state.tensors(), state.json()); }),
+               [&] { runs::write_checkpoint(folder_.path(), 30, state.tensors(), state.json()); }),
       HasSubstr("/step-00000030/state.json: No space left on device"));
   expect_untouched(folder_.path());
   EXPECT_EQ(free_bytes(), before);
   write_sample(folder_.path(), 30);
   std::vector<std::string> complaints;
-  SampleState(30).expect_in(*load_newest(folder_.path(), complaints));
+  SampleState(30).expect_in(*runs::load_newest(folder_.path(), complaints));
 }
 
 TEST_F(FullDisk, MetricsKeepWholeLinesAndGoOnWhenThereIsSpace) {

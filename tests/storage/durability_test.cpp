@@ -13,8 +13,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "runs/checkpoint.h"
 #include "storage/atomic_file.h"
-#include "storage/checkpoint.h"
 #include "storage/folder.h"
 #include "storage/support.h"
 
@@ -44,7 +44,7 @@ class Recording {
   std::string shown(std::string path) const {
     if (path == folder_) return ".";
     if (path.starts_with(folder_ + "/")) path = path.substr(folder_.size() + 1);
-    const std::size_t begin = path.find(kTemporaryPrefix);
+    const std::size_t begin = path.find(temporary_prefix);
     if (begin == std::string::npos) return path;
     const std::size_t end = std::min(path.find('/', begin), path.size());
     return path.substr(0, begin) + "~" + path.substr(end);
@@ -125,7 +125,7 @@ TEST(Durability, ACheckpointIsSyncedAsAWholeBeforeItsName) {
                   .data = reinterpret_cast<const std::byte*>(&value),
                   .bytes = sizeof value};
   const Recording recording(folder / "checkpoints");
-  write_checkpoint(folder / "checkpoints", 7, tensors, nlohmann::json::object());
+  runs::write_checkpoint(folder / "checkpoints", 7, tensors, nlohmann::json::object());
   const std::vector<std::string>& calls = recording.calls();
   const auto at = [&](const std::string& call) {
     const auto found = std::find(calls.begin(), calls.end(), call);

@@ -1,4 +1,4 @@
-#include "storage/run_directory.h"
+#include "runs/run_directory.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr std::chrono::system_clock::time_point kTime{std::chrono::seconds(1795445527)};
+constexpr std::chrono::system_clock::time_point time{std::chrono::seconds(1795445527)};
 
 /// A child that holds the lock of a run until it is told to go.
 class Holder {
@@ -31,7 +31,7 @@ class Holder {
     std::fflush(nullptr);
     pid_ = ::fork();
     if (pid_ == 0) {
-      const Lock lock = Lock::acquire(run);
+      const runs::Lock lock = runs::Lock::acquire(run);
       (void)!::write(ends[1], "x", 1);
       for (;;) ::pause();
     }
@@ -60,7 +60,7 @@ class RunDirectoryTest : public ::testing::Test {
 };
 
 TEST_F(RunDirectoryTest, HasItsPlaceItsPartsAndItsLock) {
-  const RunDirectory run = RunDirectory::create(root_, "wrn_bwn", kTime);
+  const runs::RunDirectory run = runs::RunDirectory::create(root_, "wrn_bwn", time);
   EXPECT_EQ(run.id(), "20261123T145207Z-000000");
   EXPECT_EQ(run.path(), root_ / "wrn_bwn/20261123T145207Z-000000");
   EXPECT_EQ(names_in(run.path()), "checkpoints model run.lock");
@@ -68,7 +68,7 @@ TEST_F(RunDirectoryTest, HasItsPlaceItsPartsAndItsLock) {
   EXPECT_TRUE(run.locked());
   EXPECT_EQ(run.point_latest(), "");
   EXPECT_EQ(fs::read_symlink(root_ / "wrn_bwn/latest"), run.id());
-  const auto owner = Lock::owner(run.path());
+  const auto owner = runs::Lock::owner(run.path());
   ASSERT_TRUE(owner);
   EXPECT_EQ(owner->pid, ::getpid());
   EXPECT_EQ(owner->host, host_name());
@@ -78,7 +78,7 @@ TEST_F(RunDirectoryTest, HasItsPlaceItsPartsAndItsLock) {
 TEST_F(RunDirectoryTest, NamesSortByTimeAndNeverCollide) {
   using std::chrono::nanoseconds;
   const auto id = [&](nanoseconds offset) {
-    const RunDirectory run = RunDirectory::create(root_, "r", kTime + offset);
+    const runs::RunDirectory run = runs::RunDirectory::create(root_, "r", time + offset);
     run.point_latest();
     return run.id();
   };
@@ -92,82 +92,86 @@ TEST_F(RunDirectoryTest, NamesSortByTimeAndNeverCollide) {
 TEST_F(RunDirectoryTest, TakesNoNameThatIsAPath) {
   for (const char* name : {"", "..", ".hidden", "a/b", "a b", "-x", "\xc3\xa9", "a\n"}) {
     EXPECT_THAT(
-        error_of(ErrorKind::configuration, [&] { RunDirectory::create(root_, name); }),
+        error_of(ErrorKind::configuration, [&] { runs::RunDirectory::create(root_, name); }),
         AllOf(HasSubstr("cannot be the name of a run"), HasSubstr("\nhelp: use 1 to 100 letters")))
         << name;
   }
   EXPECT_THAT(error_of(ErrorKind::configuration,
-                       [&] { RunDirectory::create(root_, std::string(101, 'a')); }),
+                       [&] { runs::RunDirectory::create(root_, std::string(101, 'a')); }),
               HasSubstr("cannot be the name of a run"));
   EXPECT_FALSE(fs::exists(root_));
-  EXPECT_NO_THROW(RunDirectory::create(root_, std::string(100, 'a')));
+  EXPECT_NO_THROW(runs::RunDirectory::create(root_, std::string(100, 'a')));
 }
 
 TEST_F(RunDirectoryTest, IsMadeExactlyWhereItIsWanted) {
   const fs::path path = root_ / "some where/mine";
   {
-    const RunDirectory run = RunDirectory::create_at(path / "");
+    const runs::RunDirectory run = runs::RunDirectory::create_at(path / "");
     EXPECT_EQ(run.path(), path);
     EXPECT_TRUE(run.locked());
     EXPECT_EQ(names_in(path), "checkpoints model run.lock");
     EXPECT_EQ(names_in(root_ / "some where"), "mine");
   }
-  EXPECT_FALSE(Lock::owner(path));
-  EXPECT_EQ(error_of(ErrorKind::configuration, [&] { RunDirectory::create_at(path); }),
+  EXPECT_FALSE(runs::Lock::owner(path));
+  EXPECT_EQ(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::create_at(path); }),
             path.string() +
                 " exists already\nhelp: name a new directory, or continue the run in it with "
                 "--resume");
   EXPECT_EQ(names_in(root_ / "some where"), "mine");
   fs::create_directory(root_ / "empty");
-  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { RunDirectory::create_at(root_ / "empty"); }),
-              HasSubstr("exists already"));
+  EXPECT_THAT(
+      error_of(ErrorKind::configuration, [&] { runs::RunDirectory::create_at(root_ / "empty"); }),
+      HasSubstr("exists already"));
 }
 
 TEST_F(RunDirectoryTest, LatestIsTheNewestThatHasSomethingToShow) {
-  const RunDirectory first = RunDirectory::create(root_, "r", kTime);
+  const runs::RunDirectory first = runs::RunDirectory::create(root_, "r", time);
   EXPECT_EQ(names_in(root_ / "r"), first.id()) << "nothing is there yet to look at";
-  const RunDirectory second = RunDirectory::create(root_, "r", kTime + std::chrono::seconds(1));
+  const runs::RunDirectory second =
+      runs::RunDirectory::create(root_, "r", time + std::chrono::seconds(1));
   second.point_latest();
   first.point_latest();
   EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), second.id()) << "it began later";
-  const RunDirectory third = RunDirectory::create(root_, "r", kTime + std::chrono::seconds(2));
+  const runs::RunDirectory third =
+      runs::RunDirectory::create(root_, "r", time + std::chrono::seconds(2));
   third.point_latest();
   EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), third.id());
   // One whose run was deleted names the newest of the others that has a result or a checkpoint.
   fs::remove_all(third.path());
-  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/latest"); }),
-              HasSubstr("there is no run at"));
+  EXPECT_THAT(
+      error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_ / "r/latest"); }),
+      HasSubstr("there is no run at"));
   spill(first.path() / "result.json", "{}");
-  EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), first.id());
+  EXPECT_EQ(runs::RunDirectory::open(root_ / "r/latest").id(), first.id());
   EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), first.id());
   fs::create_directories(second.checkpoints() / "step-00000001");
-  EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), first.id()) << "it does not dangle";
+  EXPECT_EQ(runs::RunDirectory::open(root_ / "r/latest").id(), first.id()) << "it does not dangle";
   fs::remove(root_ / "r/latest");
   fs::create_symlink("gone", root_ / "r/latest");
-  EXPECT_EQ(RunDirectory::open(root_ / "r/latest/").id(), second.id());
+  EXPECT_EQ(runs::RunDirectory::open(root_ / "r/latest/").id(), second.id());
 }
 
 TEST_F(RunDirectoryTest, OpensByPathAndByLatest) {
-  const RunDirectory made = RunDirectory::create(root_, "r");
+  const runs::RunDirectory made = runs::RunDirectory::create(root_, "r");
   made.point_latest();
   const std::string id = made.id();
-  EXPECT_EQ(RunDirectory::open(root_ / "r/latest").id(), id);
-  EXPECT_EQ(RunDirectory::open(root_ / "r" / id / "").path().filename(), id);
-  EXPECT_EQ(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_ / "r/no"); }),
+  EXPECT_EQ(runs::RunDirectory::open(root_ / "r/latest").id(), id);
+  EXPECT_EQ(runs::RunDirectory::open(root_ / "r" / id / "").path().filename(), id);
+  EXPECT_EQ(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_ / "r/no"); }),
             "there is no run at " + (root_ / "r/no").string() +
                 ": No such file or directory\nhelp: `qhost runs` lists the runs there are");
-  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { RunDirectory::open(root_); }),
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_); }),
               StartsWith(root_.string() + " is not a run directory: it has no run.lock, "
                                           "resolved.toml or checkpoints/\nhelp: "));
 }
 
 TEST_F(RunDirectoryTest, LockingSweepsWhatAKilledWriterLeft) {
-  const fs::path path = RunDirectory::create(root_, "r").path();
+  const fs::path path = runs::RunDirectory::create(root_, "r").path();
   write_sample(path / "checkpoints", 1);
   ASSERT_TRUE(dies_at("checkpoint.tensors", [&] { write_sample(path / "checkpoints", 2); }));
   ASSERT_TRUE(dies_at("file.half", [&] { write_file_atomically(path / "result.json", "{}"); }));
   ASSERT_TRUE(dies_at("file.half", [&] { write_file_atomically(path / "model/a", "{}"); }));
-  RunDirectory run = RunDirectory::open(path);
+  runs::RunDirectory run = runs::RunDirectory::open(path);
   run.lock();
   run.lock();
   EXPECT_EQ(names_in(path), "checkpoints model run.lock");
@@ -176,26 +180,26 @@ TEST_F(RunDirectoryTest, LockingSweepsWhatAKilledWriterLeft) {
 }
 
 TEST_F(RunDirectoryTest, ASecondProcessIsToldWhoHasIt) {
-  const fs::path path = RunDirectory::create(root_, "r").path();
+  const fs::path path = runs::RunDirectory::create(root_, "r").path();
   Holder holder(path);
-  RunDirectory run = RunDirectory::open(path);
+  runs::RunDirectory run = runs::RunDirectory::open(path);
   const std::string message = error_of(ErrorKind::configuration, [&] { run.lock(); });
   EXPECT_THAT(message,
               StartsWith("the run " + run.path().string() + " is in use by process " +
                          std::to_string(holder.pid()) + " on host " + host_name() + ", since 20"));
   EXPECT_THAT(message, HasSubstr("\nhelp: wait for it, stop it, or start another run"));
   EXPECT_FALSE(run.locked());
-  ASSERT_TRUE(Lock::owner(path));
-  EXPECT_EQ(Lock::owner(path)->pid, holder.pid());
+  ASSERT_TRUE(runs::Lock::owner(path));
+  EXPECT_EQ(runs::Lock::owner(path)->pid, holder.pid());
   // The kernel gives the lock back when its owner is killed.
   holder.kill();
-  EXPECT_FALSE(Lock::owner(path));
+  EXPECT_FALSE(runs::Lock::owner(path));
   run.lock();
-  EXPECT_EQ(Lock::owner(path)->pid, ::getpid());
+  EXPECT_EQ(runs::Lock::owner(path)->pid, ::getpid());
 }
 
 TEST_F(RunDirectoryTest, AChildCommandDoesNotInheritTheLock) {
-  RunDirectory run = RunDirectory::create(root_, "r");
+  runs::RunDirectory run = runs::RunDirectory::create(root_, "r");
   std::fflush(nullptr);
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
@@ -208,27 +212,27 @@ TEST_F(RunDirectoryTest, AChildCommandDoesNotInheritTheLock) {
   char none = 0;
   EXPECT_EQ(::read(ends[0], &none, 1), 0);  // the end of the pipe: exec has happened
   run.unlock();
-  EXPECT_FALSE(Lock::owner(run.path()));
+  EXPECT_FALSE(runs::Lock::owner(run.path()));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::close(ends[0]);
 }
 
 TEST_F(RunDirectoryTest, LocksMove) {
-  const fs::path path = RunDirectory::create(root_, "r").path();
-  Lock first = Lock::acquire(path);
-  Lock second = std::move(first);
+  const fs::path path = runs::RunDirectory::create(root_, "r").path();
+  runs::Lock first = runs::Lock::acquire(path);
+  runs::Lock second = std::move(first);
   EXPECT_FALSE(first.held());  // NOLINT: that is the question
   EXPECT_TRUE(second.held());
-  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { Lock::acquire(path); }),
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { runs::Lock::acquire(path); }),
               HasSubstr("is in use by process " + std::to_string(::getpid())));
-  second = Lock();
-  EXPECT_FALSE(Lock::owner(path));
+  second = runs::Lock();
+  EXPECT_FALSE(runs::Lock::owner(path));
 }
 
 // Ten processes want one run: exactly one gets it, each time.
 TEST_F(RunDirectoryTest, OnlyOneOfManyGetsTheLock) {
-  const fs::path path = RunDirectory::create(root_, "r").path();
+  const fs::path path = runs::RunDirectory::create(root_, "r").path();
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   std::vector<pid_t> children;
@@ -238,7 +242,7 @@ TEST_F(RunDirectoryTest, OnlyOneOfManyGetsTheLock) {
     if (child == 0) {
       char answer = 'l';
       try {
-        const Lock lock = Lock::acquire(path);
+        const runs::Lock lock = runs::Lock::acquire(path);
         answer = 'w';
         (void)!::write(ends[1], &answer, 1);
         for (;;) ::pause();
@@ -262,13 +266,13 @@ TEST_F(RunDirectoryTest, OnlyOneOfManyGetsTheLock) {
 
 TEST_F(RunDirectoryTest, ListsNewestFirstWithStates) {
   using std::chrono::seconds;
-  const fs::path finished = RunDirectory::create(root_, "a", kTime).path();
-  const fs::path stopped = RunDirectory::create(root_, "a", kTime + seconds(1)).path();
-  const fs::path killed = RunDirectory::create(root_, "a", kTime + seconds(2)).path();
-  const fs::path damaged = RunDirectory::create(root_, "a", kTime + seconds(3)).path();
-  const RunDirectory running = RunDirectory::create(root_, "a", kTime + seconds(4));
-  const fs::path failed = RunDirectory::create(root_, "a", kTime - seconds(1)).path();
-  const fs::path other = RunDirectory::create(root_, "b", kTime).path();
+  const fs::path finished = runs::RunDirectory::create(root_, "a", time).path();
+  const fs::path stopped = runs::RunDirectory::create(root_, "a", time + seconds(1)).path();
+  const fs::path killed = runs::RunDirectory::create(root_, "a", time + seconds(2)).path();
+  const fs::path damaged = runs::RunDirectory::create(root_, "a", time + seconds(3)).path();
+  const runs::RunDirectory running = runs::RunDirectory::create(root_, "a", time + seconds(4));
+  const fs::path failed = runs::RunDirectory::create(root_, "a", time - seconds(1)).path();
+  const fs::path other = runs::RunDirectory::create(root_, "b", time).path();
   spill(finished / "result.json", R"({"status":"finished","test_accuracy":0.9})");
   spill(stopped / "result.json", R"({"status":"interrupted"})");
   spill(damaged / "result.json", R"({"status":)");
@@ -276,54 +280,54 @@ TEST_F(RunDirectoryTest, ListsNewestFirstWithStates) {
   fs::create_directory(root_ / "a/notes");
   spill(root_ / "file", "");
 
-  const std::vector<RunInfo> runs = list_runs(root_, "a");
+  const std::vector<runs::RunInfo> runs = runs::list_runs(root_, "a");
   ASSERT_EQ(runs.size(), 6u);
   EXPECT_EQ(runs[0].path, running.path());
-  EXPECT_EQ(runs[0].state, RunState::running);
+  EXPECT_EQ(runs[0].state, runs::RunState::running);
   ASSERT_TRUE(runs[0].owner);
   EXPECT_EQ(runs[0].owner->pid, ::getpid());
   EXPECT_EQ(runs[1].path, damaged);
-  EXPECT_EQ(runs[1].state, RunState::interrupted);
+  EXPECT_EQ(runs[1].state, runs::RunState::interrupted);
   EXPECT_EQ(runs[2].path, killed);
-  EXPECT_EQ(runs[2].state, RunState::interrupted);
+  EXPECT_EQ(runs[2].state, runs::RunState::interrupted);
   EXPECT_EQ(runs[3].path, stopped);
-  EXPECT_EQ(runs[3].state, RunState::interrupted);
+  EXPECT_EQ(runs[3].state, runs::RunState::interrupted);
   EXPECT_EQ(runs[3].status, "interrupted");
   EXPECT_EQ(runs[4].path, finished);
-  EXPECT_EQ(runs[4].state, RunState::finished);
+  EXPECT_EQ(runs[4].state, runs::RunState::finished);
   EXPECT_EQ(runs[4].status, "finished");
   EXPECT_EQ(runs[4].name, "a");
   EXPECT_EQ(runs[4].id, "20261123T145207Z-000000");
   EXPECT_EQ(runs[5].path, failed);
-  EXPECT_EQ(runs[5].state, RunState::failed);
+  EXPECT_EQ(runs[5].state, runs::RunState::failed);
   EXPECT_EQ(runs[5].status, "failed");
 
-  const std::vector<RunInfo> all = list_runs(root_);
+  const std::vector<runs::RunInfo> all = runs::list_runs(root_);
   ASSERT_EQ(all.size(), 7u);
   EXPECT_EQ(all[6].path, other);
-  EXPECT_TRUE(list_runs(root_ / "none").empty());
-  EXPECT_STREQ(to_string(RunState::running), "running");
-  EXPECT_STREQ(to_string(RunState::finished), "finished");
-  EXPECT_STREQ(to_string(RunState::failed), "failed");
-  EXPECT_STREQ(to_string(RunState::interrupted), "interrupted");
+  EXPECT_TRUE(runs::list_runs(root_ / "none").empty());
+  EXPECT_STREQ(to_string(runs::RunState::running), "running");
+  EXPECT_STREQ(to_string(runs::RunState::finished), "finished");
+  EXPECT_STREQ(to_string(runs::RunState::failed), "failed");
+  EXPECT_STREQ(to_string(runs::RunState::interrupted), "interrupted");
 }
 
 TEST_F(RunDirectoryTest, ARunOnAFileSystemThatRefusesLinksWarnsOnly) {
   fs::create_directories(root_ / "r/latest/in the way");
-  const RunDirectory run = RunDirectory::create(root_, "r");
+  const runs::RunDirectory run = runs::RunDirectory::create(root_, "r");
   EXPECT_TRUE(run.locked());
   EXPECT_THAT(run.point_latest(), StartsWith("cannot replace " + (root_ / "r/latest").string()));
 }
 
 TEST_F(RunDirectoryTest, SweepsOldCreationsOnly) {
-  RunDirectory::create(root_, "r", kTime);
-  ASSERT_TRUE(dies_at("run.temporary", [&] { RunDirectory::create(root_, "r"); }));
-  ASSERT_TRUE(
-      dies_at("latest.before-rename", [&] { RunDirectory::create(root_, "r").point_latest(); }));
+  runs::RunDirectory::create(root_, "r", time);
+  ASSERT_TRUE(dies_at("run.temporary", [&] { runs::RunDirectory::create(root_, "r"); }));
+  ASSERT_TRUE(dies_at("latest.before-rename",
+                      [&] { runs::RunDirectory::create(root_, "r").point_latest(); }));
   const auto temporaries = [&] {
     int count = 0;
     for (const auto& entry : fs::directory_iterator(root_ / "r")) {
-      if (!entry.path().filename().string().starts_with(kTemporaryPrefix)) continue;
+      if (!entry.path().filename().string().starts_with(temporary_prefix)) continue;
       ++count;
       if (fs::is_directory(entry.symlink_status())) {
         fs::last_write_time(entry.path(),
@@ -333,13 +337,13 @@ TEST_F(RunDirectoryTest, SweepsOldCreationsOnly) {
     return count;
   };
   EXPECT_EQ(temporaries(), 2);  // the folder and the link
-  RunDirectory::create(root_, "r");
+  runs::RunDirectory::create(root_, "r");
   EXPECT_EQ(temporaries(), 0);
 }
 
 TEST(RunsRoot, IsTheOptionOrRuns) {
-  EXPECT_EQ(runs_root(), "runs");
-  EXPECT_EQ(runs_root("/elsewhere"), "/elsewhere");
+  EXPECT_EQ(runs::runs_root(), "runs");
+  EXPECT_EQ(runs::runs_root("/elsewhere"), "/elsewhere");
 }
 
 }  // namespace

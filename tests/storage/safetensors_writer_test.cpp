@@ -25,7 +25,7 @@ TensorView view(const char* dtype, std::vector<std::int64_t> shape, const std::v
 TEST(SafetensorsWriter, WritesTheseVeryBytes) {
   const std::vector<std::uint8_t> codes = {1, 2, 3};
   const std::vector<float> scale = {1.0f};
-  const std::string bytes = serialise(
+  const std::string bytes = serialize(
       {{"codes", view("U8", {3}, codes)}, {"scale", view("F32", {}, scale)}}, {{"k", "v\n"}});
   // The wider elements lie first in the data, so that both tensors are aligned.
   const std::string json =
@@ -33,13 +33,13 @@ TEST(SafetensorsWriter, WritesTheseVeryBytes) {
       R"("scale":{"data_offsets":[0,4],"dtype":"F32","shape":[]}})";
   const std::string padded = json + std::string((8 - json.size() % 8) % 8, ' ');
   EXPECT_EQ(bytes, container(padded, std::string("\x00\x00\x80\x3f\x01\x02\x03", 7)));
-  EXPECT_EQ(serialised_bytes({{"codes", view("U8", {3}, codes)}, {"scale", view("F32", {}, scale)}},
+  EXPECT_EQ(serialized_bytes({{"codes", view("U8", {3}, codes)}, {"scale", view("F32", {}, scale)}},
                              {{"k", "v\n"}}),
             bytes.size());
 }
 
 TEST(SafetensorsWriter, AnEmptyFileIsSixteenBytes) {
-  EXPECT_EQ(serialise({}), container("{}      "));
+  EXPECT_EQ(serialize({}), container("{}      "));
 }
 
 // Random sets of tensors: written, read and written again they are the same bytes, each view is
@@ -62,10 +62,10 @@ TEST(SafetensorsWriter, WriteReadWriteIsTheIdentity) {
           view(dtype, shape, content);
     }
     const Metadata metadata = {{"round", std::to_string(round)}, {"json", R"({"a":[1,2]})"}};
-    const std::string first = serialise(tensors, metadata);
-    EXPECT_EQ(first.size(), serialised_bytes(tensors, metadata));
+    const std::string first = serialize(tensors, metadata);
+    EXPECT_EQ(first.size(), serialized_bytes(tensors, metadata));
     const File file = File::parse(first, "memory");
-    EXPECT_EQ(serialise(file.tensors(), file.metadata()), first);
+    EXPECT_EQ(serialize(file.tensors(), file.metadata()), first);
     ASSERT_EQ(file.tensors().size(), tensors.size());
     for (const auto& [name, tensor] : tensors) {
       const TensorView& back = file.at(name);
@@ -91,7 +91,7 @@ TEST(SafetensorsWriter, ReturnsTheHashOfTheFile) {
 TEST(SafetensorsWriter, RefusesWhatCouldNotBeReadBack) {
   const std::vector<float> values = {1, 2, 3};
   const auto message = [](const std::string& name, const TensorView& tensor) {
-    return error_of(ErrorKind::internal, [&] { serialise({{name, tensor}}); });
+    return error_of(ErrorKind::internal, [&] { serialize({{name, tensor}}); });
   };
   EXPECT_THAT(message("a", view("F32", {2}, values)),
               HasSubstr("cannot store tensor \"a\": it has 12 bytes, but F32 [2] has 8"));

@@ -98,10 +98,10 @@ inline int status_of_child(const std::function<void()>& action) {
   return status;
 }
 
-/// Runs `action` in a child with QHOST_CRASH_AT=`point`; true when it died there.
+/// Runs `action` in a child with QHOST_FAILPOINT=`point`; true when it died there.
 inline bool dies_at(const std::string& point, const std::function<void()>& action) {
   const int status = status_of_child([&] {
-    ::setenv("QHOST_CRASH_AT", point.c_str(), 1);
+    ::setenv("QHOST_FAILPOINT", point.c_str(), 1);
     action();
   });
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;

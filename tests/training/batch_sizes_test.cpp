@@ -27,7 +27,7 @@ Graph network(bool features = true) {
 class Batches : public ::testing::Test {
  protected:
   config::Experiment experiment(const Words& overrides) {
-    file_ = folder_.write("e.toml", config::kMinimal + "[train]\nepochs = 2\n");
+    file_ = folder_.write("e.toml", config::minimal + "[train]\nepochs = 2\n");
     config::TestCatalog catalog;
     return config::load_experiment_or_throw(file_, overrides, catalog).at(0).experiment;
   }

@@ -8,8 +8,8 @@
 
 #include "cli/process.h"
 #include "config/load.h"
-#include "training/assemble.h"
-#include "training/catalog.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
 #include "training/evaluate.h"
 
 namespace qhost::training {
@@ -25,14 +25,14 @@ class Divergence : public ::testing::Test {
     make("none");
   }
   void make(const std::string& quantizer) {
-    ComponentCatalog catalog(registry_);
+    jobs::ComponentCatalog catalog(registry_);
     experiment_ = config::load_experiment_or_throw(folder_ / "e.toml",
                                                    {"quantizer.name=" + quantizer}, catalog)
                       .at(0)
                       .experiment;
-    model_ = build_model(experiment_, registry_);
-    model_->initialise(at_);
-    data_ = load_data(experiment_);
+    model_ = jobs::build_model(experiment_, registry_);
+    model_->initialize(at_);
+    data_ = jobs::load_data(experiment_);
   }
   void fill(const std::string& name, double value) {
     const at::NoGradGuard no_grad;
@@ -46,7 +46,7 @@ class Divergence : public ::testing::Test {
     const MetricsResult figures =
         evaluate_final(*model_, experiment_, data_, data_.test, at_).metrics;
     try {
-      require_finite_figures(figures, {data_, data_.test, "test"}, *model_, experiment_, at_);
+      require_finite_metrics(figures, {data_, data_.test, "test"}, *model_, experiment_, at_);
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::diverged);
       return error.what();
@@ -91,7 +91,7 @@ TEST_F(Divergence, FiniteWeightsWhoseOutputsOverflow) {
   EXPECT_THAT(complaint(), Not(HasSubstr("in float")));
   at_.step = 0;
   EXPECT_THAT(complaint(), HasSubstr("help: no step of training was taken: do the weights fit the "
-                                     "images as [augment] normalises them?"));
+                                     "images as [augment] normalizes them?"));
   make("bwn");
   fill("bn1.weight", 3e38);
   fill("bn1.bias", 3e38);

@@ -10,15 +10,15 @@
 
 #include "cli/process.h"
 #include "config/load.h"
-#include "storage/checkpoint.h"
-#include "training/assemble.h"
-#include "training/catalog.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
+#include "jobs/evaluate_run.h"
+#include "jobs/run.h"
+#include "runs/checkpoint.h"
+#include "storage/tensor_bytes.h"
 #include "training/evaluate.h"
-#include "training/evaluate_run.h"
 #include "training/failure.h"
 #include "training/interrupt.h"
-#include "training/run.h"
-#include "training/tensor_bytes.h"
 #include "training/trainer.h"
 
 namespace qhost::training {
@@ -65,17 +65,17 @@ class Loop : public ::testing::Test {
   Loop() { folder_.write("e.toml", tests::small_experiment()); }
 
   config::Experiment experiment(const Words& overrides = {}) {
-    ComponentCatalog catalog(registry_);
+    jobs::ComponentCatalog catalog(registry_);
     return config::load_experiment_or_throw(folder_ / "e.toml", overrides, catalog)
         .at(0)
         .experiment;
   }
-  RunResult run(const std::string& directory, const Words& overrides, Progress& progress) {
-    RunRequest request;
+  jobs::RunResult run(const std::string& directory, const Words& overrides, Progress& progress) {
+    jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
-    return run_experiment(experiment(overrides), request, registry_, progress);
+    return jobs::run_experiment(experiment(overrides), request, registry_, progress);
   }
-  RunResult run(const std::string& directory, const Words& overrides = {}) {
+  jobs::RunResult run(const std::string& directory, const Words& overrides = {}) {
     Recorder ignored;
     return run(directory, overrides, ignored);
   }
@@ -88,7 +88,7 @@ class Loop : public ::testing::Test {
     return text;
   }
   std::vector<std::int64_t> checkpoints(const std::string& directory) {
-    return storage::checkpoint_steps(folder_ / directory / "checkpoints");
+    return runs::checkpoint_steps(folder_ / directory / "checkpoints");
   }
   std::string weights(const std::string& directory, const std::string& checkpoint) {
     return tests::slurp(folder_ / directory / "checkpoints" / checkpoint / "state.safetensors");
@@ -107,7 +107,7 @@ TEST_F(Loop, ThreeEpochsInTheirOrder) {
     for (const std::int64_t step : checkpoints("r")) steps += " " + std::to_string(step);
     on_disk.push_back(phases("r") + " |" + steps);
   };
-  const RunResult result =
+  const jobs::RunResult result =
       run("r", {"train.epochs=3", "train.evaluate_every=2", "train.checkpoint_every=2"}, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(recorder.events,
@@ -169,7 +169,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
   overrides.push_back("data.validation=300");
   Recorder recorder;
   const std::string directory = "r";
-  const RunResult result = run(directory, overrides, recorder);
+  const jobs::RunResult result = run(directory, overrides, recorder);
   ASSERT_LT(result.json.at("best_epoch"), 6) << "the last epoch should be bad";
 
   // By hand: higher accuracy, then lower loss, then the earlier epoch.
@@ -197,7 +197,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
 
   // The figures of the result are those of the best weights, and `last` are others.
   const auto evaluated = [&](const std::string& which) {
-    return evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_)
+    return jobs::evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_)
         .figures.metrics;
   };
   EXPECT_EQ(result.json.at("test_accuracy"), evaluated("best").top1);
@@ -213,16 +213,17 @@ TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
                     "quantizer.layers=[\"stage3.*\"]", "quantizer.mode=stochastic",
                     "quantizer.test_weights=ensemble", "quantizer.samples=2"});
   const std::string directory = "r";
-  const RunResult result = run(directory, overrides);
+  const jobs::RunResult result = run(directory, overrides);
   ASSERT_LT(result.json.at("best_epoch"), 4) << "the last epoch should be bad";
-  const MetricsResult again = evaluate_run({.run = folder_ / directory}, registry_).figures.metrics;
+  const MetricsResult again =
+      jobs::evaluate_run({.run = folder_ / directory}, registry_).figures.metrics;
   EXPECT_EQ(result.json.at("test_loss"), again.loss);
   EXPECT_EQ(result.json.at("test_accuracy"), again.top1);
 }
 
 TEST_F(Loop, WithoutValidationTheLastEpochCounts) {
   Recorder recorder;
-  const RunResult result = run("r", with_a_bad_end(6), recorder);
+  const jobs::RunResult result = run("r", with_a_bad_end(6), recorder);
   double best = 0;
   for (const EpochReport& report : recorder.epochs) {
     EXPECT_FALSE(report.is_best);
@@ -242,8 +243,8 @@ TEST_F(Loop, TheTestSetDecidesNothing) {
       experiment({"data.validation=300", "train.epochs=3", "optimizer.learning_rate=0.2"});
   const auto train = [&](const std::string& directory, const data::Dataset& data,
                          MetricsResult& test) {
-    const auto model = build_model(given, registry_);
-    const storage::RunDirectory run = storage::RunDirectory::create_at(folder_ / directory);
+    const auto model = jobs::build_model(given, registry_);
+    const runs::RunDirectory run = runs::RunDirectory::create_at(folder_ / directory);
     Recorder progress;
     Trainer trainer(given, *model, data, run, progress);
     trainer.start();
@@ -251,7 +252,7 @@ TEST_F(Loop, TheTestSetDecidesNothing) {
     test = trainer.test().metrics;
     return trainer.state();
   };
-  data::Dataset data = load_data(given);
+  data::Dataset data = jobs::load_data(given);
   MetricsResult honest, shifted;
   const LoopState first = train("honest", data, honest);
   for (auto& label : data.test.labels) label = static_cast<std::uint16_t>((label + 1) % 10);
@@ -270,7 +271,7 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
   Words limited = schedule;
   limited.push_back("train.max_steps=7");
   Recorder recorder;
-  const RunResult result = run("part", limited, recorder);
+  const jobs::RunResult result = run("part", limited, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("steps"), 7);
@@ -285,7 +286,8 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
       storage::File::read(folder_ / "whole/checkpoints/step-00000007" / "state.safetensors");
   storage::File part =
       storage::File::read(folder_ / "part/checkpoints/step-00000007" / "state.safetensors");
-  const auto of_whole = read_tensors(whole, "model/"), of_part = read_tensors(part, "model/");
+  const auto of_whole = storage::read_tensors(whole, "model/"),
+             of_part = storage::read_tensors(part, "model/");
   ASSERT_EQ(of_whole.size(), of_part.size());
   for (const auto& [name, tensor] : of_whole) {
     EXPECT_TRUE(at::equal(tensor, of_part.at(name))) << name;
@@ -296,7 +298,7 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
 
 TEST_F(Loop, NoEpochEvaluatesTheInitialWeights) {
   Recorder recorder;
-  const RunResult result = run("r", {"train.epochs=0"}, recorder);
+  const jobs::RunResult result = run("r", {"train.epochs=0"}, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("epochs"), 0);
@@ -305,10 +307,10 @@ TEST_F(Loop, NoEpochEvaluatesTheInitialWeights) {
   EXPECT_THAT(checkpoints("r"), ElementsAre(0));
   EXPECT_EQ(phases("r"), "");
 
-  const auto model = build_model(experiment(), registry_);
-  model->initialise({.seed = 1});
-  const auto saved = read_tensors(
-      storage::load_checkpoint(folder_ / "r/checkpoints/step-00000000").tensors, "model/");
+  const auto model = jobs::build_model(experiment(), registry_);
+  model->initialize({.seed = 1});
+  const auto saved = storage::read_tensors(
+      runs::load_checkpoint(folder_ / "r/checkpoints/step-00000000").tensors, "model/");
   ASSERT_EQ(saved.size(), model->state().size());
   for (const NamedTensor& entry : model->state()) {
     EXPECT_TRUE(at::equal(entry.tensor, saved.at(entry.name))) << entry.name;
@@ -331,9 +333,9 @@ TEST_F(Loop, EvaluationChangesNothing) {
   EXPECT_TRUE(tensors("often") == tensors("seldom"));
 
   const config::Experiment given = experiment(method);
-  const data::Dataset data = load_data(given);
-  const auto model = build_model(given, registry_);
-  model->initialise({.seed = 1});
+  const data::Dataset data = jobs::load_data(given);
+  const auto model = jobs::build_model(given, registry_);
+  model->initialize({.seed = 1});
   std::vector<at::Tensor> before;
   for (const NamedTensor& entry : model->state()) before.push_back(entry.tensor.detach().clone());
   evaluate(*model, data.test, data.image, data.classes,
@@ -387,10 +389,10 @@ TEST_F(Loop, ADivergedRunSaysWhereAndKeepsItsBest) {
   EXPECT_EQ(result.at("epochs"), 1);
   EXPECT_FALSE(result.contains("test_accuracy"));
   EXPECT_THAT(checkpoints("r"), ElementsAre(per_epoch));
-  const auto best = storage::load_best(folder_ / "r" / "checkpoints");
+  const auto best = runs::load_best(folder_ / "r" / "checkpoints");
   ASSERT_TRUE(best.has_value());
   EXPECT_EQ(best->step, per_epoch);
-  for (const auto& [name, tensor] : read_tensors(best->tensors, "model/")) {
+  for (const auto& [name, tensor] : storage::read_tensors(best->tensors, "model/")) {
     EXPECT_TRUE(at::isfinite(tensor).all().item<bool>()) << name;
   }
 }
@@ -419,7 +421,7 @@ TEST_F(Loop, ACheckpointThatCannotBeWrittenIsSaidAndTheRunGoesOn) {
     if (epoch == 1) full.emplace(100'000);
     if (epoch == 2) full.reset();
   };
-  const RunResult result = run("r", overrides, recorder);
+  const jobs::RunResult result = run("r", overrides, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(recorder.notes,
               HasSubstr("the checkpoint of step 10 was not written; the one of step 5 is kept and "
@@ -496,7 +498,7 @@ TEST_F(Loop, ABestThatWasNotSavedIsNotClaimed) {
     if (step == 3) full.emplace(100'000);
   };
   recorder.at_epoch = [&](std::int64_t) { full.reset(); };
-  const RunResult result = run(
+  const jobs::RunResult result = run(
       "r", {"data.validation=300", "optimizer.learning_rate=0.2", "train.checkpoint_every_steps=2"},
       recorder);
   EXPECT_THAT(recorder.notes, HasSubstr("the best weights were not saved; the run goes on: "));
@@ -516,16 +518,16 @@ void spoil(data::Split& split) {
 TEST_F(Loop, AnEvaluationThatFailsDoesNotEndTheTraining) {
   const Words overrides = {"data.validation=300", "train.keep_checkpoints=9"};
   run("whole", overrides);
-  data::Dataset data = load_data(experiment(overrides));
+  data::Dataset data = jobs::load_data(experiment(overrides));
   spoil(data.validation);
   Recorder recorder;
   const auto with = [&](const std::string& directory, Progress& progress) {
-    RunRequest request;
+    jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
     request.data = &data;
-    return run_experiment(experiment(overrides), request, registry_, progress);
+    return jobs::run_experiment(experiment(overrides), request, registry_, progress);
   };
-  const RunResult result = with("r", recorder);
+  const jobs::RunResult result = with("r", recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("selected_by"), "last epoch") << "nothing was chosen";
@@ -560,16 +562,16 @@ TEST_F(Loop, AnEvaluationThatFailsDoesNotEndTheTraining) {
 }
 
 TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
-  const RunResult whole = run("whole");
-  data::Dataset data = load_data(experiment());
+  const jobs::RunResult whole = run("whole");
+  data::Dataset data = jobs::load_data(experiment());
   spoil(data.test);
-  RunRequest request;
+  jobs::RunRequest request;
   request.run_dir = (folder_ / "r").string();
   request.data = &data;
   request.facts = {{"label", "spoiled"}};
   Recorder recorder;
   try {
-    run_experiment(experiment(), request, registry_, recorder);
+    jobs::run_experiment(experiment(), request, registry_, recorder);
     ADD_FAILURE() << "a run without test figures ended well";
   } catch (const RunFailed& error) {
     EXPECT_EQ(error.kind(), ErrorKind::internal);
@@ -588,12 +590,12 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
 
   // Left as it is where that is asked for, else tried again from its checkpoint.
   request.skip_failed = true;
-  const RunResult skipped = run_experiment(experiment(), request, registry_, recorder);
+  const jobs::RunResult skipped = jobs::run_experiment(experiment(), request, registry_, recorder);
   EXPECT_TRUE(skipped.was_skipped);
   EXPECT_EQ(skipped.exit_code, 1);
   EXPECT_EQ(skipped.json, failed);
   Recorder again;
-  const RunResult result = run("r", {}, again);
+  const jobs::RunResult result = run("r", {}, again);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("test_loss"), whole.json.at("test_loss"));
   EXPECT_FALSE(result.json.contains("error"));
@@ -605,14 +607,14 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
 TEST_F(Loop, ASignalStopsAnEvaluationBetweenTwoBatchesAndItIsMadeUpFor) {
   const Words overrides = {"data.validation=300", "train.epochs=3", "train.keep_checkpoints=9",
                            "train.evaluation_batch_size=100"};
-  const RunResult whole = run("whole", overrides);
+  const jobs::RunResult whole = run("whole", overrides);
   Recorder recorder;
   std::int64_t per_epoch = 0;
   recorder.at_step = [&](std::int64_t step) {
     per_epoch = recorder.steps.back().steps_per_epoch;
     if (step == 2 * per_epoch) ::raise(SIGTERM);
   };
-  const RunResult stopped = run("r", overrides, recorder);
+  const jobs::RunResult stopped = run("r", overrides, recorder);
   EXPECT_EQ(stopped.exit_code, 75);
   EXPECT_EQ(stopped.json.at("status"), "interrupted");
   EXPECT_EQ(stopped.json.at("steps"), 2 * per_epoch);
@@ -620,7 +622,7 @@ TEST_F(Loop, ASignalStopsAnEvaluationBetweenTwoBatchesAndItIsMadeUpFor) {
   EXPECT_THAT(checkpoints("r"), ElementsAre(2 * per_epoch, per_epoch));
 
   Recorder rest;
-  const RunResult result = run("r", overrides, rest);
+  const jobs::RunResult result = run("r", overrides, rest);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(rest.events.front(), StartsWith("epoch 2 validation"));
   EXPECT_EQ(rest.epochs.front().train_loss, tests::metrics_of(folder_ / "r").at(2).at("loss"));
@@ -630,12 +632,12 @@ TEST_F(Loop, ASignalStopsAnEvaluationBetweenTwoBatchesAndItIsMadeUpFor) {
 }
 
 TEST_F(Loop, ASignalStopsTheFinalEvaluation) {
-  const RunResult whole = run("whole");
+  const jobs::RunResult whole = run("whole");
   Recorder recorder;
   recorder.at_epoch = [&](std::int64_t epoch) {
     if (epoch == 2) ::raise(SIGINT);
   };
-  const RunResult stopped = run("r", {}, recorder);
+  const jobs::RunResult stopped = run("r", {}, recorder);
   EXPECT_EQ(stopped.exit_code, 75);
   EXPECT_EQ(tests::result_of(folder_ / "r").at("status"), "interrupted");
   EXPECT_FALSE(stopped.json.contains("test_accuracy"));
@@ -650,7 +652,7 @@ TEST_F(Loop, ASignalStopsACalibration) {
   recorder.at_note = [&](const std::string& text) {
     if (text.starts_with("calibration: ")) ::raise(SIGTERM);
   };
-  const RunResult stopped = run("r", overrides, recorder);
+  const jobs::RunResult stopped = run("r", overrides, recorder);
   EXPECT_THAT(recorder.notes, HasSubstr("calibration: the training set has only "));
   EXPECT_EQ(stopped.exit_code, 75);
   EXPECT_EQ(stopped.json.at("status"), "interrupted");
@@ -669,7 +671,7 @@ TEST_F(Loop, ASignalWhileTheDataAreLoadedLeavesNoDirectory) {
 // Both losses, each by its name, and that without smoothing equal to a run's that has none.
 TEST_F(Loop, TheTestLossIsNamedWithAndWithoutLabelSmoothing) {
   const Words overrides = {"train.label_smoothing=0.2", "train.epochs=1"};
-  const RunResult smooth = run("smooth", overrides);
+  const jobs::RunResult smooth = run("smooth", overrides);
   const double with = smooth.json.at("test_loss"),
                without = smooth.json.at("test_loss_without_label_smoothing");
   EXPECT_NE(with, without);
@@ -677,7 +679,7 @@ TEST_F(Loop, TheTestLossIsNamedWithAndWithoutLabelSmoothing) {
   EXPECT_EQ(line.at("loss"), with);
   EXPECT_EQ(line.at("loss_without_label_smoothing"), without);
   // The same weights under a configuration without smoothing.
-  const RunResult plain =
+  const jobs::RunResult plain =
       run("plain", {"train.epochs=0", "train.init_from=" + (folder_ / "smooth").string()});
   EXPECT_NEAR(plain.json.at("test_loss").get<double>(), without, 1e-6);
   EXPECT_FALSE(plain.json.contains("test_loss_without_label_smoothing"));

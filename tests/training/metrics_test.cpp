@@ -18,8 +18,8 @@ using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
 
 at::Tensor loss_of(double value) {
   return at::scalar_tensor(value, at::kFloat);
@@ -77,11 +77,11 @@ TEST(Metrics, OfEqualLogitsTheFirstWinsAsInArgmax) {
 TEST(Metrics, ANanIsNeverACorrectAnswer) {
   Metrics metrics(6, at::kCPU);
   at::Tensor logits = at::zeros({3, 6});
-  logits[0].fill_(kNan);
-  logits[1][2] = kNan;  // the label's own
+  logits[0].fill_(nan);
+  logits[1][2] = nan;  // the label's own
   logits[2][2] = 5;
-  logits[2][4] = kNan;  // another's stands before the label's
-  metrics.add(logits, at::full({3}, 2, at::kLong), loss_of(kNan));
+  logits[2][4] = nan;  // another's stands before the label's
+  metrics.add(logits, at::full({3}, 2, at::kLong), loss_of(nan));
   const MetricsResult result = metrics.result();
   EXPECT_EQ(result.top1, 0);
   EXPECT_DOUBLE_EQ(result.top5, 1.0 / 3);  // the last sample only, in second place
@@ -90,7 +90,7 @@ TEST(Metrics, ANanIsNeverACorrectAnswer) {
 
 TEST(Metrics, WithoutSamplesThereIsNoFigure) {
   Metrics metrics(2, at::kCPU);
-  metrics.add(at::zeros({0, 2}), at::zeros({0}, at::kLong), loss_of(kNan));
+  metrics.add(at::zeros({0, 2}), at::zeros({0}, at::kLong), loss_of(nan));
   const MetricsResult empty = metrics.result();
   EXPECT_EQ(empty.samples, 0);
   EXPECT_TRUE(std::isnan(empty.loss) && std::isnan(empty.top1) && std::isnan(empty.top5));
@@ -211,21 +211,21 @@ class Finite : public testing::Test {
 };
 
 TEST_F(Finite, AFiniteLossPassesWhateverTheTensorsHold) {
-  set(parameters_[0].tensor, kNan);
+  set(parameters_[0].tensor, nan);
   EXPECT_EQ(diverged(2.5), "no error");
 }
 
 TEST_F(Finite, NamesTheFirstGradientThenTheFirstValue) {
   EXPECT_FALSE(first_non_finite(parameters_).has_value());
-  EXPECT_THAT(diverged(kInfinity), HasSubstr("the loss is inf in epoch 4, step 1235; all "
-                                             "parameters and gradients are finite\n"));
-  set(parameters_[0].tensor.grad(), kInfinity);
-  EXPECT_THAT(diverged(kNan), HasSubstr("the loss is nan in epoch 4, step 1235; first in the "
-                                        "gradient of conv1.weight: 1 of 4 values are not finite"));
-  set(parameters_[2].tensor, kNan);
-  set(parameters_[1].tensor, -kInfinity);
-  EXPECT_THAT(diverged(-kInfinity), HasSubstr("the loss is -inf in epoch 4, step 1235; first in "
-                                              "conv2.weight: 1 of 4 values are not finite"));
+  EXPECT_THAT(diverged(infinity), HasSubstr("the loss is inf in epoch 4, step 1235; all "
+                                            "parameters and gradients are finite\n"));
+  set(parameters_[0].tensor.grad(), infinity);
+  EXPECT_THAT(diverged(nan), HasSubstr("the loss is nan in epoch 4, step 1235; first in the "
+                                       "gradient of conv1.weight: 1 of 4 values are not finite"));
+  set(parameters_[2].tensor, nan);
+  set(parameters_[1].tensor, -infinity);
+  EXPECT_THAT(diverged(-infinity), HasSubstr("the loss is -inf in epoch 4, step 1235; first in "
+                                             "conv2.weight: 1 of 4 values are not finite"));
   parameters_[0].tensor.mutable_grad().reset();
   const auto found = first_non_finite(parameters_);
   ASSERT_TRUE(found.has_value());

@@ -17,7 +17,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 
 /// What an independent float32 implementation may differ by: a few roundings of values below 8.
-constexpr double kRounding = 2e-6;
+constexpr double rounding = 2e-6;
 
 std::unique_ptr<Optimizer> make(const std::string& name, const json& options,
                                 std::vector<TrainableParameter> parameters) {
@@ -89,13 +89,13 @@ TEST_P(Golden, FiveStepsEqualPyTorchs) {
     optimizer->step(step["learning_rate"]);
     optimizer->zero_gradients();
     for (const TrainableParameter& parameter : parameters) {
-      EXPECT_LE(distance(parameter.tensor, step["values"][parameter.name]), kRounding)
+      EXPECT_LE(distance(parameter.tensor, step["values"][parameter.name]), rounding)
           << parameter.name << " after step " << compared;
     }
     const std::map<std::string, at::Tensor> state = by_name(*optimizer);
     for (const auto& [name, expected] : step["state"].items()) {
       ASSERT_EQ(state.count(name), 1U) << name;
-      EXPECT_LE(distance(state.at(name), expected), kRounding) << name;
+      EXPECT_LE(distance(state.at(name), expected), rounding) << name;
     }
     ++compared;
   }

@@ -7,9 +7,9 @@
 #include "cli/process.h"
 #include "config/load.h"
 #include "config/schema.h"
-#include "storage/checkpoint.h"
-#include "training/catalog.h"
-#include "training/run.h"
+#include "jobs/catalog.h"
+#include "jobs/run.h"
+#include "runs/checkpoint.h"
 
 namespace qhost::training {
 namespace {
@@ -176,7 +176,7 @@ Registry& registry() {
 /// All components and tables that have options. The sets of files are loaded in
 /// tests/data/dataset_test.cpp.
 std::vector<Subject> subjects() {
-  ComponentCatalog catalog(registry());
+  jobs::ComponentCatalog catalog(registry());
   std::vector<Subject> all = {{"data", "digits"}};
   for (const char* kind : {"model", "quantizer"}) {
     for (const std::string& name : catalog.names(kind)) all.push_back({kind, name});
@@ -193,7 +193,7 @@ std::vector<Option> options_of(const Subject& subject) {
   if (subject.name.empty()) return config::find_table(subject.kind)->options;
   if (subject.kind == "optimizer") return *config::find_optimizer(subject.name);
   if (subject.kind == "schedule") return *config::find_schedule(subject.name);
-  ComponentCatalog catalog(registry());
+  jobs::ComponentCatalog catalog(registry());
   return *catalog.find(subject.kind, subject.name);
 }
 
@@ -256,7 +256,7 @@ threads = 1
     if (found != known_.end()) return found->second;
     const fs::path directory = folder_ / "run";
     run(overrides, directory);
-    const auto steps = storage::checkpoint_steps(directory / "checkpoints");
+    const auto steps = runs::checkpoint_steps(directory / "checkpoints");
     char name[40];
     std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(steps.at(0)));
     std::string text = tests::slurp(directory / "checkpoints" / name / "state.safetensors");
@@ -282,13 +282,13 @@ threads = 1
         word = "train.init_from=" + (folder_ / "source").string();
       }
     }
-    ComponentCatalog catalog(registry());
+    jobs::ComponentCatalog catalog(registry());
     const config::Experiment experiment =
         config::load_experiment_or_throw(folder_ / "e.toml", overrides, catalog).at(0).experiment;
-    RunRequest request;
+    jobs::RunRequest request;
     request.run_dir = directory.string();
     Silent silent;
-    run_experiment(experiment, request, registry(), silent);
+    jobs::run_experiment(experiment, request, registry(), silent);
   }
   tests::Workshop folder_;
   std::map<std::string, std::string> known_;

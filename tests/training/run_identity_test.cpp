@@ -1,5 +1,5 @@
 // What makes two runs the same, and what a changed machine or build says.
-#include "training/run_identity.h"
+#include "runs/run_identity.h"
 
 #include <gmock/gmock.h>
 
@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "jobs/surroundings.h"
 #include "qhost/error.h"
-#include "training/surroundings.h"
 
 namespace qhost::training {
 namespace {
@@ -18,8 +18,8 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-RunIdentity one() {
-  RunIdentity identity;
+runs::RunIdentity one() {
+  runs::RunIdentity identity;
   identity.configuration = {{"train.epochs", "30"}, {"train.init_from", "\"/a/src\""}};
   identity.sha256 = {{"data/train.bin", std::string(64, 'd')},
                      {"train.init_from", std::string(64, 'a')},
@@ -27,21 +27,21 @@ RunIdentity one() {
   return identity;
 }
 
-std::vector<std::string> keys(const RunIdentity& before, const RunIdentity& now) {
+std::vector<std::string> keys(const runs::RunIdentity& before, const runs::RunIdentity& now) {
   std::vector<std::string> found;
-  for (const IdentityDifference& difference : differences(before, now)) {
+  for (const runs::IdentityDifference& difference : runs::differences(before, now)) {
     found.push_back(difference.key);
   }
   return found;
 }
 
-TEST(RunIdentity, NamesEachDifferenceWithBothValues) {
-  RunIdentity now = one();
-  EXPECT_TRUE(differences(one(), now).empty());
+TEST(runs::RunIdentity, NamesEachDifferenceWithBothValues) {
+  runs::RunIdentity now = one();
+  EXPECT_TRUE(runs::differences(one(), now).empty());
   now.configuration["train.epochs"] = "20";
   now.configuration["model.depth"] = "8";
   now.sha256["plugin/mine"] = std::string(64, 'c');
-  const std::vector<IdentityDifference> found = differences(one(), now);
+  const std::vector<runs::IdentityDifference> found = runs::differences(one(), now);
   EXPECT_EQ(to_text(found),
             "\n  model.depth: not there in the run, 8 now"
             "\n  train.epochs: 30 in the run, 20 now"
@@ -51,8 +51,8 @@ TEST(RunIdentity, NamesEachDifferenceWithBothValues) {
   EXPECT_EQ(to_text(found, 1), "\n  model.depth: not there in the run, 8 now\n  and 2 more");
 }
 
-TEST(RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
-  RunIdentity now = one();
+TEST(runs::RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
+  runs::RunIdentity now = one();
   now.configuration["train.init_from"] = "\"/b/moved\"";
   EXPECT_TRUE(keys(one(), now).empty());
   now.sha256["train.init_from"] = std::string(64, 'e');
@@ -63,14 +63,14 @@ TEST(RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
   EXPECT_THAT(keys(one(), now), ElementsAre("train.init_from"));
   now.configuration = one().configuration;
   EXPECT_TRUE(keys(one(), now).empty());
-  EXPECT_THAT(not_compared(one(), now),
+  EXPECT_THAT(runs::not_compared(one(), now),
               ElementsAre("train.init_from cannot be compared with those that the run began with: "
                           "cannot open it"));
-  EXPECT_EQ(completed(now, one()).sha256, one().sha256) << "kept for the next time";
+  EXPECT_EQ(runs::completed(now, one()).sha256, one().sha256) << "kept for the next time";
 }
 
-TEST(RunIdentity, FilesThatCameOrWentAreDifferences) {
-  RunIdentity now = one();
+TEST(runs::RunIdentity, FilesThatCameOrWentAreDifferences) {
+  runs::RunIdentity now = one();
   now.sha256.erase("plugin/mine");
   now.sha256["data/test.bin"] = std::string(64, 'f');
   EXPECT_THAT(keys(one(), now), ElementsAre("SHA-256 of data/test.bin", "SHA-256 of plugin/mine"));
@@ -78,32 +78,32 @@ TEST(RunIdentity, FilesThatCameOrWentAreDifferences) {
   EXPECT_THAT(keys(one(), now), ElementsAre("SHA-256 of plugin/mine"));
 }
 
-TEST(RunIdentity, AnOlderRunKeptLittle) {
-  RunIdentity before;
+TEST(runs::RunIdentity, AnOlderRunKeptLittle) {
+  runs::RunIdentity before;
   before.configuration = one().configuration;
   before.incomplete = "it kept no hashes";
   EXPECT_TRUE(keys(before, one()).empty());
-  EXPECT_THAT(not_compared(before, one()), ElementsAre("it kept no hashes"));
+  EXPECT_THAT(runs::not_compared(before, one()), ElementsAre("it kept no hashes"));
   before.sha256["train.init_from"] = std::string(64, 'e');
   EXPECT_THAT(keys(before, one()), ElementsAre("SHA-256 of train.init_from"));
   // It cannot be the child of a run: there were none.
-  RunIdentity child = one();
+  runs::RunIdentity child = one();
   child.sha256 = {{"parent", std::string(64, 'a')}};
   before.sha256.clear();
   EXPECT_THAT(keys(before, child), ElementsAre("SHA-256 of parent"));
 }
 
-TEST(RunIdentity, IsReadAsItWasWritten) {
+TEST(runs::RunIdentity, IsReadAsItWasWritten) {
   std::string folder = (fs::temp_directory_path() / "qhost-identity-XXXXXX").string();
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-  EXPECT_FALSE(read_identity(folder).incomplete.empty());
+  EXPECT_FALSE(runs::read_identity(folder).incomplete.empty());
   std::ofstream(fs::path(folder) / "identity.json") << to_json(one(), {"something"}).dump();
-  const RunIdentity read = read_identity(folder);
+  const runs::RunIdentity read = runs::read_identity(folder);
   EXPECT_EQ(read.sha256, one().sha256);
   EXPECT_EQ(read.incomplete, "");
-  EXPECT_EQ(read_allowed(folder), json({"something"}));
+  EXPECT_EQ(runs::read_allowed(folder), json({"something"}));
   std::ofstream(fs::path(folder) / "identity.json") << "[]";
-  EXPECT_THROW(read_identity(folder), Error);
+  EXPECT_THROW(runs::read_identity(folder), Error);
   fs::remove_all(folder);
 }
 
@@ -118,14 +118,14 @@ TEST(Surroundings, SayWhatIsAnotherBuildNow) {
       {"plugins", {{{"name", "bwn"}, {"version", "0.1.0"}, {"sha256", std::string(64, '1')}}}}};
   json now = then;
   now["commit"] = "abc";  // the older one did not say
-  EXPECT_EQ(changed_surroundings(then, now, {plugin("0.1.0", '1', true)}), "");
+  EXPECT_EQ(jobs::changed_surroundings(then, now, {plugin("0.1.0", '1', true)}), "");
   now["libtorch"] = "2.15.0";
-  EXPECT_EQ(changed_surroundings(then, now, {plugin("0.2.0", '2', true)}),
+  EXPECT_EQ(jobs::changed_surroundings(then, now, {plugin("0.2.0", '2', true)}),
             "\n  libtorch: \"2.11.0\" then, \"2.15.0\" now"
             "\n  plugin bwn: version 0.1.0 (SHA-256 1111111111111111...) then, version 0.2.0 "
             "(SHA-256 2222222222222222...) now");
   // One from elsewhere is part of what makes the run the same, and said there.
-  EXPECT_EQ(changed_surroundings(then, then, {plugin("0.2.0", '2', false)}), "");
+  EXPECT_EQ(jobs::changed_surroundings(then, then, {plugin("0.2.0", '2', false)}), "");
 }
 
 }  // namespace

@@ -16,13 +16,13 @@
 
 #include "cli/process.h"
 #include "config/load.h"
-#include "data/batcher.h"
+#include "data/data_loader.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
+#include "jobs/run.h"
 #include "model/model.h"
-#include "storage/checkpoint.h"
-#include "training/assemble.h"
-#include "training/catalog.h"
-#include "training/run.h"
-#include "training/tensor_bytes.h"
+#include "runs/checkpoint.h"
+#include "storage/tensor_bytes.h"
 
 namespace qhost::training {
 
@@ -75,10 +75,11 @@ class Beside {
 
   Beside(const config::Experiment& experiment, Registry& registry, Told told)
       : told_(std::move(told)),
-        data_(load_data(experiment)),
-        model_(build_graph(experiment, registry),
-               build_plan(experiment, registry, build_graph(experiment, registry)), told_.model) {
-    model_.initialise(position(0));
+        data_(jobs::load_data(experiment)),
+        model_(jobs::build_graph(experiment, registry),
+               jobs::build_plan(experiment, registry, jobs::build_graph(experiment, registry)),
+               told_.model) {
+    model_.initialize(position(0));
     remember();
   }
 
@@ -95,7 +96,7 @@ class Beside {
             .seed = told_.seed};
   }
 
-  /// One image as the network reads it: padded, cropped, mirrored, normalised, cut.
+  /// One image as the network reads it: padded, cropped, mirrored, normalized, cut.
   at::Tensor image(const data::Split& split, std::int64_t index, bool drawn,
                    std::int64_t epoch) const {
     const std::int64_t channels = data_.image.channels(), height = data_.image.height(),
@@ -296,17 +297,18 @@ momentum = 0
   }
 
   config::Experiment experiment(const Words& overrides) {
-    ComponentCatalog catalog(registry_);
+    jobs::ComponentCatalog catalog(registry_);
     return config::load_experiment_or_throw(folder_ / "e.toml", overrides, catalog)
         .at(0)
         .experiment;
   }
   /// The run's result.json.
   nlohmann::json run(const Words& overrides, const std::string& directory = "r") {
-    RunRequest request;
+    jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
     Silent silent;
-    const RunResult result = run_experiment(experiment(overrides), request, registry_, silent);
+    const jobs::RunResult result =
+        jobs::run_experiment(experiment(overrides), request, registry_, silent);
     EXPECT_EQ(result.exit_code, 0);
     return result.json;
   }
@@ -317,8 +319,8 @@ momentum = 0
   Tensors saved(std::int64_t step, const std::string& directory = "r") {
     char name[40];
     std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(step));
-    return read_tensors(
-        storage::load_checkpoint(folder_ / directory / "checkpoints" / name).tensors, "model/");
+    return storage::read_tensors(
+        runs::load_checkpoint(folder_ / directory / "checkpoints" / name).tensors, "model/");
   }
   /// The only line of that phase, or the last one.
   nlohmann::json line(const std::string& phase, const std::string& directory = "r") {

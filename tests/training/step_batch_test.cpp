@@ -111,7 +111,7 @@ TEST_P(Augmented, TheNetworkSeesTheDrawnImages) {
     step.take(saved(t + 1));
     if (t == 1) expect_near(line("train").at("loss"), loss, "second epoch");
   }
-  // What is drawn is for training images alone: the others are normalised and no more.
+  // What is drawn is for training images alone: the others are normalized and no more.
   const Beside::Figures test = step.evaluate(step.data().test, step.position(1));
   EXPECT_NEAR(line("test").at("loss").get<double>(), test.loss, 1e-4 * test.loss);
 }
@@ -127,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Drawn{"all",
                             {"augment.crop_padding=1", "augment.flip=true", "augment.cutout=4"},
                             {.crop_padding = 1, .flip = true, .cutout = 4}},
-                      Drawn{"plain_pixels", {"augment.normalise=false"}, {.mean = {0}, .std = {1}}},
+                      Drawn{"plain_pixels", {"augment.normalize=false"}, {.mean = {0}, .std = {1}}},
                       Drawn{"other_mean_and_std",
                             {"augment.mean=[0.25]", "augment.std=[0.5]"},
                             {.mean = {0.25F}, .std = {0.5F}}}),

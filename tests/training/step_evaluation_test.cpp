@@ -55,10 +55,10 @@ TEST_F(StepTest, TheBestEpochIsTheBestOnTheValidationImages) {
   EXPECT_EQ(result.at("validation_accuracy"), lines[static_cast<std::size_t>(best)].at("accuracy"));
   // The figures on the test images are those of the chosen weights.
   EXPECT_NEAR(result.at("test_loss").get<double>(), best_on_test.loss, 1e-3 * best_on_test.loss);
-  const auto chosen = storage::load_best(folder_ / "r" / "checkpoints");
+  const auto chosen = runs::load_best(folder_ / "r" / "checkpoints");
   ASSERT_TRUE(chosen.has_value());
   EXPECT_EQ(chosen->step, 3 * (best + 1));
-  for (const auto& [name, tensor] : read_tensors(chosen->tensors, "model/")) {
+  for (const auto& [name, tensor] : storage::read_tensors(chosen->tensors, "model/")) {
     EXPECT_LT((tensor - best_state.at(name)).abs().max().item<double>(),
               1e-5 + 1e-4 * best_state.at(name).abs().max().item<double>())
         << name;
@@ -100,7 +100,7 @@ class Recalibrated : public StepTest {
     Tensors average;
     const config::Experiment given = experiment(overrides);
     const auto member_of = [&](std::size_t m) {
-      auto network = std::make_unique<Model>(build_graph(given, registry_), Plan(),
+      auto network = std::make_unique<Model>(jobs::build_graph(given, registry_), Plan(),
                                              ModelOptions{.channels_last = true});
       Tensors weights;
       for (const NamedTensor& entry : network->state()) {

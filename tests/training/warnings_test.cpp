@@ -1,5 +1,5 @@
 // What a run is told before its first step although nothing is wrong with it.
-#include "training/warnings.h"
+#include "jobs/warnings.h"
 
 #include <gmock/gmock.h>
 
@@ -18,13 +18,13 @@ using Words = std::vector<std::string>;
 class Warnings : public ::testing::Test {
  protected:
   config::Experiment experiment(const std::string& tables, const Words& overrides = {}) {
-    file_ = folder_.write("e.toml", config::kMinimal + tables);
+    file_ = folder_.write("e.toml", config::minimal + tables);
     config::TestCatalog catalog;
     return config::load_experiment_or_throw(file_, overrides, catalog).at(0).experiment;
   }
-  std::string warnings(const config::Experiment& one, const RunFacts& facts = {}) {
+  std::string warnings(const config::Experiment& one, const jobs::RunFacts& facts = {}) {
     std::string text;
-    for (const auto& warning : warnings_of(one, facts)) {
+    for (const auto& warning : jobs::warnings_of(one, facts)) {
       EXPECT_EQ(warning.severity, config::Severity::warning);
       EXPECT_FALSE(warning.helps.empty());
       text += config::render(warning);
@@ -168,7 +168,8 @@ TEST_F(Warnings, WhereTheFirstWeightsAreFrom) {
   const auto source = [&](const std::string& tables) {
     folder_.write("run/resolved.toml", experiment(tables).resolved_toml());
     folder_.write("run/checkpoints/step-00000004/state.safetensors", "");
-    return source_of_weights(folder_.path() / "run/checkpoints/step-00000004/state.safetensors");
+    return jobs::source_of_weights(folder_.path() /
+                                   "run/checkpoints/step-00000004/state.safetensors");
   };
   const std::string here = "[train]\nthreads = 1\ninit_from = \"run\"\n";
   const auto same = source(here);
@@ -185,15 +186,15 @@ TEST_F(Warnings, WhereTheFirstWeightsAreFrom) {
 
   const auto scaled = source(here + "[augment]\nmean = [0.5]\nstd = [0.25]\n");
   EXPECT_THAT(warnings(experiment(here), {.source = scaled}),
-              HasSubstr("[augment] normalises the images otherwise than the run that "
+              HasSubstr("[augment] normalizes the images otherwise than the run that "
                         "train.init_from names: here the mean and std of digits; there mean [0.5], "
                         "std [0.25] [config.doubtful]\n"));
-  const auto raw = source(here + "[augment]\nnormalise = false\n");
+  const auto raw = source(here + "[augment]\nnormalize = false\n");
   EXPECT_THAT(warnings(experiment(here), {.source = raw}), HasSubstr("; there pixels / 255 "));
   const auto white = source(here + "[augment]\nwhitening = \"gcn_zca\"\n");
   EXPECT_THAT(warnings(experiment(here), {.source = white}),
               HasSubstr("; there whitening gcn_zca, gcn_min_divisor "));
-  EXPECT_FALSE(source_of_weights(folder_.path() / "elsewhere.safetensors").has_value());
+  EXPECT_FALSE(jobs::source_of_weights(folder_.path() / "elsewhere.safetensors").has_value());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Numbers that no trained network has.
-#include "training/weight_values.h"
+#include "model/weight_values.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "training/whiten.h"
+#include "data/whiten.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
@@ -13,9 +13,9 @@
 
 #include "data/augment.h"
 #include "data/support.h"
+#include "data/whitening_cache.h"
 #include "qhost/error.h"
 #include "qhost/random.h"
-#include "training/whitening_cache.h"
 
 namespace qhost::training {
 namespace {
@@ -59,8 +59,8 @@ at::Tensor rows_of(const data::Split& split) {
 }
 
 at::Tensor covariance_of(const data::Split& split) {
-  const at::Tensor rows = rows_of(split), centred = rows - rows.mean(0, true);
-  return centred.t().matmul(centred) / static_cast<double>(split.count());
+  const at::Tensor rows = rows_of(split), centered = rows - rows.mean(0, true);
+  return centered.t().matmul(centered) / static_cast<double>(split.count());
 }
 
 double largest_difference(const at::Tensor& a, const at::Tensor& b) {
@@ -94,12 +94,12 @@ TEST(Whitening, EqualsNumPy) {
   ASSERT_EQ(golden.at("cases").size(), 4U);
   for (const auto& one : golden.at("cases")) {
     SCOPED_TRACE(one.at("options").dump());
-    const auto options = whitening_options(table_of(one.at("options")));
+    const auto options = data::whitening_options(table_of(one.at("options")));
     ASSERT_TRUE(options);
     data::Dataset set;
     set.train = split_of(seen, 18);
     set.test = split_of(unseen, 18);
-    whiten(set, *options);
+    data::whiten(set, *options);
     std::vector<double> expected;
     for (const auto& row : one.at("whitened")) {
       for (const double value : row) expected.push_back(value);
@@ -111,31 +111,31 @@ TEST(Whitening, EqualsNumPy) {
 }
 
 TEST(Whitening, MakesTheCovarianceTheIdentity) {
-  WhiteningOptions options;
+  data::WhiteningOptions options;
   options.filter_bias = 1e-7;
   options.subtract_mean = false;
   data::Split split = noise(3000, 12, 1);  // more images than are computed with at a time
   const data::Split before = split;
-  Whitener(split, options).apply(split);
+  data::Whitener(split, options).apply(split);
   EXPECT_LT(rows_of(split).mean(0).abs().max().item<double>(), 1e-4);
   EXPECT_LT(largest_difference(covariance_of(split), at::eye(12, at::kDouble)), 1e-3);
 
   // The brightness that each image lost is missing, and nothing else.
   options.subtract_mean = true;
   split = before;
-  Whitener(split, options).apply(split);
+  data::Whitener(split, options).apply(split);
   EXPECT_LT(largest_difference(covariance_of(split), at::eye(12, at::kDouble) - 1.0 / 12), 1e-3);
 }
 
 TEST(Whitening, ALargerBiasWhitensLess) {
-  WhiteningOptions options;
+  data::WhiteningOptions options;
   data::Split split = noise(400, 12, 1);
   const data::Split before = split;
   double last = 1;
   for (const double bias : {1e-3, 1.0, 100.0, 1e6}) {
     split = before;
     options.filter_bias = bias;
-    Whitener(split, options).apply(split);
+    data::Whitener(split, options).apply(split);
     const double variance = covariance_of(split).trace().item<double>() / 11;
     EXPECT_LT(variance, last);
     last = variance;
@@ -148,7 +148,7 @@ TEST(Whitening, IsFittedOnTheTrainingImagesAlone) {
     set.train = noise(50, 8, 1);
     set.validation = noise(20, 8, others);
     set.test = noise(30, 8, others + 1);
-    whiten(set, {});
+    data::whiten(set, {});
     return set;
   };
   const data::Dataset one = fitted(2), two = fitted(7);
@@ -157,7 +157,7 @@ TEST(Whitening, IsFittedOnTheTrainingImagesAlone) {
   EXPECT_EQ(one.validation.floats.size(), 20U * 8);
   EXPECT_EQ(one.test.floats.size(), 30U * 8);
   // An image alone, or in another split, becomes the same.
-  const Whitener whitener(noise(50, 8, 1), {});
+  const data::Whitener whitener(noise(50, 8, 1), {});
   data::Split test = noise(30, 8, 3);
   whitener.apply(test);
   EXPECT_EQ(test.floats, one.test.floats);
@@ -167,7 +167,7 @@ TEST(Whitening, TakesThePlaceOfTheBytes) {
   data::Dataset set;
   set.train = noise(50, 8, 1);
   const auto labels = set.train.labels;
-  whiten(set, {});
+  data::whiten(set, {});
   EXPECT_THAT(set.train.pixels, IsEmpty());
   EXPECT_EQ(set.train.labels, labels);
   EXPECT_TRUE(set.validation.empty() && set.validation.floats.empty());
@@ -176,48 +176,48 @@ TEST(Whitening, TakesThePlaceOfTheBytes) {
 TEST(Whitening, RepeatsToTheBit) {
   const auto fitted = [] {
     data::Split split = noise(2500, 48, 3);
-    Whitener(split, {}).apply(split);
+    data::Whitener(split, {}).apply(split);
     return split.floats;
   };
   EXPECT_EQ(fitted(), fitted());
 }
 
 TEST(Whitening, AnImageWithoutContrastIsNotDivided) {
-  WhiteningOptions options;
+  data::WhiteningOptions options;
   const at::Tensor flat = at::full({1, 6}, 200.0, at::kDouble);
-  EXPECT_EQ(normalise_contrast(flat, options).abs().max().item<double>(), 0);
+  EXPECT_EQ(data::normalize_contrast(flat, options).abs().max().item<double>(), 0);
   const at::Tensor ramp = at::arange(6, at::kDouble).unsqueeze(0);
-  EXPECT_NEAR(normalise_contrast(ramp, options).norm().item<double>(), 55, 1e-12);
+  EXPECT_NEAR(data::normalize_contrast(ramp, options).norm().item<double>(), 55, 1e-12);
   // The divisor is compared after the scale: sqrt(17.5) / 55 = 0.076.
   options.min_divisor = 0.08;
-  EXPECT_LT(largest_difference(normalise_contrast(ramp, options), ramp - 2.5), 1e-15);
+  EXPECT_LT(largest_difference(data::normalize_contrast(ramp, options), ramp - 2.5), 1e-15);
   options.min_divisor = 0.07;
-  EXPECT_NEAR(normalise_contrast(ramp, options).norm().item<double>(), 55, 1e-12);
+  EXPECT_NEAR(data::normalize_contrast(ramp, options).norm().item<double>(), 55, 1e-12);
 }
 
 TEST(Whitening, RefusesWhatHasNoTransform) {
   expect_error(ErrorKind::data,
                {"whitening: a covariance needs 2 training images, there are 1\nhelp: keep more"},
-               [] { Whitener(noise(1, 8, 1), {}); });
+               [] { data::Whitener(noise(1, 8, 1), {}); });
   const data::Split flat = split_of(std::vector<std::uint8_t>(80, 7), 8);
   expect_error(ErrorKind::data, {"all 10 training images are the same", "help: "},
-               [&] { Whitener(flat, {}); });
+               [&] { data::Whitener(flat, {}); });
   std::vector<std::uint8_t> repeated;
   for (int i = 0; i < 80; ++i) repeated.push_back(static_cast<std::uint8_t>(i % 8 * i % 8 * 30));
   expect_error(ErrorKind::data, {"all 10 training images are the same"},
-               [&] { Whitener(split_of(repeated, 8), {}); });
-  WhiteningOptions options;
+               [&] { data::Whitener(split_of(repeated, 8), {}); });
+  data::WhiteningOptions options;
   options.filter_bias = 1e-30;
   expect_option_error("zca_filter_bias",
                       {"1e-30 leaves a variance of ", "is rounding\nhelp: 0.1 is usual"},
-                      [&] { Whitener(noise(40, 8, 1), options); });
+                      [&] { data::Whitener(noise(40, 8, 1), options); });
   options = {};
   options.scale = 1e200;
   options.min_divisor = 1e-300;
   expect_option_error("gcn_scale",
                       {"1e+200 gives variances that are not finite", "help: 55 is usual"},
-                      [&] { Whitener(noise(40, 8, 1), options); });
-  const Whitener whitener(noise(40, 8, 1), {});
+                      [&] { data::Whitener(noise(40, 8, 1), options); });
+  const data::Whitener whitener(noise(40, 8, 1), {});
   data::Split other = noise(4, 9, 1);
   expect_error(ErrorKind::internal, {"fitted on images of 8 pixels, these have 9"},
                [&] { whitener.apply(other); });
@@ -234,12 +234,12 @@ class WhiteningCache : public ::testing::Test {
     std::error_code ignored;
     fs::remove_all(folder_, ignored);
   }
-  data::Dataset whitened(const fs::path& cache, const WhiteningOptions& options = {},
+  data::Dataset whitened(const fs::path& cache, const data::WhiteningOptions& options = {},
                          std::uint64_t key = 1) {
     data::Dataset set;
     set.train = noise(2500, 48, key);
     set.test = noise(30, 48, 9);
-    whiten(set, options, cache);
+    data::whiten(set, options, cache);
     return set;
   }
   std::vector<fs::path> kept() {
@@ -267,15 +267,15 @@ TEST_F(WhiteningCache, TheNextStartHasTheSameBits) {
 TEST_F(WhiteningCache, WhatIsKeptIsUsed) {
   const data::Split train = noise(40, 8, 1);
   std::vector<std::string> notes;
-  const Whitener fitted = kept_whitener(train, {}, folder_, notes);
-  const fs::path file = folder_ / ("whitening-" + whitening_key(train, {}) + ".safetensors");
+  const data::Whitener fitted = data::kept_whitener(train, {}, folder_, notes);
+  const fs::path file = folder_ / ("whitening-" + data::whitening_key(train, {}) + ".safetensors");
   ASSERT_TRUE(fs::exists(file));
-  WhiteningOptions other;
+  data::WhiteningOptions other;
   other.filter_bias = 7;
-  const Whitener another = kept_whitener(train, other, folder_, notes);
-  fs::copy_file(folder_ / ("whitening-" + whitening_key(train, other) + ".safetensors"), file,
+  const data::Whitener another = data::kept_whitener(train, other, folder_, notes);
+  fs::copy_file(folder_ / ("whitening-" + data::whitening_key(train, other) + ".safetensors"), file,
                 fs::copy_options::overwrite_existing);
-  EXPECT_TRUE(at::equal(kept_whitener(train, {}, folder_, notes).matrix(), another.matrix()));
+  EXPECT_TRUE(at::equal(data::kept_whitener(train, {}, folder_, notes).matrix(), another.matrix()));
   EXPECT_FALSE(at::equal(fitted.matrix(), another.matrix()));
   EXPECT_THAT(notes, IsEmpty());
 }
@@ -287,17 +287,17 @@ TEST_F(WhiteningCache, EveryThingThatDecidesTheBitsHasAFileOfItsOwn) {
   EXPECT_EQ(kept().size(), 2U) << "other images";
   std::size_t files = 2;
   const auto expect_another = [&](const char* what, auto change) {
-    WhiteningOptions options;
+    data::WhiteningOptions options;
     change(options);
     whitened(folder_, options);
     EXPECT_EQ(kept().size(), ++files) << what;
   };
-  expect_another("gcn_scale", [](WhiteningOptions& o) { o.scale = 54; });
-  expect_another("gcn_sqrt_bias", [](WhiteningOptions& o) { o.sqrt_bias = 1e-300; });
-  expect_another("gcn_min_divisor", [](WhiteningOptions& o) { o.min_divisor = 1e-9; });
-  expect_another("zca_filter_bias", [](WhiteningOptions& o) { o.filter_bias = 0.2; });
-  expect_another("gcn_subtract_mean", [](WhiteningOptions& o) { o.subtract_mean = false; });
-  expect_another("gcn_use_std", [](WhiteningOptions& o) { o.use_std = true; });
+  expect_another("gcn_scale", [](data::WhiteningOptions& o) { o.scale = 54; });
+  expect_another("gcn_sqrt_bias", [](data::WhiteningOptions& o) { o.sqrt_bias = 1e-300; });
+  expect_another("gcn_min_divisor", [](data::WhiteningOptions& o) { o.min_divisor = 1e-9; });
+  expect_another("zca_filter_bias", [](data::WhiteningOptions& o) { o.filter_bias = 0.2; });
+  expect_another("gcn_subtract_mean", [](data::WhiteningOptions& o) { o.subtract_mean = false; });
+  expect_another("gcn_use_std", [](data::WhiteningOptions& o) { o.use_std = true; });
   const int threads = at::get_num_threads();
   at::set_num_threads(threads + 1);
   whitened(folder_);
@@ -339,12 +339,12 @@ TEST_F(WhiteningCache, WhereNothingCanBeWrittenItIsFittedEachTime) {
                                 HasSubstr((folder_ / "file").string()))));
 }
 
-TEST(WhiteningOptions, AreReadFromTheExperimentsTable) {
-  EXPECT_FALSE(whitening_options({}));
+TEST(data::WhiteningOptions, AreReadFromTheExperimentsTable) {
+  EXPECT_FALSE(data::whitening_options({}));
   Options table;
   table.set("whitening", std::string("none"));
-  EXPECT_FALSE(whitening_options(table));
-  const auto defaults = whitening_options(table_of({}));
+  EXPECT_FALSE(data::whitening_options(table));
+  const auto defaults = data::whitening_options(table_of({}));
   ASSERT_TRUE(defaults);
   EXPECT_EQ(defaults->scale, 55);
   EXPECT_TRUE(defaults->subtract_mean);
@@ -360,11 +360,12 @@ TEST(WhiteningOptions, AreReadFromTheExperimentsTable) {
   for (const auto& [key, value] : wrong) {
     Options given = table_of({});
     given.set(key, value);
-    expect_option_error(key, {"above", "help: "}, [&given = given] { whitening_options(given); });
+    expect_option_error(key, {"above", "help: "},
+                        [&given = given] { data::whitening_options(given); });
   }
   table.set("whitening", std::string("pca"));
   expect_option_error("whitening", {"\"pca\" is not known\nhelp: one of \"none\", \"gcn_zca\""},
-                      [&] { whitening_options(table); });
+                      [&] { data::whitening_options(table); });
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ void steps(const Settings& settings, Registry& registry);
 /// "bwn/...", "xnornet/..." and the other methods, "nothing/...", "calls/...": what quantizer slots
 /// add to a step.
 void slots(const Settings& settings, Registry& registry);
-/// "augment": an image's crop, flip and normalisation.
+/// "augment": an image's crop, flip and normalization.
 void augment(const Settings& settings);
 /// "start": the whole process of a run of one step.
 void start(const Settings& settings);

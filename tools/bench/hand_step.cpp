@@ -51,7 +51,7 @@ std::int64_t HandStep::parameters() const {
   return count;
 }
 
-at::Tensor HandStep::convolve_and_normalise(const at::Tensor& x, std::size_t index,
+at::Tensor HandStep::convolve_and_normalize(const at::Tensor& x, std::size_t index,
                                             std::int64_t stride) {
   const at::Tensor y = at::conv2d(x, parameters_[index].to(type_), {}, {stride, stride}, {1, 1});
   return at::batch_norm(y, parameters_[index + 1], parameters_[index + 2], means_[index / 3],
@@ -59,10 +59,10 @@ at::Tensor HandStep::convolve_and_normalise(const at::Tensor& x, std::size_t ind
 }
 
 at::Tensor HandStep::forward(const at::Tensor& images) {
-  at::Tensor x = convolve_and_normalise(images.to(type_), stem_, 1).relu_();
+  at::Tensor x = convolve_and_normalize(images.to(type_), stem_, 1).relu_();
   for (const Block& block : blocks_) {
-    at::Tensor y = convolve_and_normalise(x, block.first, block.stride).relu_();
-    y = convolve_and_normalise(y, block.second, 1);
+    at::Tensor y = convolve_and_normalize(x, block.first, block.stride).relu_();
+    y = convolve_and_normalize(y, block.second, 1);
     if (block.grows_by > 0) {
       const std::int64_t before = block.grows_by / 2;
       x = at::constant_pad_nd(x.slice(2, 0, x.size(2), 2).slice(3, 0, x.size(3), 2),

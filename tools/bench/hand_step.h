@@ -22,7 +22,7 @@ class HandStep {
   at::Tensor parameter(const at::Tensor& value);
   /// Index into parameters_ of a convolution's weight; batch norm's gamma and beta follow it.
   std::size_t convolution(std::int64_t in, std::int64_t out);
-  at::Tensor convolve_and_normalise(const at::Tensor& x, std::size_t index, std::int64_t stride);
+  at::Tensor convolve_and_normalize(const at::Tensor& x, std::size_t index, std::int64_t stride);
   at::Tensor forward(const at::Tensor& images);
 
   struct Block {

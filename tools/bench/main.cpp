@@ -26,7 +26,7 @@ Rows, each the median ratio of interleaved rounds with its 10th and 90th percent
                             bwn, xnornet (without K), xnornet_k, lsq (8 bits, 8 bits)
   nothing/PRECISION         under a quantizer that does nothing, against the float step
   calls/PRECISION           the quantizer calls alone, as a share of the step
-  augment, augment/time     crop, flip and normalisation of an image
+  augment, augment/time     crop, flip and normalization of an image
   start                     the process of a run of one step (always by the wall clock)
 
 --clock cpu counts the processor time of this process: with --threads 1 it measures on a machine

@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "groups.h"
 #include "images.h"
 #include "qhost/error.h"
@@ -86,7 +86,7 @@ void augment(const Settings& settings) {
   if (!settings.wants("augment")) return;
   constexpr std::int64_t count = 128;
   const data::Split images = random_images(5120);
-  const data::Batcher batches(images, image_shape(), augmentation(), 1, count, true, true);
+  const data::DataLoader batches(images, image_shape(), augmentation(), 1, count, true, true);
   const at::Tensor out = at::empty({count, 32, 32, 3}), labels = at::empty({count}, at::kLong);
   std::int64_t step = 0;
   const auto ours = [&] {

@@ -75,7 +75,7 @@ QhostStep::QhostStep(const Graph& graph, const std::vector<MethodRule>& rules, P
       schedule_(training::make_schedule(
           "cosine", Options::from(*config::find_schedule("cosine"), {}), 0.1, epochs)),
       loss_(training::make_loss("cross_entropy", 0)) {
-  model_.initialise({.seed = 1});
+  model_.initialize({.seed = 1});
   const Options sgd = Options::from(*config::find_optimizer("sgd"), {{"nesterov", true}});
   optimizer_ = training::make_optimizer("sgd", sgd, trainable(model_, 1e-4));
 }

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "data/batcher.h"
+#include "data/data_loader.h"
 #include "model/model.h"
 #include "registry/registry.h"
 #include "training/batch.h"
@@ -32,7 +32,7 @@ class QhostStep {
 
  private:
   Model model_;
-  data::Batcher batches_;
+  data::DataLoader batches_;
   training::BatchBuffer buffer_;
   std::unique_ptr<training::Optimizer> optimizer_;
   training::Schedule schedule_;

@@ -20,7 +20,7 @@ struct Row {
   std::string detail;  ///< the absolute figures, for a person
 };
 
-/// Which clock now() reads. The processor time of this process leaves out what neighbours take; it
+/// Which clock now() reads. The processor time of this process leaves out what neighbors take; it
 /// is meaningful with one thread, since a waiting thread of a pool spins.
 enum class Clock { wall, cpu };
 void use_clock(Clock clock);

@@ -5,7 +5,7 @@
     bias_correction.json  the float and the quantized layer side by side on PyTorch's own fake
                       quantizers, one layer after the other as torch.ao's _correct_bias does it
     fixed_point.json  every exponent tried, in double
-    codebook.json     Lloyd's algorithm, every value compared with every centre
+    codebook.json     Lloyd's algorithm, every value compared with every center
     half.json         binary16 by Python's struct, bfloat16 on the bits
 
 The percentile observer has no counterpart in PyTorch; it is read off the bins of PyTorch's
@@ -316,20 +316,20 @@ def lloyd(values, entries, start, iterations):
     values = sorted(values)
     n = len(values)
     if start == "linear":
-        centres = [values[0] + k * (values[-1] - values[0]) / (entries - 1) for k in range(entries)]
+        centers = [values[0] + k * (values[-1] - values[0]) / (entries - 1) for k in range(entries)]
     else:
-        centres = [values[(2 * k + 1) * n // (2 * entries)] for k in range(entries)]
+        centers = [values[(2 * k + 1) * n // (2 * entries)] for k in range(entries)]
     before = None
     for _ in range(iterations):
-        owner = [min(range(entries), key=lambda k: (abs(x - centres[k]), k)) for x in values]
+        owner = [min(range(entries), key=lambda k: (abs(x - centers[k]), k)) for x in values]
         if owner == before:
             break
         for k in range(entries):
             own = [x for x, o in zip(values, owner) if o == k]
             if own:
-                centres[k] = math.fsum(own) / len(own)
+                centers[k] = math.fsum(own) / len(own)
         before = owner
-    return centres
+    return centers
 
 
 def codebook():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/whitening/gcn_zca.json: a few tiny images, contrast-normalised and whitened.
+"""Writes tests/golden/whitening/gcn_zca.json: a few tiny images, contrast-normalized and whitened.
 
 An implementation of its own, from the formulas (framework/training/whiten.h), image by image; the
 inverse root comes from the singular values of the images in the place of a covariance's eigenvalues.
@@ -29,7 +29,7 @@ CASES = [
 
 
 def pixels():
-    """Neighbours resemble each other, contrasts differ, and one image of each part has none."""
+    """Neighbors resemble each other, contrasts differ, and one image of each part has none."""
     state, images = 12345, []
     for number in range(TRAIN + TEST):
         values = []
@@ -42,12 +42,12 @@ def pixels():
     return images
 
 
-def contrast_normalised(image, case):
+def contrast_normalized(image, case):
     mean = sum(image) / SIZE if case.get("gcn_subtract_mean", True) else 0.0
     g = [x - mean for x in image]
     if case.get("gcn_use_std", False):
-        centre = sum(g) / SIZE
-        spread = sum((x - centre) ** 2 for x in g) / (SIZE - 1)
+        center = sum(g) / SIZE
+        spread = sum((x - center) ** 2 for x in g) / (SIZE - 1)
     else:
         spread = sum(x * x for x in g)
     divisor = math.sqrt(case.get("gcn_sqrt_bias", 0.0) + spread) / case.get("gcn_scale", 55.0)
@@ -55,15 +55,15 @@ def contrast_normalised(image, case):
 
 
 def whitened(images, case):
-    rows = numpy.array([contrast_normalised(image, case) for image in images])
+    rows = numpy.array([contrast_normalized(image, case) for image in images])
     train = rows[:TRAIN]
     mean = train.sum(0) / TRAIN
     bias = case.get("zca_filter_bias", 0.1)
     _, singular, directions = numpy.linalg.svd(train - mean, full_matrices=False)
     # In a direction that no image has, the factor is 1 / sqrt(bias).
     factors = 1 / numpy.sqrt(singular**2 / TRAIN + bias) - 1 / math.sqrt(bias)
-    centred = rows - mean
-    return centred / math.sqrt(bias) + (centred @ directions.T * factors) @ directions
+    centered = rows - mean
+    return centered / math.sqrt(bias) + (centered @ directions.T * factors) @ directions
 
 
 def main():

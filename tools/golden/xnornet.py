@@ -3,7 +3,7 @@
 
 An implementation of its own, from the paper (arXiv 1603.05279) and, for gradient = "authors_code",
 from what the program published with it does: save the real weights, overwrite them with the binary
-ones, forward, backward, restore, step, centre and clip. The sign of an input and its estimator are
+ones, forward, backward, restore, step, center and clip. The sign of an input and its estimator are
 written as a sum whose parts autograd knows; K is a convolution with a filter of equal entries.
 
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy
@@ -28,7 +28,7 @@ TRAINED = ("stem.weight", "norm0.weight", "norm0.bias", "norm1.weight", "norm1.b
 DECAYED = ("stem.weight",) + QUANTIZED
 
 
-def centred(w):
+def centered(w):
     return (w - w.mean(1, keepdim=True)).clamp(-1, 1)
 
 
@@ -43,8 +43,8 @@ def initial_state(generator):
         state[norm + ".running_mean"] = torch.zeros(width)
         state[norm + ".running_var"] = torch.ones(width)
     # Some end at -1 and +1, where the masks of `text` and `authors_code` differ.
-    state["conv.weight"] = centred(draw(FILTERS, WIDTH, 3, 3, scale=1.2))
-    state["classify.weight"] = centred(draw(CLASSES, FILTERS, scale=1.2))
+    state["conv.weight"] = centered(draw(FILTERS, WIDTH, 3, 3, scale=1.2))
+    state["classify.weight"] = centered(draw(CLASSES, FILTERS, scale=1.2))
     state["classify.bias"] = draw(CLASSES, scale=0.1)
     return state
 
@@ -117,7 +117,7 @@ def train(case, initial, x, labels):
         with torch.no_grad():
             for name in QUANTIZED:
                 if case["gradient"] == "authors_code":
-                    state[name].copy_(centred(state[name]))
+                    state[name].copy_(centered(state[name]))
                 w = state[name].abs()
                 # The sign and the masks of the next step.
                 require(w.min() > 1e-5)

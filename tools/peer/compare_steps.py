@@ -5,7 +5,7 @@
                      [--steps N] [--threads N] [--clock wall|cpu] [--json]
 
 Starts `qhost_bench serve` and step_pytorch.py (with PYTHON, which has PyTorch) and lets them work in
-turns, a slice of steps each, while the other waits on its pipe: so both see the same neighbours on
+turns, a slice of steps each, while the other waits on its pipe: so both see the same neighbors on
 the machine. A round is one slice of each, in alternating order; its ratio is one sample. Prints the
 median ratio qhost / PyTorch with the 10th and 90th percentile. qhost's side includes the batch's
 augmentation, PyTorch's does not.

@@ -19,7 +19,7 @@ struct ArchitectureContext {
 
 /// How a published implementation of an architecture names its tensors: weights saved by it load as
 /// they are, through train.init_from.
-struct PublishedNames {
+struct StateDictKeyMap {
   std::string source;  ///< where it is published: "akamaster/pytorch_resnet_cifar10"
   /// Its name of one of this network's tensors: "layer1.0.conv1.weight" for
   /// "stage1.block0.conv1.weight". Empty where these options make a network that it does not have.
@@ -40,7 +40,7 @@ struct Architecture {
   std::function<Value(GraphBuilder&, Value input, const ArchitectureContext&, const Options&)>
       build;
   /// Tried in this order where a file's names are not this network's own.
-  std::vector<PublishedNames> published;
+  std::vector<StateDictKeyMap> published;
 };
 
 }  // namespace qhost

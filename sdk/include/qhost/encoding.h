@@ -34,7 +34,7 @@ struct QHOST_API Encoding {
   bool codebook_per_channel = false;
   int sign_of_zero = +1;  ///< binary: the level of the latent value 0
   /// Codes kept for each weight: 1, or the number of sampled networks of an ensemble.
-  int members = 1;
+  int ensemble_size = 1;
 
   static Encoding float32();
   static Encoding float16();
@@ -46,8 +46,8 @@ struct QHOST_API Encoding {
 
   bool operator==(const Encoding&) const = default;
   bool is_float() const;
-  /// Bits that one weight occupies: bits * members.
-  int bits_per_weight() const { return bits * members; }
+  /// Bits that one weight occupies: bits * ensemble_size.
+  int bits_per_weight() const { return bits * ensemble_size; }
 };
 
 /// "binary, scale per channel"; "uniform 4 bit, scale per tensor, zero point per tensor";

@@ -72,16 +72,16 @@ QHOST_API const char* to_string(Activation activation);
 
 /// How a parameter is drawn at the start. fan_in = inputs of one output unit (Cin/groups*kh*kw),
 /// fan_out = Cout/groups*kh*kw.
-enum class Initialisation {
+enum class Initialization {
   kaiming_normal_fan_out,  ///< N(0, 2/fan_out)          (He et al., 1502.01852)
   kaiming_normal_fan_in,   ///< N(0, 2/fan_in)
   kaiming_uniform_fan_in,  ///< U(+-sqrt(6/fan_in))
-  framework_default,       ///< U(+-1/sqrt(fan_in)): what torch.nn.Conv2d and Linear do, biases too
+  torch_default,           ///< U(+-1/sqrt(fan_in)): what torch.nn.Conv2d and Linear do, biases too
   glorot_uniform,          ///< U(+-sqrt(6/(fan_in+fan_out)))  (Glorot and Bengio 2010)
   zeros,
   ones,
 };
-QHOST_API const char* to_string(Initialisation initialisation);
+QHOST_API const char* to_string(Initialization initialization);
 
 struct Conv2dOptions {
   std::int64_t out_channels = 0;
@@ -90,12 +90,12 @@ struct Conv2dOptions {
   Size2 padding = 0;  ///< zeros on each side
   std::int64_t groups = 1;
   bool bias = false;
-  Initialisation init = Initialisation::kaiming_normal_fan_out;
+  Initialization init = Initialization::kaiming_normal_fan_out;
 };
 struct LinearOptions {
   std::int64_t out_features = 0;
   bool bias = true;
-  Initialisation init = Initialisation::framework_default;
+  Initialization init = Initialization::torch_default;
 };
 /// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, per channel. In training mean and the
 /// biased variance are those of the batch, and the running statistics move by
@@ -104,7 +104,7 @@ struct BatchNormOptions {
   double epsilon = 1e-5;
   double momentum = 0.1;
   bool affine = true;                                ///< learned gamma and beta
-  Initialisation gamma_init = Initialisation::ones;  ///< zeros: a residual branch that starts as 0
+  Initialization gamma_init = Initialization::ones;  ///< zeros: a residual branch that starts as 0
 };
 struct ActivationOptions {
   Activation kind = Activation::relu;
@@ -130,7 +130,7 @@ struct SubsampleOptions {
 struct ParameterSpec {
   std::string name;  ///< "weight", "bias", "running_mean", ... ; full name = node name + "." + name
   std::vector<std::int64_t> shape;
-  Initialisation init = Initialisation::zeros;
+  Initialization init = Initialization::zeros;
   bool trainable = true;  ///< false: a buffer (batch-norm statistics)
   bool decayed =
       true;  ///< weight decay applies under `weight_decay_on = "weights"`: conv/linear weights

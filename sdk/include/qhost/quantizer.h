@@ -19,7 +19,7 @@
 /// forward(w) in evaluation mode, as floats.
 ///
 /// With Traits::fold_batch_norm, forward(), observe() and encode() see the folded weight (forward()
-/// in training only with fold_in_training), initialise() and after_step() the latent one. forward()
+/// in training only with fold_in_training), initialize() and after_step() the latent one. forward()
 /// in training may move the slot's state; encode() must not. A scale and a factor per position
 /// together: the scale is multiplied into output_scale, and the encoding says ScaleKind::position.
 /// An undefined at::Tensor must not be handed to an autograd Function's apply(): use std::optional.
@@ -90,9 +90,9 @@ struct QHOST_API SlotContext {
   std::int64_t epochs = 0;  ///< of the run
   std::int64_t step = 0;    ///< optimizer steps done since the run began
   std::int64_t steps = 0;   ///< of the run
-  int member = 0;           ///< evaluation of an ensemble: which of Traits::members networks
+  int member = 0;           ///< evaluation of an ensemble: which of Traits::ensemble_size networks
   std::uint64_t seed = 0;   ///< of the run
-  /// In initialise(): the latent weight comes from a trained network (train.init_from).
+  /// In initialize(): the latent weight comes from a trained network (train.init_from).
   bool pretrained = false;
 
   /// A generator keyed by (seed, node, role, edge, purpose, step); in evaluation by the member
@@ -124,7 +124,7 @@ struct Encoded {
   at::Tensor scale;  ///< float32: scalar, or [channels]; undefined for none and position
   at::Tensor zero_point;  ///< int32 in half steps: scalar or [channels]; undefined without
   at::Tensor table;       ///< float32 [2^bits] or [channels, 2^bits]; codebook only
-  /// With encoding.members > 1 `codes` has a leading dimension of that length.
+  /// With encoding.ensemble_size > 1 `codes` has a leading dimension of that length.
 };
 
 /// The levels of the codes as float32 (exact), without the scale. Channels are dimension
@@ -146,14 +146,14 @@ class QHOST_API WeightQuantizer {
   /// What encode() will produce: known before any data is seen, printed by `qhost summary`.
   virtual Encoding encoding(const SlotInfo& slot) const = 0;
   /// Learned tensors (a step size) and state, made by the constructor: called once, before
-  /// initialise(). initialise() and observe() write their values in place, as a loaded checkpoint
+  /// initialize(). initialize() and observe() write their values in place, as a loaded checkpoint
   /// does.
   virtual std::vector<SlotParameter> parameters();
   virtual LatentTraits latent_traits(const SlotInfo& slot) const;
   /// Once before the optimizer exists, not on resume: may overwrite the latent weight in place
   /// (BinaryConnect draws it anew, unless it is pretrained) and gives learned tensors their first
   /// values.
-  virtual void initialise(const SlotContext& context, at::Tensor& latent);
+  virtual void initialize(const SlotContext& context, at::Tensor& latent);
   /// Calibration: sees the latent weight once per calibration (folded, if the method folds).
   virtual void observe(const SlotContext& context, const at::Tensor& latent);
   /// The quantized weight, differentiable with respect to `latent` and the learned tensors.
@@ -177,7 +177,7 @@ struct EncodedInput {
   at::Tensor output_scale;  ///< as above
 };
 
-/// Which inputs a method is made for. `signed_values` behind a ReLU: the host re-points the edge to
+/// Which inputs a method is made for. `signed_values` behind a ReLU: the host elides the ReLU: it moves the edge to
 /// what the ReLU reads (and says so in the summary), or refuses and names both nodes.
 /// `non_negative` on an edge that can be negative: the host warns, since what is negative is lost.
 enum class InputRange { any, signed_values, non_negative };
@@ -193,7 +193,7 @@ class QHOST_API InputQuantizer {
   /// which option changes it. "" by default: the host then names what it knows.
   virtual std::string range_advice() const;
   virtual std::vector<SlotParameter> parameters();
-  virtual void initialise(const SlotContext& context);
+  virtual void initialize(const SlotContext& context);
   /// Calibration: one batch of the edge's float values.
   virtual void observe(const SlotContext& context, const at::Tensor& x);
   virtual QuantizedInput forward(const SlotContext& context, const at::Tensor& x) = 0;
@@ -249,7 +249,7 @@ struct Traits {
   /// (Nagel et al., arXiv 1906.04721, section 4.2; Finkelstein et al., arXiv 1906.03193)
   bool bias_correction = false;
   /// Evaluation runs this many networks (SlotContext::member) and averages their outputs.
-  int members = 1;
+  int ensemble_size = 1;
   std::vector<Phase> phases;
 };
 

@@ -18,8 +18,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Pairs = std::map<std::string, std::string>;
 
-PublishedNames names_in(const Architecture& architecture, const std::string& source) {
-  for (const PublishedNames& one : architecture.published) {
+StateDictKeyMap names_in(const Architecture& architecture, const std::string& source) {
+  for (const StateDictKeyMap& one : architecture.published) {
     if (one.source == source) return one;
   }
   throw std::out_of_range(architecture.name + " knows no names of " + source);
@@ -29,7 +29,7 @@ PublishedNames names_in(const Architecture& architecture, const std::string& sou
 void expect_names(const Architecture& architecture, const std::string& source, const Given& given,
                   const Pairs& expected) {
   SCOPED_TRACE(source);
-  const PublishedNames names = names_in(architecture, source);
+  const StateDictKeyMap names = names_in(architecture, source);
   const Options options = Options::from(architecture.options, given);
   std::set<std::string> there;
   Pairs found;
@@ -51,7 +51,7 @@ std::string name_of(const Architecture& architecture, const std::string& source,
   return names_in(architecture, source).name_of(tensor, options);
 }
 
-TEST(PublishedNames, OfCifarResNets) {
+TEST(StateDictKeyMap, OfCifarResNets) {
   const Architecture resnet = resnet::architecture();
   expect_names(resnet, "akamaster/pytorch_resnet_cifar10", {{"depth", 20}},
                {{"conv1.weight", "conv1.weight"},
@@ -67,7 +67,7 @@ TEST(PublishedNames, OfCifarResNets) {
                 {"fc.weight", "fc.weight"}});
 }
 
-TEST(PublishedNames, OfImageNetResNets) {
+TEST(StateDictKeyMap, OfImageNetResNets) {
   const Architecture resnet = resnet::architecture();
   const Given given = {{"family", "imagenet"}, {"depth", 18}};
   expect_names(resnet, "kuangliu/pytorch-cifar",
@@ -88,7 +88,7 @@ TEST(PublishedNames, OfImageNetResNets) {
                 {"stage2.block0.shortcut.conv.weight", "layer2.0.shortcut.0.weight"}});
 }
 
-TEST(PublishedNames, NoneForANetworkThatIsNotThere) {
+TEST(StateDictKeyMap, NoneForANetworkThatIsNotThere) {
   const Architecture resnet = resnet::architecture();
   const char* akamaster = "akamaster/pytorch_resnet_cifar10";
   for (const Given& given : {Given{{"family", "imagenet"}, {"depth", 18}},
@@ -108,7 +108,7 @@ TEST(PublishedNames, NoneForANetworkThatIsNotThere) {
   EXPECT_EQ(name_of(densenet::architecture(), "kuangliu/pytorch-cifar", {}, "conv1.weight"), "");
 }
 
-TEST(PublishedNames, OfWideResNets) {
+TEST(StateDictKeyMap, OfWideResNets) {
   expect_names(wideresnet::architecture(), "xternalz/WideResNet-pytorch",
                {{"depth", 16}, {"widen_factor", 2}},
                {{"conv1.weight", "conv1.weight"},
@@ -119,7 +119,7 @@ TEST(PublishedNames, OfWideResNets) {
                 {"fc.bias", "fc.bias"}});
 }
 
-TEST(PublishedNames, OfDenseNets) {
+TEST(StateDictKeyMap, OfDenseNets) {
   const Architecture densenet = densenet::architecture();
   expect_names(densenet, "kuangliu/pytorch-cifar", {{"family", "imagenet"}, {"depth", 121}},
                {{"conv1.weight", "conv1.weight"},

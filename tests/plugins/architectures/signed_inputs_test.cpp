@@ -6,7 +6,7 @@
 #include <set>
 
 #include "densenet/densenet.h"
-#include "graph/repoint.h"
+#include "graph/relu_elision.h"
 #include "graph/selector.h"
 #include "plugins/architectures/build.h"
 #include "resnet/resnet.h"
@@ -31,8 +31,8 @@ std::vector<const Node*> inner_layers(const Graph& graph) {
 
 // The node whose values the sign is taken of.
 const Node& read_by(const Graph& graph, const Node& layer) {
-  const auto repointing = repoint(graph, layer);
-  return graph.node(repointing ? repointing->source : layer.inputs[0]);
+  const auto elision = elide_relu(graph, layer);
+  return graph.node(elision ? elision->source : layer.inputs[0]);
 }
 
 std::string read_by(const Graph& graph, const std::string& layer) {
@@ -65,7 +65,7 @@ TEST_P(SignedInputs, HaveBothSigns) {
     std::set<Op> read;
     for (const Node* layer : inner_layers(graph)) {
       SCOPED_TRACE(layer->name);
-      ASSERT_NO_THROW(repoint(graph, *layer));
+      ASSERT_NO_THROW(elide_relu(graph, *layer));
       const Node* source = &read_by(graph, *layer);
       // A hardtanh keeps the sign: it is read, and what lies before it decides.
       while (source->op == Op::flatten || source->op == Op::max_pool ||

@@ -96,11 +96,11 @@ TEST(ResNetStructure, WeightsStartAsPublished) {
   const Graph cifar = build(resnet::architecture(), {{"shortcut", "B"}});
   for (const Node& one : cifar.nodes()) {
     if (one.op != Op::conv2d && one.op != Op::linear) continue;
-    EXPECT_EQ(one.parameters[0].init, Initialisation::kaiming_normal_fan_in) << one.name;
+    EXPECT_EQ(one.parameters[0].init, Initialization::kaiming_normal_fan_in) << one.name;
   }
   const Graph resnet18 = build(resnet::architecture(), {{"family", "imagenet"}, {"depth", 18}});
-  EXPECT_EQ(node(resnet18, "conv1").parameters[0].init, Initialisation::kaiming_normal_fan_out);
-  EXPECT_EQ(node(resnet18, "fc").parameters[0].init, Initialisation::framework_default);
+  EXPECT_EQ(node(resnet18, "conv1").parameters[0].init, Initialization::kaiming_normal_fan_out);
+  EXPECT_EQ(node(resnet18, "fc").parameters[0].init, Initialization::torch_default);
 }
 
 TEST(ResNetBlocks, AKindMayPutAShortcutAroundEachConvolution) {
@@ -303,7 +303,7 @@ TEST(VggStructure, OfTheBinaryConnectNetwork) {
     }
     if (one.op != Op::conv2d && one.op != Op::linear) continue;
     EXPECT_EQ(one.parameters.size(), 1U) << one.name << " has a bias";
-    EXPECT_EQ(one.parameters[0].init, Initialisation::glorot_uniform) << one.name;
+    EXPECT_EQ(one.parameters[0].init, Initialization::glorot_uniform) << one.name;
   }
   EXPECT_EQ(graph.output().name, "bn");
   EXPECT_EQ(node(graph, "stage3.pool").shape, (Shape{{512, 4, 4}}));

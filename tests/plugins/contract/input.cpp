@@ -66,7 +66,7 @@ void UniformInput::set_step() {
   step_.clamp_min_(1e-8);
 }
 
-void UniformInput::initialise(const SlotContext&) {
+void UniformInput::initialize(const SlotContext&) {
   magnitude_.fill_(1);
   batches_.fill_(0);
   set_step();

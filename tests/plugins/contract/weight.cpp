@@ -95,7 +95,7 @@ void UniformWeight::set_step(const at::Tensor& latent) {
   step_.clamp_min_(1e-8);
 }
 
-void UniformWeight::initialise(const SlotContext&, at::Tensor& latent) {
+void UniformWeight::initialize(const SlotContext&, at::Tensor& latent) {
   set_step(latent);
 }
 
@@ -156,7 +156,7 @@ void CodebookWeight::set_table(const at::Tensor& latent) {
   table_.copy_(rows.index_select(1, ranks));
 }
 
-void CodebookWeight::initialise(const SlotContext&, at::Tensor& latent) {
+void CodebookWeight::initialize(const SlotContext&, at::Tensor& latent) {
   set_table(latent);
 }
 

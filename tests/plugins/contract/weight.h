@@ -47,7 +47,7 @@ class UniformWeight : public WeightQuantizer {
 
   Encoding encoding(const SlotInfo& slot) const override;
   std::vector<SlotParameter> parameters() override;
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   void observe(const SlotContext& context, const at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
@@ -69,7 +69,7 @@ class CodebookWeight : public WeightQuantizer {
   Encoding encoding(const SlotInfo& slot) const override;
   std::vector<SlotParameter> parameters() override;
   LatentTraits latent_traits(const SlotInfo& slot) const override;
-  void initialise(const SlotContext& context, at::Tensor& latent) override;
+  void initialize(const SlotContext& context, at::Tensor& latent) override;
   void observe(const SlotContext& context, const at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;

@@ -25,7 +25,7 @@ Graph plain_network() {
                 .padding = 1,
                 .groups = 3,
                 .bias = true,
-                .init = Initialisation::framework_default});
+                .init = Initialization::torch_default});
   y = g.relu("relu", y);
   y = g.linear("classify", g.flatten("flat", y), {.out_features = 4});
   return g.finish(y, 4);
@@ -71,7 +71,7 @@ class ContractModel : public testing::Test {
   std::unique_ptr<Model> model(Graph graph, const std::vector<MethodRule>& rules) {
     Plan plan = make_plan(graph, rules);
     auto result = std::make_unique<Model>(std::move(graph), std::move(plan), ModelOptions{});
-    result->initialise({});
+    result->initialize({});
     return result;
   }
   std::unique_ptr<Registry> plugins_ = test::registry();
@@ -138,12 +138,12 @@ TEST_F(ContractModel, FoldedWeightIsQuantizedAndTheNormBecomesABias) {
   const at::Tensor shift = beta - state(*m, "norm.running_mean") * factor;
   EXPECT_LT(largest_difference(m->evaluate(x, {}), head(convolved + channel(shift))), 1e-5);
 
-  // In training the factor is taken out again and the batch's own statistics normalise.
+  // In training the factor is taken out again and the batch's own statistics normalize.
   const at::Tensor y = convolved / channel(factor);
   const at::Tensor mean = y.mean({0, 2, 3}), variance = y.var({0, 2, 3}, false);
-  const at::Tensor normalised =
+  const at::Tensor normalized =
       (y - channel(mean)) / channel((variance + 1e-5).sqrt()) * channel(gamma) + channel(beta);
-  EXPECT_LT(largest_difference(m->train(x, {}), head(normalised)), 1e-5);
+  EXPECT_LT(largest_difference(m->train(x, {}), head(normalized)), 1e-5);
 }
 
 TEST_F(ContractModel, AFloatPhaseIsTheFloatNetworkToTheBit) {

@@ -9,11 +9,11 @@
 #include <set>
 
 #include "config/load.h"
+#include "jobs/catalog.h"
+#include "jobs/run.h"
 #include "plugins.h"
-#include "storage/checkpoint.h"
-#include "training/catalog.h"
-#include "training/run.h"
-#include "training/tensor_bytes.h"
+#include "runs/checkpoint.h"
+#include "storage/tensor_bytes.h"
 
 namespace qhost {
 namespace {
@@ -139,24 +139,24 @@ batches = 4
 name = "adam"
 learning_rate = 0.01
 )" << GetParam().quantizers;
-    training::ComponentCatalog catalog(*registry_);
+    jobs::ComponentCatalog catalog(*registry_);
     experiment_ =
         config::load_experiment_or_throw(folder_ / "contract.toml", {}, catalog).at(0).experiment;
   }
   ~ContractRun() override { fs::remove_all(folder_); }
 
-  training::RunResult run(const std::string& directory, std::int64_t stop = -1) {
+  jobs::RunResult run(const std::string& directory, std::int64_t stop = -1) {
     StopAt progress(stop);
-    training::RunRequest request;
+    jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
-    return training::run_experiment(experiment_, request, *registry_, progress);
+    return jobs::run_experiment(experiment_, request, *registry_, progress);
   }
   std::map<std::string, at::Tensor> last_checkpoint(const std::string& directory) {
     std::vector<std::string> complaints;
-    const auto loaded = storage::load_newest(folder_ / directory / "checkpoints", complaints);
+    const auto loaded = runs::load_newest(folder_ / directory / "checkpoints", complaints);
     EXPECT_THAT(complaints, testing::IsEmpty());
     if (!loaded) throw std::runtime_error("no checkpoint in " + directory);
-    return training::read_tensors(loaded->tensors, "");
+    return storage::read_tensors(loaded->tensors, "");
   }
   /// What was measured, less what the clock measures.
   std::vector<nlohmann::json> metrics(const std::string& directory) {
@@ -175,18 +175,18 @@ learning_rate = 0.01
 };
 
 TEST_P(ContractRun, TrainsEvaluatesSavesAndResumesToTheSameBits) {
-  const training::RunResult whole = run("whole");
+  const jobs::RunResult whole = run("whole");
   ASSERT_EQ(whole.exit_code, 0);
   const std::int64_t steps = whole.json.at("steps");
   const std::int64_t epoch = steps / 3;
 
   // In the first epoch, at its end, and twice within the second; then to the end.
   for (const std::int64_t stop : {epoch / 2, epoch, epoch + 2, epoch + 5}) {
-    const training::RunResult part = run("parts", stop);
+    const jobs::RunResult part = run("parts", stop);
     EXPECT_EQ(part.exit_code, 75);
     EXPECT_EQ(part.json.at("steps").get<std::int64_t>(), stop);
   }
-  const training::RunResult resumed = run("parts");
+  const jobs::RunResult resumed = run("parts");
   ASSERT_EQ(resumed.exit_code, 0);
 
   const auto expected = last_checkpoint("whole"), got = last_checkpoint("parts");
@@ -216,7 +216,7 @@ TEST_P(ContractRun, EveryTensorOfASlotMattersAndMoves) {
   // A run of no step holds the initial and calibrated values: training must change each one.
   ASSERT_EQ(run("moved").exit_code, 0);
   const auto after = last_checkpoint("moved");
-  training::ComponentCatalog catalog(*registry_);
+  jobs::ComponentCatalog catalog(*registry_);
   experiment_ =
       config::load_experiment_or_throw(folder_ / "contract.toml", {"train.epochs=0"}, catalog)
           .at(0)

@@ -100,8 +100,8 @@ class Weight : public WeightQuantizer {
     fault_.at("latent_traits", Role::weight);
     return {};
   }
-  void initialise(const SlotContext&, at::Tensor&) override {
-    fault_.at("initialise", Role::weight);
+  void initialize(const SlotContext&, at::Tensor&) override {
+    fault_.at("initialize", Role::weight);
   }
   void observe(const SlotContext&, const at::Tensor&) override {
     fault_.at("observe", Role::weight);
@@ -137,7 +137,7 @@ class Input : public InputQuantizer {
     fault_.at("parameters", Role::input);
     return {};
   }
-  void initialise(const SlotContext&) override { fault_.at("initialise", Role::input); }
+  void initialize(const SlotContext&) override { fault_.at("initialize", Role::input); }
   void observe(const SlotContext&, const at::Tensor&) override {
     fault_.at("observe", Role::input);
   }

@@ -58,7 +58,7 @@ TEST(BiasCorrection, EqualsTheIndependentImplementation) {
                                         {"observer", std::string("min_max")},
                                         {"pools", false},
                                         {"bias_correction", true}});
-    model->initialise({});
+    model->initialize({});
     load(*model, which["state"]);
     std::vector<at::Tensor> images;
     for (const json& recipe : which["images"]) {
@@ -112,7 +112,7 @@ TEST(BiasCorrection, IsTheFormulaOfEachLayerFoldedOrNotGroupedOrNot) {
                                         {"fold_batch_norm", folds},
                                         {"bias_correction", true}},
                                        grouped_network());
-    model->initialise({});
+    model->initialize({});
     std::uint64_t key = 3;
     for (const NamedTensor& entry : model->state()) {
       if (entry.tensor.dim() != 1 || entry.name.find('/') != std::string::npos) continue;
@@ -177,12 +177,12 @@ TEST(BiasCorrection, GivesTheMeansOfTheLogitsBack) {
   const auto error_of_means = [&](bool corrects) {
     const auto model =
         corrected_model({{"weight_bits", std::int64_t{2}}, {"bias_correction", corrects}});
-    model->initialise({});
+    model->initialize({});
     load(*model, which["state"]);
     model->calibrate(images, {});
     if (corrects) correct(*model, {images});
     Model plain(corrected_network(), Plan{}, ModelOptions{});
-    plain.initialise({});
+    plain.initialize({});
     load(plain, which["state"]);
     const at::Tensor difference = model->evaluate(images, {}) - plain.evaluate(images, {});
     return difference.mean(0).abs().max().item<double>();

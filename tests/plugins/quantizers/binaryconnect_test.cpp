@@ -121,7 +121,7 @@ TEST(BinaryConnect, StartIsThePapersWhenTheLearningRateIsScaledElseTheArchitectu
     at::Tensor w = at::full(slot.shape, 0.01F, at::kFloat)
                        .contiguous(at::MemoryFormat::ChannelsLast)
                        .set_requires_grad(true);
-    slot_object(slot, given)->initialise(context, w);
+    slot_object(slot, given)->initialize(context, w);
     EXPECT_TRUE(w.is_contiguous(at::MemoryFormat::ChannelsLast));
     return w.detach();
   };
@@ -147,7 +147,7 @@ TEST(BinaryConnect, TestWeightsFollowTheModeUnlessTheyAreChosen) {
   EXPECT_EQ(encoding("stochastic", "auto"), Encoding::float32());
   EXPECT_EQ(encoding("stochastic", "binary"), binary);
   EXPECT_EQ(encoding("deterministic", "real"), Encoding::float32());
-  EXPECT_EQ(encoding("stochastic", "ensemble").members, 8);
+  EXPECT_EQ(encoding("stochastic", "ensemble").ensemble_size, 8);
   EXPECT_EQ(encoding("stochastic", "ensemble").bits_per_weight(), 8);
   EXPECT_EQ(binary.sign_of_zero, 1);
 }
@@ -181,7 +181,7 @@ TEST(BinaryConnect, EnsembleStoresOneNetworkPerMemberAndRepeats) {
                                                     {"test_weights", std::string("ensemble")},
                                                     {"samples", std::int64_t{3}}};
   const auto quantizer = make(method(), given);
-  EXPECT_EQ(quantizer->traits().members, 3);
+  EXPECT_EQ(quantizer->traits().ensemble_size, 3);
   const auto weight = quantizer->weight(slot);
   const at::Tensor w = spread(slot.shape, 0.9).contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor stored = decode(weight->encode(context_of(slot, Mode::evaluate, 1), w));

@@ -120,7 +120,7 @@ TEST(Bnn, GlorotScalesTheLearningRateAndSpreadsTheStart) {
   const SlotContext context = context_of(slot, Mode::train);
   const auto started = [&](const Given& given) {
     at::Tensor w = at::full(slot.shape, 0.01F, at::kFloat).set_requires_grad(true);
-    make(method(), given)->weight(slot)->initialise(context, w);
+    make(method(), given)->weight(slot)->initialize(context, w);
     return w.detach();
   };
   const at::Tensor untouched = at::full(slot.shape, 0.01F, at::kFloat);

@@ -24,11 +24,11 @@ using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
 
-/// A weight slot, initialised on `latent` as the host does it.
+/// A weight slot, initialized on `latent` as the host does it.
 std::unique_ptr<WeightQuantizer> started(const SlotInfo& slot, at::Tensor latent,
                                          const Given& given) {
   auto weight = make(weight_method(), given)->weight(slot);
-  weight->initialise(context_of(slot, Mode::train), latent);
+  weight->initialize(context_of(slot, Mode::train), latent);
   return weight;
 }
 
@@ -210,7 +210,7 @@ TEST(ContractWeight, AStochasticCodebookIsRefused) {
 
 std::unique_ptr<InputQuantizer> started(const SlotInfo& slot, const Given& given) {
   auto input = make(input_method(), given)->input(slot);
-  if (input) input->initialise(context_of(slot, Mode::train));
+  if (input) input->initialize(context_of(slot, Mode::train));
   return input;
 }
 

@@ -2,7 +2,7 @@
 /// PyTorch alone: {seed, input, input_shape, labels, initial, cases: [{options, optimizer,
 /// learning_rate, losses, after: [state after each step], logits}]}.
 ///
-/// The steps are those of a whole run, training::run_experiment on an experiment file: two batches
+/// The steps are those of a whole run, jobs::run_experiment on an experiment file: two batches
 /// of one epoch that both hold the file's images, from the file's weights as train.init_from.
 #pragma once
 
@@ -22,16 +22,16 @@
 #include "cli/process.h"
 #include "config/load.h"
 #include "data/add_dataset.h"
-#include "data/batcher.h"
 #include "data/common_options.h"
+#include "data/data_loader.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
+#include "jobs/run.h"
 #include "model/model.h"
 #include "qhost/plugin.h"
-#include "storage/checkpoint.h"
+#include "runs/checkpoint.h"
 #include "storage/safetensors.h"
-#include "training/assemble.h"
-#include "training/catalog.h"
-#include "training/run.h"
-#include "training/tensor_bytes.h"
+#include "storage/tensor_bytes.h"
 
 namespace qhost::test {
 
@@ -159,7 +159,7 @@ inline std::string golden_experiment(const GoldenNetwork& network, const json& w
     }
   }
   text +=
-      "[augment]\nnormalise = false\n[train]\nepochs = 1\nthreads = 1\n"
+      "[augment]\nnormalize = false\n[train]\nepochs = 1\nthreads = 1\n"
       "loss = \"squared_hinge\"\ninit_from = \"initial.safetensors\"\n"
       "checkpoint_every_steps = 1\nseed = " +
       network.document()["seed"].dump() +
@@ -190,14 +190,14 @@ inline void expect_golden_run(
   Registry registry(
       {.plugin_paths = {QHOST_BINARY_DIR "/lib/qhost/plugins"}, .default_paths = false});
   network.register_in(registry);
-  training::ComponentCatalog catalog(registry);
+  jobs::ComponentCatalog catalog(registry);
   const auto load = [&] {
     return config::load_experiment_or_throw(folder / "golden.toml", {}, catalog).at(0).experiment;
   };
   const config::Experiment experiment = load();
-  const std::unique_ptr<Model> model = training::build_model(experiment, registry);
+  const std::unique_ptr<Model> model = jobs::build_model(experiment, registry);
   ASSERT_EQ(model->plan().slots.size(), slots);
-  training::TensorBytes initial;
+  storage::TensorBytes initial;
   for (const auto& [name, texts] : network.document()["initial"].items()) {
     for (const NamedTensor& entry : model->state()) {
       if (entry.name != name) continue;
@@ -207,9 +207,9 @@ inline void expect_golden_run(
   storage::write_safetensors(folder / "initial.safetensors", initial.views());
 
   GoldenLosses losses;
-  training::RunRequest request;
+  jobs::RunRequest request;
   request.run_dir = (folder / "run").string();
-  training::run_experiment(experiment, request, registry, losses);
+  jobs::run_experiment(experiment, request, registry, losses);
   const std::size_t steps = which["after"].size();
   ASSERT_EQ(losses.means.size(), steps);
   double sum = 0;
@@ -219,8 +219,8 @@ inline void expect_golden_run(
     const json& after = which["after"][step];
     const std::string number = std::to_string(step + 1);
     const std::string checkpoint = "run/checkpoints/step-" + std::string(8 - number.size(), '0');
-    const auto saved = training::read_tensors(
-        storage::load_checkpoint(folder / (checkpoint + number)).tensors, "model/");
+    const auto saved = storage::read_tensors(
+        runs::load_checkpoint(folder / (checkpoint + number)).tensors, "model/");
     ASSERT_EQ(saved.size(), after.size());
     for (const auto& [name, tensor] : saved) {
       // A mean is a sum of numbers around 1 that nearly cancel.

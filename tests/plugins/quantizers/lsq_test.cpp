@@ -64,7 +64,7 @@ TEST(Lsq, EqualsTheIndependentImplementation) {
       const SlotContext context = context_of(slot, Mode::train);
       step = parameter(*weight, "step");
       at::Tensor latent = v.clone();
-      weight->initialise(context, latent);
+      weight->initialize(context, latent);
       EXPECT_TRUE(same_bits(latent, v));
       first = step.clone();
       set(step, golden_step);
@@ -75,7 +75,7 @@ TEST(Lsq, EqualsTheIndependentImplementation) {
       const SlotInfo slot = test::golden_input_slot(v);
       const auto input = quantizer->input(slot);
       const SlotContext context = context_of(slot, Mode::train);
-      input->initialise(context);
+      input->initialize(context);
       step = parameter(*input, "step");
       input->forward(context, v);  // the first batch sets the step
       first = step.clone();
@@ -111,7 +111,7 @@ TEST(Lsq, BoundsBelongToTheOutside) {
 TEST(Lsq, FirstTrainingBatchSetsTheStepOfAnInputOnce) {
   const SlotInfo slot = input_slot(Op::linear, {4});
   const auto input = make(method(), {{"input_bits", std::int64_t{2}}})->input(slot);
-  input->initialise(context_of(slot, Mode::train));
+  input->initialize(context_of(slot, Mode::train));
   const at::Tensor step = parameter(*input, "step");
   const at::Tensor x = values({0, 1, 2, 3}).reshape({1, 4});
 
@@ -218,7 +218,7 @@ TEST(Lsq, AnAllZeroLayerHasAStep) {
   const SlotInfo slot = linear_weight_slot(2, 2);
   at::Tensor w = at::zeros({2, 2});
   const auto weight = make(method())->weight(slot);
-  weight->initialise(context_of(slot, Mode::train), w);
+  weight->initialize(context_of(slot, Mode::train), w);
   EXPECT_TRUE(same_bits(weight->forward(context_of(slot, Mode::train), w), at::zeros({2, 2})));
 }
 

@@ -39,7 +39,7 @@ TEST(PtqCodebook, TablesAreLloydsToTheBit) {
 
 TEST(PtqCodebook, EachWeightGetsTheNearestEntryAndTheLowerOfTwo) {
   const SlotInfo slot = linear_weight_slot(1, 5);
-  // Linear centres without iterations: 0 and 8.
+  // Linear centers without iterations: 0 and 8.
   const at::Tensor w = values({0, 3.9F, 4, 4.1F, 8}).reshape({1, 5});
   const auto weight =
       slot_object(slot, {{"bits", std::int64_t{1}}, {"iterations", std::int64_t{0}}});

@@ -52,7 +52,7 @@ TEST(PtqFixedPoint, EachScopeFindsTheExponentThatAnExhaustiveSearchFinds) {
       network.push_back(quantizer->weight(slots.back()));
     }
     for (std::size_t i = 0; i < weights.size(); ++i) {
-      network[i]->initialise(context_of(slots[i], Mode::train), weights[i]);
+      network[i]->initialize(context_of(slots[i], Mode::train), weights[i]);
     }
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const SlotContext context = context_of(slots[i], Mode::evaluate);
@@ -117,7 +117,7 @@ TEST(PtqFixedPoint, EvaluationAndQuantizedTrainingForwardWhatEncodeStores) {
         at::Tensor w = spread(slot.shape, 0.3).contiguous(format);
         const at::Tensor before = w.clone();
         const auto weight = slot_object(slot, options(bits, scope, "quantized"));
-        weight->initialise(context_of(slot, Mode::train), w);
+        weight->initialize(context_of(slot, Mode::train), w);
         const Encoded encoded = weight->encode(context_of(slot, Mode::evaluate), w);
         EXPECT_EQ(encoded.encoding, weight->encoding(slot));
         EXPECT_EQ(why_invalid(encoded.encoding), "");
@@ -181,9 +181,9 @@ TEST(PtqFixedPoint, TheNetworksExponentFollowsTheWeightsAndStandsInTheCheckpoint
   const SlotContext train = context_of(slot, Mode::train);
   const auto a = quantizer->weight(slot), b = quantizer->weight(slot);
   at::Tensor small = spread(slot.shape, 0.01), large = spread(slot.shape, 8, 2);
-  a->initialise(train, small);
+  a->initialize(train, small);
   EXPECT_EQ(parameter(*a, "known").item<float>(), 0.0F);
-  b->initialise(train, large);
+  b->initialize(train, large);
   const at::Tensor both = at::cat({small.reshape({1, -1}), large.reshape({1, -1})}, 1);
   const auto exponent = [](WeightQuantizer& w) {
     return static_cast<int>(parameter(w, "exponent").item<float>());
@@ -234,7 +234,7 @@ TEST(PtqFixedPoint, ComplaintsNameTheLayerAndBothNumbers) {
   at::Tensor w = spread(slot.shape, 1);
   const auto shared = make(fixed_point_method(), options(4, "network"));
   const auto first = shared->weight(slot), second = shared->weight(slot);
-  first->initialise(context_of(slot, Mode::train), w);
+  first->initialize(context_of(slot, Mode::train), w);
   EXPECT_THAT(complaint(ErrorKind::internal, [&] { first->encode(context, w); }),
               testing::AllOf(HasSubstr("the weight of stage1.conv has no exponent yet: 1 of 2 "
                                        "layers of scope = \"network\" have shown their weights"),

@@ -45,7 +45,7 @@ std::unique_ptr<Model> model_with(const QuantizerMethod& method, const Given& gi
 
 /// Parameters that look trained: running statistics that fit, gammas of both signs.
 void give_parameters(Model& model) {
-  model.initialise({});
+  model.initialize({});
   std::uint64_t key = 3;
   for (const NamedTensor& entry : model.state()) {
     if (entry.name.find('/') != std::string::npos || entry.tensor.dim() != 1) continue;
@@ -146,7 +146,7 @@ TEST(PtqModel, CalibrationShowsEachEdgeWhatItQuantizes) {
 TEST(PtqModel, OneExponentServesTheWholeNetworkAlsoWhenItIsLoaded) {
   const Given given = {{"bits", std::int64_t{4}}, {"scope", std::string("network")}};
   const auto model = model_with(fixed_point_method(), given);
-  model->initialise({});
+  model->initialize({});
   std::vector<at::Tensor> weights;
   std::map<std::string, at::Tensor> state;
   for (const NamedTensor& entry : model->state()) {

@@ -45,7 +45,7 @@ TEST(Uniform, EqualsTheIndependentImplementation) {
     } else {
       const SlotInfo slot = test::golden_input_slot(x);
       const auto input = quantizer->input(slot);
-      input->initialise(context_of(slot, Mode::train));
+      input->initialize(context_of(slot, Mode::train));
       value = input->forward(context_of(slot, Mode::train), x).value;  // sets the range
       gradient = input_gradient(*input, context_of(slot, Mode::train), x, g);
       encoded = input->encode(context_of(slot, Mode::evaluate), x).codes;
@@ -130,7 +130,7 @@ TEST(Uniform, RangeAlwaysHoldsZeroAndZeroStaysExact) {
 TEST(Uniform, MovingAverageStartsWithTheFirstBatchAndTrainingAloneMovesIt) {
   const SlotInfo slot = input_slot(Op::linear, {2});
   const auto input = make(method(), {{"momentum", 0.25}})->input(slot);
-  input->initialise(context_of(slot, Mode::train));
+  input->initialize(context_of(slot, Mode::train));
   const at::Tensor low = parameter(*input, "low"), high = parameter(*input, "high");
   for (const SlotParameter& p : input->parameters()) EXPECT_FALSE(p.trainable) << p.name;
 
@@ -160,7 +160,7 @@ TEST(Uniform, CalibrationTakesTheExtremesOfAllBatchesOrTheMeanOfTheirPercentiles
         make(method(), {{"range", std::string("calibrated")}, {"percentile", percentile}});
     EXPECT_TRUE(quantizer->traits().needs_calibration);
     auto input = quantizer->input(slot);
-    input->initialise(context_of(slot, Mode::train));
+    input->initialize(context_of(slot, Mode::train));
     input->observe(context_of(slot, Mode::calibrate), first);
     input->observe(context_of(slot, Mode::calibrate), second);
     input->forward(context_of(slot, Mode::train), first.mul(100));  // stays

@@ -26,9 +26,9 @@ const test::GoldenNetwork& network() {
   return one;
 }
 
-/// What centring over the input channels and clipping to [-1, 1], which gradient = "authors_code"
+/// What centering over the input channels and clipping to [-1, 1], which gradient = "authors_code"
 /// begins with, makes `w`: the excess that the clip took goes back to the clipped values.
-at::Tensor before_centring(const std::string& name, const at::Tensor& w) {
+at::Tensor before_centering(const std::string& name, const at::Tensor& w) {
   if (name != "conv.weight" && name != "classify.weight") return w;
   const at::Tensor missing = -w.sum(1, /*keepdim=*/true);
   const at::Tensor clipped = at::where(missing > 0, w == 1, w == -1);
@@ -41,10 +41,10 @@ TEST_P(XnorNetStep, EqualsTheIndependentImplementation) {
   const json& which = golden()["cases"][GetParam().index];
   using Start = std::function<at::Tensor(const std::string&, const at::Tensor&)>;
   const auto as_it_is = [](const std::string&, const at::Tensor& w) { return w; };
-  const bool centres = which["gradient"] == "authors_code";
+  const bool centers = which["gradient"] == "authors_code";
   test::expect_golden_run(network(), which, "xnornet", {"gradient", "input_scale", "k_gradient"},
                           "[\"first\"]", 4, GetParam().channels_last,
-                          centres ? Start(before_centring) : Start(as_it_is));
+                          centers ? Start(before_centering) : Start(as_it_is));
 }
 
 INSTANTIATE_TEST_SUITE_P(

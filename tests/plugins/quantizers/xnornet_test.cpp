@@ -104,7 +104,7 @@ TEST(XnorNet, GradientThroughKOnlyWhereAskedFor) {
   }
 }
 
-TEST(XnorNet, AuthorsCodeCentresOverTheInputChannelsAndClips) {
+TEST(XnorNet, AuthorsCodeCentersOverTheInputChannelsAndClips) {
   const SlotInfo slot = linear_weight_slot(2, 4);
   const auto weight =
       make(method(), Given{{"gradient", std::string("authors_code")}})->weight(slot);
@@ -112,7 +112,7 @@ TEST(XnorNet, AuthorsCodeCentresOverTheInputChannelsAndClips) {
   const at::Tensor expected =
       values({-1, -1, 0, 1, /**/ 0.5F, -0.5F, 0.25F, -0.25F}).reshape({2, 4});
   at::Tensor stepped = w.clone();
-  weight->initialise(context_of(slot, Mode::train), w);
+  weight->initialize(context_of(slot, Mode::train), w);
   weight->after_step(context_of(slot, Mode::train), stepped);
   EXPECT_TRUE(same_bits(w, expected));
   EXPECT_TRUE(same_bits(stepped, expected));
@@ -123,12 +123,12 @@ TEST(XnorNet, OtherGradientsLeaveTheLatentWeightsAlone) {
   const auto weight = make(method())->weight(slot);
   const at::Tensor w = spread(slot.shape, 3);
   at::Tensor changed = w.clone();
-  weight->initialise(context_of(slot, Mode::train), changed);
+  weight->initialize(context_of(slot, Mode::train), changed);
   weight->after_step(context_of(slot, Mode::train), changed);
   EXPECT_TRUE(same_bits(changed, w));
 }
 
-TEST(XnorNet, ADepthwiseFilterCannotBeCentred) {
+TEST(XnorNet, ADepthwiseFilterCannotBeCentered) {
   SlotInfo slot = conv_weight_slot(8, 1);
   slot.groups = 8;
   const std::string text = error_of([&] {
@@ -170,8 +170,8 @@ TEST(XnorNet, ASignBehindAReluReadsWhatTheReluReads) {
   const Plan plan = make_plan(graph, {rule});
   const PlannedSlot* slot = plan.find(graph.find("conv")->id, Role::input);
   ASSERT_NE(slot, nullptr);
-  ASSERT_TRUE(slot->repointing.has_value());
-  EXPECT_EQ(graph.node(slot->repointing->source).name, "norm");
+  ASSERT_TRUE(slot->elision.has_value());
+  EXPECT_EQ(graph.node(slot->elision->source).name, "norm");
 }
 
 }  // namespace

@@ -1,0 +1,171 @@
+#include "jobs/assemble.h"
+
+#include "config/located.h"
+#include "data/whiten.h"
+#include "model/device.h"
+#include "model/plugin_call.h"
+#include "qhost/error.h"
+#include "storage/cache_folder.h"
+
+namespace qhost::jobs {
+namespace {
+
+/// Runs `work`; an OptionError of the component in `table` is shown at the option's line.
+template <class Work>
+auto located(const config::Experiment& experiment, const std::string& table, Work work) {
+  try {
+    return work();
+  } catch (const OptionError& error) {
+    throw config::to_error({experiment.diagnostic_for(table, error)});
+  }
+}
+
+constexpr Role every_role[] = {Role::weight, Role::input, Role::gradient};
+
+const data::DatasetInfo& dataset_info(const config::Experiment& experiment) {
+  const data::DatasetInfo* info = data::find_dataset(experiment.data.name);
+  if (info == nullptr) {
+    throw Error(ErrorKind::internal, "no data set `" + experiment.data.name + "`");
+  }
+  return *info;
+}
+
+/// The method as its options say. Null would keep its layers in float.
+std::shared_ptr<Quantizer> created(const MethodRule& rule, const QuantizerMethod& method,
+                                   const Options& options) {
+  const PluginCall call = {.plugin = rule.plugin,
+                           .kind = "method",
+                           .component = rule.method,
+                           .function = "create",
+                           .slot = nullptr};
+  std::shared_ptr<Quantizer> quantizer = call_plugin(call, [&] { return method.create(options); });
+  if (!quantizer) broke_word(call, "it gives null, no quantizer");
+  return quantizer;
+}
+
+/// Pixels lie in 0..1, unless [augment] shifts them.
+bool image_is_non_negative(const Options& augment) {
+  return !augment.boolean("normalize") && augment.string("whitening") == "none";
+}
+
+void add_note(report::LayerPlan& layer, const std::string& note) {
+  layer.note += (layer.note.empty() ? "" : "; ") + note;
+}
+
+}  // namespace
+
+Graph build_graph(const config::Experiment& experiment, Registry& registry) {
+  const data::DatasetInfo& info = dataset_info(experiment);
+  const data::DataContext about =
+      located(experiment, "data", [&] { return data::context(info, experiment.data.options); });
+  const Architecture& architecture = registry.architecture(experiment.model.name);
+  const std::string plugin = registry.plugin_of("architecture", architecture.name);
+  const PluginCall call = {.plugin = plugin,
+                           .kind = "architecture",
+                           .component = architecture.name,
+                           .function = "build",
+                           .slot = nullptr};
+  return located(experiment, "model", [&] {
+    GraphBuilder builder;
+    const Value input = builder.input(about.image);
+    const Value output = call_plugin(call, [&] {
+      return architecture.build(builder, input, {.input = about.image, .classes = about.classes},
+                                experiment.model.options);
+    });
+    return builder.finish(output, about.classes);
+  });
+}
+
+Plan build_plan(const config::Experiment& experiment, Registry& registry, const Graph& graph) {
+  std::vector<MethodRule> rules;
+  for (std::size_t i = 0; i < experiment.quantizers.size(); ++i) {
+    const config::QuantizerRule& given = experiment.quantizers[i];
+    MethodRule rule;
+    rule.method = given.method.name;
+    rule.layers = given.layers;
+    rule.keep_float = given.keep_float;
+    for (const std::string& role : given.roles) {
+      for (const Role known : every_role) {
+        if (role == to_string(known)) rule.roles.push_back(known);
+      }
+    }
+    if (rule.method == "none") {
+      rule.offers.assign(std::begin(every_role), std::end(every_role));
+    } else {
+      const QuantizerMethod& method = registry.quantizer(rule.method);
+      rule.offers = method.roles;
+      rule.plugin = registry.plugin_of("quantizer", rule.method);
+      rule.quantizer = located(experiment, "quantizer." + std::to_string(i),
+                               [&] { return created(rule, method, given.method.options); });
+    }
+    rules.push_back(std::move(rule));
+  }
+  try {
+    return make_plan(graph, rules, image_is_non_negative(experiment.augment));
+  } catch (const RuleError& error) {
+    const std::string message = error.what();
+    const std::size_t help = message.find("\nhelp: ");
+    std::vector<std::string> helps;
+    if (help != std::string::npos) helps.push_back(message.substr(help + 7));
+    throw config::to_error(
+        {experiment.diagnostic_at("quantizer." + std::to_string(error.rule()) + "." + error.key(),
+                                  message.substr(0, help), helps, "config.rule")});
+  }
+}
+
+std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registry& registry) {
+  const Options& train = experiment.train;
+  ModelOptions options;
+  options.precision = train.string("precision") == "bf16" ? Precision::bf16 : Precision::fp32;
+  options.channels_last = train.boolean("channels_last");
+  try {
+    options.device = choose_device(train.string("device"));
+  } catch (const Error& error) {
+    throw config::located_error(experiment, "train.device", error);
+  }
+  Graph graph = build_graph(experiment, registry);
+  Plan plan = build_plan(experiment, registry, graph);
+  return std::make_unique<Model>(std::move(graph), std::move(plan), options);
+}
+
+std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const Plan& plan) {
+  std::map<std::string, report::LayerPlan> plans;
+  for (const PlannedSlot& slot : plan.slots) {
+    report::LayerPlan& layer = plans[slot.info.node];
+    if (slot.weight) {
+      layer.weight =
+          call_plugin(call_of(slot, "encoding"), [&] { return slot.weight->encoding(slot.info); });
+      layer.weight_method = slot.method;
+      layer.bias_correction = slot.traits.bias_correction;
+    } else {
+      layer.input =
+          call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
+      layer.input_method = slot.method;
+      if (slot.elision) {
+        add_note(layer, to_string(graph, *slot.elision));
+        layer.bypassed_relu = graph.node(slot.elision->relu).name;
+      }
+    }
+  }
+  for (const auto& gradient : plan.gradients) {
+    add_note(plans[gradient->info.node], "gradient: " + gradient->method + ", " +
+                                             call_plugin(call_of(*gradient, "summary"), [&] {
+                                               return gradient->quantizer->summary();
+                                             }));
+  }
+  return plans;
+}
+
+data::Dataset load_data(const config::Experiment& experiment) {
+  const auto whitening =
+      located(experiment, "augment", [&] { return data::whitening_options(experiment.augment); });
+  data::Dataset data = located(
+      experiment, "data", [&] { return dataset_info(experiment).load(experiment.data.options); });
+  if (whitening) {
+    located(experiment, "augment",
+            [&] { data::whiten(data, *whitening, storage::cache_folder()); });
+  }
+  return data;
+}
+
+}  // namespace qhost::jobs

@@ -1,0 +1,30 @@
+/// jobs/evaluate_run.h: evaluating a run directory's weights again.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "registry/registry.h"
+#include "training/evaluate.h"
+
+namespace qhost::jobs {
+
+struct EvaluationRequest {
+  std::filesystem::path run;
+  std::string checkpoint = "selected";  ///< selected, last, best, or a step number
+  std::string split = "test";           ///< test, validation, train
+  std::string device;                   ///< "" = the run's
+};
+
+struct EvaluatedRun {
+  training::EvaluationResult evaluation;
+  std::filesystem::path checkpoint;     ///< the folder that the weights came from
+  std::vector<std::string> complaints;  ///< damaged checkpoints passed over, notes on the data
+};
+
+/// Throws Error: configuration for a request that does not fit the run, storage for damaged files,
+/// data for a missing data set.
+EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry);
+
+}  // namespace qhost::jobs

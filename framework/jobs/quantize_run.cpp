@@ -1,0 +1,164 @@
+#include "jobs/quantize_run.h"
+
+#include "config/load.h"
+#include "jobs/assemble.h"
+#include "jobs/catalog.h"
+#include "jobs/initial_weights.h"
+#include "jobs/requirements.h"
+#include "qhost/error.h"
+#include "report/source_run.h"
+#include "training/divergence.h"
+#include "training/evaluate.h"
+#include "training/interrupt.h"
+
+namespace qhost::jobs {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// As a TOML string, for an override.
+std::string quoted(const std::string& text) {
+  return to_string(OptionValue(text));
+}
+
+bool is_run(const fs::path& source) {
+  return fs::is_directory(source);
+}
+
+/// "bits=4" is the quantizer's, "data.root=x" is what it says.
+std::string with_table(const std::string& override) {
+  const std::size_t equals = override.find('='), dot = override.find('.');
+  const bool has_table = dot != std::string::npos && dot < equals;
+  return has_table ? override : "quantizer." + override;
+}
+
+void require_float(const config::Experiment& experiment, const fs::path& source) {
+  if (experiment.quantizers.empty()) return;
+  throw Error(ErrorKind::configuration,
+              source.string() + " is quantized already, by `" +
+                  experiment.quantizers.front().method.name +
+                  "`\nhelp: name a float run; to train with another quantizer from these weights, "
+                  "set train.init_from in an experiment file");
+}
+
+/// Weights of a quantized run, which train.init_from may name, are no float network either.
+void require_float_weights(const fs::path& weights) {
+  const auto source = source_of_weights(weights);
+  if (!source || source->method.empty()) return;
+  throw Error(ErrorKind::configuration,
+              weights.string() + " is quantized already, by `" + source->method +
+                  "`: it holds the latent weights of " + source->run.string() +
+                  "\nhelp: name a float run; to train with another quantizer from these weights, "
+                  "set train.init_from in an experiment file");
+}
+
+/// A checkpoint's file is neither a run nor an experiment.
+void require_no_weights(const fs::path& source) {
+  if (is_run(source) || source.extension() != ".safetensors") return;
+  require_float_weights(source);
+  const fs::path run = report::run_around(source);
+  throw Error(ErrorKind::configuration,
+              source.string() + " holds weights and no experiment\nhelp: " +
+                  (run.empty() ? "" : "name the run " + run.string() + ", or ") +
+                  "set train.init_from = " + quoted(source.string()) + " in an experiment file");
+}
+
+/// The experiment whose network is quantized, still in float.
+config::Experiment source_experiment(const QuantizeRequest& request, ComponentCatalog& catalog,
+                                     const fs::path& file,
+                                     const std::vector<std::string>& overrides) {
+  std::vector<std::string> as_float = {"quantizer.name=none"};
+  for (const std::string& override : overrides) {
+    if (!override.starts_with("quantizer.")) as_float.push_back(override);
+  }
+  if (is_run(request.source)) {
+    require_float(config::load_experiment_or_throw(file, {}, catalog).at(0).experiment,
+                  request.source);
+  }
+  return config::load_experiment_or_throw(file, as_float, catalog).at(0).experiment;
+}
+
+/// "ptq_static input_bits=4": with the options that are not the method's default, of every rule.
+std::string quantizer_text(const config::Experiment& experiment, Registry& registry) {
+  std::string text;
+  for (const config::QuantizerRule& rule : experiment.quantizers) {
+    text += (text.empty() ? "" : " + ") + rule.method.name;
+    if (rule.method.name == "none") continue;
+    for (const Option& option : registry.quantizer(rule.method.name).options) {
+      const auto given = rule.method.options.values().find(option.name());
+      if (given == rule.method.options.values().end()) continue;
+      if (option.default_value() && *option.default_value() == given->second) continue;
+      text += " " + option.name() + "=" + to_string(given->second);
+    }
+  }
+  return text;
+}
+
+struct FloatNetwork {
+  data::Dataset data;
+  training::MetricsResult metrics;
+};
+
+FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& registry) {
+  const std::unique_ptr<Model> model = build_model(experiment, registry);
+  const InitialWeights weights = read_initial_weights(experiment, registry, *model);
+  RunPosition position;
+  position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
+  model->initialize(position, &weights.tensors);
+  data::Dataset data = load_data(experiment);
+  training::MetricsResult metrics =
+      training::evaluate_final(*model, experiment, data, data.test, position).metrics;
+  training::require_finite_metrics(metrics, {data, data.test, "float network's test"}, *model,
+                                   experiment, position);
+  return {std::move(data), std::move(metrics)};
+}
+
+}  // namespace
+
+RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
+                       training::Progress& progress) {
+  const training::InterruptGuard interrupts(/*resumable=*/false);
+  require_no_weights(request.source);
+  const fs::path file = is_run(request.source) ? request.source / "resolved.toml" : request.source;
+  if (is_run(request.source) && !fs::exists(file)) {
+    experiment_of_run(request.source, registry);  // says what a run directory is
+  }
+  ComponentCatalog catalog(registry);
+  std::vector<std::string> overrides = {"quantizer.name=" + quoted(request.quantizer),
+                                        "train.epochs=0", "train.max_steps=0"};
+  if (is_run(request.source)) {
+    overrides.push_back("train.init_from=" + quoted(fs::absolute(request.source).string()));
+  }
+  for (const std::string& override : request.overrides) overrides.push_back(with_table(override));
+
+  const config::Experiment as_float = source_experiment(request, catalog, file, overrides);
+  if (as_float.train.string("init_from").empty()) {
+    throw Error(ErrorKind::configuration,
+                file.string() +
+                    " names no trained network\nhelp: set train.init_from in it, or give a run "
+                    "directory, as runs/NAME/latest");
+  }
+  if (!is_run(request.source)) require_float_weights(as_float.train.string("init_from"));
+  overrides.push_back("name=" + quoted(as_float.name + "_" + request.quantizer));
+  const config::Experiment experiment =
+      config::load_experiment_or_throw(file, overrides, catalog).at(0).experiment;
+  if (experiment.quantizers.empty()) {
+    throw Error(ErrorKind::configuration,
+                "`none` quantizes nothing\nhelp: `qhost list` shows the "
+                "quantizers");
+  }
+  // What is wrong with the quantizer shows before anything is computed.
+  const Graph graph = build_graph(experiment, registry);
+  require_possible(experiment, graph, build_plan(experiment, registry, graph));
+
+  at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
+  const FloatNetwork before = evaluate_float(as_float, registry);
+  RunRequest run = request.run;
+  run.data = &before.data;  // the quantizer is all that differs
+  run.facts["float_test_accuracy"] = before.metrics.top1;
+  run.facts["float_test_loss"] = before.metrics.loss;
+  run.facts["quantizer"] = quantizer_text(experiment, registry);
+  return run_experiment(experiment, run, registry, progress);
+}
+
+}  // namespace qhost::jobs

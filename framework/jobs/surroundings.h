@@ -1,0 +1,30 @@
+/// jobs/surroundings.h: where a run is computed: environment.json, and what of it is another
+/// machine, version or build when the run goes on.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "config/experiment.h"
+#include "model/model.h"
+#include "registry/registry.h"
+
+namespace qhost::jobs {
+
+/// The plugin files that the experiment's components come from.
+std::vector<Registry::Loaded> plugins_of(const config::Experiment& experiment, Registry& registry);
+
+/// storage::environment_facts and threads, device, aten_cpu_capability, plugins: [{name, version,
+/// path, sha256}], insecure_plugins_allowed.
+nlohmann::json surroundings(const config::Experiment& experiment, Registry& registry,
+                            const ModelOptions& model,
+                            const std::vector<std::string>& command_line);
+
+/// "\n  libtorch: "2.11.0" then, "2.15.0" now" for each fact that may change the last bits of what
+/// is computed; plugin files of the installation are among them, other plugin files belong to what
+/// makes a run the same (run_identity.h).
+std::string changed_surroundings(const nlohmann::json& then, const nlohmann::json& now,
+                                 const std::vector<Registry::Loaded>& plugins);
+
+}  // namespace qhost::jobs

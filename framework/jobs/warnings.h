@@ -1,0 +1,42 @@
+/// jobs/warnings.h: what a run is told before its first step: nothing is wrong with it, and it
+/// is seldom what is meant.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "config/experiment.h"
+#include "jobs/weight_source.h"
+#include "report/summary.h"
+
+namespace qhost::jobs {
+
+/// What is known of a run beside its configuration.
+struct RunFacts {
+  std::optional<std::int64_t> images;        ///< training images; empty without the data
+  const report::Summary* summary = nullptr;  ///< of the quantized network
+  bool calibrates = false;                   ///< observers or a bias correction look at images
+  std::optional<WeightSource> source;        ///< the run that train.init_from names
+};
+
+/// Warnings at the keys that they are about, with both values:
+///   config.schedule   milestones and warm-up that the run does not come to or never leaves, a step
+///                     schedule without a step, a final rate above the optimizer's, train.max_steps
+///                     before the schedule's end
+///   config.doubtful   no epoch and no train.init_from, one step an epoch, more threads than cores,
+///                     codes that take more bytes than float32, ranges from one image, weights of a
+///                     quantized run, another normalization than the source's
+std::vector<config::Diagnostic> warnings_of(const config::Experiment& experiment,
+                                            const RunFacts& facts);
+
+/// The part of them that is about the schedule.
+void warn_of_schedule(const config::Experiment& experiment, std::optional<std::int64_t> images,
+                      std::vector<config::Diagnostic>& warnings);
+
+/// `key`'s place is the warning's; that of `other`, where the file gives it, is shown too.
+config::Diagnostic warning_at(const config::Experiment& experiment, const std::string& key,
+                              const std::string& other, const std::string& message,
+                              const std::string& help, const char* code);
+
+}  // namespace qhost::jobs

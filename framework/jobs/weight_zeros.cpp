@@ -1,0 +1,81 @@
+#include "jobs/weight_zeros.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <set>
+
+#include "jobs/load_run.h"
+#include "runs/checkpoint.h"
+#include "runs/run_directory.h"
+
+namespace qhost::jobs {
+namespace {
+
+std::int64_t nonzero_in(const at::Tensor& values) {
+  return values.count_nonzero().item<std::int64_t>();
+}
+
+bool keeps_weights(const runs::RunDirectory& run) {
+  std::error_code error;
+  return !runs::checkpoint_steps(run.checkpoints()).empty() ||
+         std::filesystem::exists(run.checkpoints() / "best", error);
+}
+
+std::map<std::string, report::Sparsity> count(const runs::RunDirectory& run,
+                                              config::Experiment experiment, Registry& registry,
+                                              std::vector<std::string>& complaints) {
+  // What was trained on a GPU is counted without one.
+  experiment.train.set("device", std::string("cpu"));
+  LoadedRun loaded = load_run(run, experiment, registry, "selected", complaints);
+  // The scores count the bits of the last phase, so that its codes are asked for.
+  RunPosition& position = loaded.position;
+  position.epochs = std::max<std::int64_t>(1, position.epochs);
+  position.epoch = position.epochs - 1;
+  return count_nonzero(*loaded.model, position);
+}
+
+}  // namespace
+
+std::map<std::string, report::Sparsity> count_nonzero(Model& model, const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, report::Sparsity> by_node;
+  std::map<std::string, at::Tensor> state;
+  for (const NamedTensor& entry : model.state()) state[entry.name] = entry.tensor;
+  std::set<std::string> planned;
+  for (const PlannedSlot& slot : model.plan().slots) {
+    if (slot.weight) planned.insert(slot.info.node);
+  }
+  const std::map<std::string, Encoded> encoded = model.encoded_weights(position);
+  for (const Node& node : model.graph().nodes()) {
+    if (node.op != Op::conv2d && node.op != Op::linear) continue;
+    const at::Tensor& latent = state.at(node.name + "." + node.parameters.at(0).name);
+    if (const auto found = encoded.find(node.name); found != encoded.end()) {
+      const at::Tensor level = levels(found->second);
+      const std::int64_t members = level.numel() / latent.numel();
+      by_node[node.name].nonzero = (nonzero_in(level) + members - 1) / members;
+    } else if (!planned.contains(node.name)) {
+      by_node[node.name].nonzero = nonzero_in(latent);
+    }
+  }
+  return by_node;
+}
+
+WeightZeros zeros_of_run(const std::filesystem::path& run, const config::Experiment& experiment,
+                         Registry& registry) {
+  WeightZeros result;
+  try {
+    const runs::RunDirectory directory = runs::RunDirectory::open(run);
+    if (keeps_weights(directory)) {
+      result.by_node = count(directory, experiment, registry, result.complaints);
+    } else {
+      result.unknown = "the run keeps no weights";
+    }
+  } catch (const std::exception& error) {  // JSON, LibTorch and plugins have their own
+    const std::string message = error.what();
+    result.unknown = "they are unknown, " + message.substr(0, message.find('\n'));
+  }
+  return result;
+}
+
+}  // namespace qhost::jobs
