@@ -91,8 +91,8 @@ TEST(Compare, RunsThatDifferInTheirSeedAreOneConfiguration) {
   EXPECT_EQ(accuracy.count, 3U);
   EXPECT_NEAR(accuracy.mean.value(), 0.92, 1e-15);
   EXPECT_NEAR(accuracy.deviation.value(), 0.02, 1e-15);
-  EXPECT_FALSE(c.configurations[1].figures.at("test_accuracy").deviation);
-  EXPECT_THAT(c.configurations[1].figures.at("bits_per_weight").common(), Optional(1.25));
+  EXPECT_FALSE(c.configurations[1].metrics.at("test_accuracy").deviation);
+  EXPECT_THAT(c.configurations[1].metrics.at("bits_per_weight").common(), Optional(1.25));
   EXPECT_THAT(c.notes, IsEmpty());
 }
 
@@ -233,7 +233,7 @@ TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
                           "for cifar10",
                           "c does not qualify under course: accuracy is below the threshold"));
   EXPECT_THAT(c.configurations[0].metrics.at("course_score").common(), Optional(0.64));
-  EXPECT_THAT(c.configurations[1].figures.at("course_score").common(), Optional(0.025));
+  EXPECT_THAT(c.configurations[1].metrics.at("course_score").common(), Optional(0.025));
   const std::string text = to_text(c);
   EXPECT_THAT(text, HasSubstr("40,813,184     0.32*    0.64\n"));
   EXPECT_THAT(text, HasSubstr("40,813,184   0.0125*  0.025*\n*: does not qualify"));
