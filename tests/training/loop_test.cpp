@@ -198,7 +198,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
   // The figures of the result are those of the best weights, and `last` are others.
   const auto evaluated = [&](const std::string& which) {
     return jobs::evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_)
-        .figures.metrics;
+        .evaluation.metrics;
   };
   EXPECT_EQ(result.json.at("test_accuracy"), evaluated("best").top1);
   EXPECT_EQ(result.json.at("test_loss"), evaluated("selected").loss);
@@ -216,7 +216,7 @@ TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
   const jobs::RunResult result = run(directory, overrides);
   ASSERT_LT(result.json.at("best_epoch"), 4) << "the last epoch should be bad";
   const MetricsResult again =
-      jobs::evaluate_run({.run = folder_ / directory}, registry_).figures.metrics;
+      jobs::evaluate_run({.run = folder_ / directory}, registry_).evaluation.metrics;
   EXPECT_EQ(result.json.at("test_loss"), again.loss);
   EXPECT_EQ(result.json.at("test_accuracy"), again.top1);
 }

@@ -35,7 +35,7 @@ std::vector<std::string> keys(const runs::RunIdentity& before, const runs::RunId
   return found;
 }
 
-TEST(runs::RunIdentity, NamesEachDifferenceWithBothValues) {
+TEST(RunIdentity, NamesEachDifferenceWithBothValues) {
   runs::RunIdentity now = one();
   EXPECT_TRUE(runs::differences(one(), now).empty());
   now.configuration["train.epochs"] = "20";
@@ -51,7 +51,7 @@ TEST(runs::RunIdentity, NamesEachDifferenceWithBothValues) {
   EXPECT_EQ(to_text(found, 1), "\n  model.depth: not there in the run, 8 now\n  and 2 more");
 }
 
-TEST(runs::RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
+TEST(RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
   runs::RunIdentity now = one();
   now.configuration["train.init_from"] = "\"/b/moved\"";
   EXPECT_TRUE(keys(one(), now).empty());
@@ -69,7 +69,7 @@ TEST(runs::RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
   EXPECT_EQ(runs::completed(now, one()).sha256, one().sha256) << "kept for the next time";
 }
 
-TEST(runs::RunIdentity, FilesThatCameOrWentAreDifferences) {
+TEST(RunIdentity, FilesThatCameOrWentAreDifferences) {
   runs::RunIdentity now = one();
   now.sha256.erase("plugin/mine");
   now.sha256["data/test.bin"] = std::string(64, 'f');
@@ -78,7 +78,7 @@ TEST(runs::RunIdentity, FilesThatCameOrWentAreDifferences) {
   EXPECT_THAT(keys(one(), now), ElementsAre("SHA-256 of plugin/mine"));
 }
 
-TEST(runs::RunIdentity, AnOlderRunKeptLittle) {
+TEST(RunIdentity, AnOlderRunKeptLittle) {
   runs::RunIdentity before;
   before.configuration = one().configuration;
   before.incomplete = "it kept no hashes";
@@ -93,7 +93,7 @@ TEST(runs::RunIdentity, AnOlderRunKeptLittle) {
   EXPECT_THAT(keys(before, child), ElementsAre("SHA-256 of parent"));
 }
 
-TEST(runs::RunIdentity, IsReadAsItWasWritten) {
+TEST(RunIdentity, IsReadAsItWasWritten) {
   std::string folder = (fs::temp_directory_path() / "qhost-identity-XXXXXX").string();
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
   EXPECT_FALSE(runs::read_identity(folder).incomplete.empty());

@@ -339,7 +339,7 @@ TEST_F(WhiteningCache, WhereNothingCanBeWrittenItIsFittedEachTime) {
                                 HasSubstr((folder_ / "file").string()))));
 }
 
-TEST(data::WhiteningOptions, AreReadFromTheExperimentsTable) {
+TEST(WhiteningOptions, AreReadFromTheExperimentsTable) {
   EXPECT_FALSE(data::whitening_options({}));
   Options table;
   table.set("whitening", std::string("none"));
