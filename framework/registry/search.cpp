@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "qhost/error.h"
+#include "qhost/graph.h"
 #include "registry/refusal.h"
 #include "registry/stamp.h"
 
@@ -100,8 +101,8 @@ void judge_one(const fs::path& path, const char* what, Trust& trust) {
 fs::path core_directory() {
   Dl_info info{};
   std::error_code error;
-  if (::dladdr(reinterpret_cast<const void*>(&host_stamp), &info) != 0 &&
-      info.dli_fname != nullptr) {
+  const char* (*core)(Op) = &to_string;  // some function of libqhost_core.so
+  if (::dladdr(reinterpret_cast<const void*>(core), &info) != 0 && info.dli_fname != nullptr) {
     // The name as the loader found it; a statically linked core has the program's.
     const fs::path file = fs::canonical(info.dli_fname, error);
     if (!error) return file.parent_path();
