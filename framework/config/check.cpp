@@ -308,8 +308,9 @@ Diagnostic unknown_key(const Entry& entry, const std::string& title, const std::
     for (const auto& name : near) names += (names.empty() ? "" : " or ") + quote(name);
     diagnostic.helps.push_back("did you mean " + names + '?');
   }
-  if (diagnostic.helps.empty())
+  if (diagnostic.helps.empty()) {
     diagnostic.helps.push_back("take the key out or choose a valid one");
+  }
   std::string keys;
   for (const auto& key : valid) keys += (keys.empty() ? "" : ", ") + key;
   diagnostic.notes.push_back("valid keys: " + keys);
@@ -326,8 +327,9 @@ Diagnostic wrong_type(const std::string& path, const std::string& expected, cons
 }
 
 void add_overridden(Diagnostic& diagnostic, const Value& value) {
-  for (const Span& span : value.overridden)
+  for (const Span& span : value.overridden) {
     diagnostic.secondary.push_back({span, "overrides this"});
+  }
 }
 
 }  // namespace qhost::config

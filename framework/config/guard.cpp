@@ -171,8 +171,9 @@ class Scanner {
       if (c == quote && (!triple || text_.substr(position_, 3) == std::string(3, quote))) {
         position_ += triple ? 3 : 1;
         // Up to two quotes may stand directly before the closing three.
-        for (int i = 0; triple && i < 2 && text_.substr(position_).starts_with(quote); ++i)
+        for (int i = 0; triple && i < 2 && text_.substr(position_).starts_with(quote); ++i) {
           ++position_;
+        }
         return;
       }
       ++position_;

@@ -16,8 +16,9 @@ namespace {
 using Indices = std::vector<std::uint32_t>;
 
 void shuffle(Indices& indices, Random random) {
-  for (std::size_t i = indices.size(); i-- > 1;)
+  for (std::size_t i = indices.size(); i-- > 1;) {
     std::swap(indices[i], indices[random.below(i + 1)]);
+  }
 }
 
 /// Moves the images at `chosen` (ascending) to the front and cuts the rest off: a complete CIFAR

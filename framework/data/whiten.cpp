@@ -109,8 +109,9 @@ std::optional<WhiteningOptions> whitening_options(const Options& augment) {
   read("gcn_sqrt_bias", options.sqrt_bias, 0);
   read("gcn_min_divisor", options.min_divisor, positive);
   read("zca_filter_bias", options.filter_bias, positive);
-  if (augment.has("gcn_subtract_mean"))
+  if (augment.has("gcn_subtract_mean")) {
     options.subtract_mean = augment.boolean("gcn_subtract_mean");
+  }
   if (augment.has("gcn_use_std")) options.use_std = augment.boolean("gcn_use_std");
   return options;
 }

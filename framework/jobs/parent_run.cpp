@@ -300,8 +300,9 @@ bool inherit(const ParentRun& parent, const runs::RunDirectory& child, std::int6
   storage::write_file_atomically(child.metrics(), lines_before(parent));
   if (best_epoch < 0) return true;
   const auto best = runs::load_best(parent.run / "checkpoints");
-  if (!best || training::LoopState::from_json(best->state.at("loop")).best_epoch != best_epoch)
+  if (!best || training::LoopState::from_json(best->state.at("loop")).best_epoch != best_epoch) {
     return false;
+  }
   runs::write_best(child.checkpoints(), best->step, best->tensors.tensors(), best->state,
                    best->notes);
   return true;

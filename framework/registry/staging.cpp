@@ -98,8 +98,9 @@ void StagingRegistrar::add_quantizer(QuantizerMethod method) {
 
 std::vector<std::string> StagingRegistrar::keys() const {
   std::vector<std::string> keys;
-  for (const auto& entry : architectures)
+  for (const auto& entry : architectures) {
     keys.push_back(component_key("architecture", entry.first));
+  }
   for (const auto& entry : quantizers) keys.push_back(component_key("quantizer", entry.first));
   std::sort(keys.begin(), keys.end());
   return keys;

@@ -114,8 +114,9 @@ std::vector<std::pair<std::string, at::Tensor>> Trainer::latent_weights() const 
   for (const PlannedSlot& slot : model_.plan().slots) {
     if (!slot.weight) continue;
     for (const NamedTensor& entry : model_.state()) {
-      if (entry.name == slot.info.node + ".weight")
+      if (entry.name == slot.info.node + ".weight") {
         layers.emplace_back(slot.info.node, entry.tensor);
+      }
     }
   }
   return layers;

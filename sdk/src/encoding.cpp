@@ -118,8 +118,9 @@ std::string why_invalid(const Encoding& e) {
   if (e.sign_of_zero != 1 && e.sign_of_zero != -1) {
     return "the sign of zero is +1 or -1, not " + std::to_string(e.sign_of_zero);
   }
-  if (e.ensemble_size < 1)
+  if (e.ensemble_size < 1) {
     return "the ensemble size of an encoding is 1 or more, not " + std::to_string(e.ensemble_size);
+  }
   return "";
 }
 

@@ -147,8 +147,9 @@ TEST(Diagnostics, SortsByPlaceAndKeepsEachOnce) {
   add("a", 1, 2);
   add("b", 1, 1);
   std::vector<std::string> places;
-  for (const auto& diagnostic : sink.sorted())
+  for (const auto& diagnostic : sink.sorted()) {
     places.push_back(diagnostic.primary.span.to_string());
+  }
   EXPECT_THAT(places, ElementsAre("a:1:2", "a:1:9", "a:2:1", "b:1:1"));
   EXPECT_TRUE(sink.has_errors());
 }

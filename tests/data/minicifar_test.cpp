@@ -45,8 +45,9 @@ std::vector<std::uint32_t> golden(std::uint32_t n, std::uint32_t size) {
   const auto file =
       nlohmann::json::parse(read_text(QHOST_SOURCE_DIR "/tests/data/golden/numpy_choice.json"));
   for (const auto& item : file.at("choices")) {
-    if (item.at("seed") == 42 && item.at("n") == n && item.at("size") == size)
+    if (item.at("seed") == 42 && item.at("n") == n && item.at("size") == size) {
       return item.at("drawn");
+    }
   }
   ADD_FAILURE() << "the golden file has no choice of " << size << " of " << n;
   return {};

@@ -40,8 +40,9 @@ std::vector<double> slow_augment(const Pixel* image, const Shape& shape,
         if (options.cutout > 0) {
           const std::int64_t top = draw.cut_y - options.cutout / 2;
           const std::int64_t left = draw.cut_x - options.cutout / 2;
-          if (y >= top && y < top + options.cutout && x >= left && x < left + options.cutout)
+          if (y >= top && y < top + options.cutout && x >= left && x < left + options.cutout) {
             value = 0;
+          }
         }
         out.push_back(value);
       }

@@ -298,8 +298,9 @@ TEST_P(ElidedRelu, ReadsWhatTheReluReadsAndDropsCodes) {
   const RunPosition position{.step = 4, .seed = 6};
 
   auto p = copy_of_state(*model);
-  for (const NamedTensor& entry : model->state())
+  for (const NamedTensor& entry : model->state()) {
     p.at(entry.name).set_requires_grad(entry.trainable);
+  }
   const auto by_hand = [&](bool training) {
     const at::Tensor norm = at::batch_norm(at::conv2d(x, p["conv1.weight"], {}, {1, 1}, {1, 1}),
                                            p["bn.weight"], p["bn.bias"], p["bn.running_mean"],

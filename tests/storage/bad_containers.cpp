@@ -7,8 +7,9 @@ namespace {
 
 std::string length_bytes(std::uint64_t length) {
   std::string bytes;
-  for (int i = 0; i < 8; ++i)
+  for (int i = 0; i < 8; ++i) {
     bytes += static_cast<char>(static_cast<unsigned char>(length >> (8 * i)));
+  }
   return bytes;
 }
 

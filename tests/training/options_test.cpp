@@ -214,8 +214,9 @@ std::vector<OptionValue> other_values(const Option& option) {
   } else if (option.type() == OptionType::integer) {
     const auto given =
         option.default_value() ? std::get<std::int64_t>(*option.default_value()) : std::int64_t{1};
-    for (const std::int64_t value : {given + 1, given - 1, given * 2})
+    for (const std::int64_t value : {given + 1, given - 1, given * 2}) {
       candidates.emplace_back(value);
+    }
   } else if (option.type() == OptionType::real) {
     const double given = option.default_value() ? std::get<double>(*option.default_value()) : 0.5;
     for (const double value : {given / 2, given + 0.25, 0.5}) candidates.emplace_back(value);
@@ -362,8 +363,9 @@ INSTANTIATE_TEST_SUITE_P(Of, EachOption, ::testing::ValuesIn(subjects()),
 TEST(OptionLists, NameOptionsThatThereAre) {
   std::set<Key> all;
   for (const Subject& subject : subjects()) {
-    for (const Option& option : options_of(subject))
+    for (const Option& option : options_of(subject)) {
       all.insert(subject.key() + " " + option.name());
+    }
   }
   const auto expect_known = [&](const auto& list) {
     for (const auto& [key, unused] : list) EXPECT_EQ(all.count(key), 1U) << key;

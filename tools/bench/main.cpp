@@ -93,8 +93,9 @@ CommandLine parse(const std::vector<std::string>& words, const std::string& prog
       use_clock(name == "cpu" ? Clock::cpu : Clock::wall);
     } else if (word == "--precision") {
       const std::string& name = value();
-      if (name != "fp32" && name != "bf16")
+      if (name != "fp32" && name != "bf16") {
         refuse("--precision is fp32 or bf16, not `" + name + "`");
+      }
       line.bf16 = name == "bf16";
     } else {
       refuse("unknown argument `" + word + "`");
