@@ -231,7 +231,7 @@ void Model::initialize(const RunPosition& position,
   for (const PlannedSlot& slot : plan_.slots) {
     SlotContext at_start = context(slot.info, slot.traits, Mode::train, position, 0);
     at_start.pretrained = weights != nullptr;
-    call_plugin(call_of(slot, "initialise"), [&] {
+    call_plugin(call_of(slot, "initialize"), [&] {
       if (slot.weight) {
         slot.weight->initialize(at_start,
                                 steps_[static_cast<std::size_t>(slot.node)].parameters.at(0));
@@ -251,6 +251,7 @@ void Model::draw_parameters(std::uint64_t seed) {
       const ParameterSpec& spec = node.parameters[i];
       // A bias takes its fans from its node's weight.
       const auto& weight = spec.shape.size() > 1 ? spec.shape : node.parameters.front().shape;
+      // The purpose keeps its first spelling: it decides the bits of every run.
       draw(step.parameters[i], spec.init, weight, groups,
            Random::keyed(seed, node.name + "." + spec.name, "initialise"));
     }

@@ -1,16 +1,7 @@
 /// training/optimizer.h: gradient descent over named parameters with LibTorch's fused kernels.
 ///
-/// g is the gradient plus, in sgd and adam, weight_decay * w; lr the step's learning rate times the
-/// parameter's learning_rate_multiplier.
-///
-///   sgd    v <- momentum * v + g                              (v = 0 before the first step)
-///          w <- w - lr * v,  with nesterov  w <- w - lr * (g + momentum * v)
-///   adam   m <- beta1 * m + (1 - beta1) * g,  s <- beta2 * s + (1 - beta2) * g^2
-///          w <- w - lr * (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + epsilon)
-///   adamw  as adam with g the bare gradient, after  w <- (1 - lr * weight_decay) * w
-///
-/// (Sutskever et al. 2013 in PyTorch's form; Kingma and Ba, 1412.6980; Loshchilov and Hutter,
-/// 1711.05101.) t counts the steps in which the parameter had a gradient.
+/// Each optimizer is a file of optimizers/, with its formula at the class. There g is the gradient, lr
+/// the step's learning rate times the parameter's learning_rate_multiplier.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -68,10 +59,5 @@ class Optimizer {
 /// is no leaf, requires no gradient, has no dense memory or whose name occurs twice.
 std::unique_ptr<Optimizer> make_optimizer(const std::string& name, const Options& options,
                                           std::vector<TrainableParameter> parameters);
-
-/// Scales all gradients by min(1, max_norm / (norm + 1e-6)), norm = the Euclidean norm of all of
-/// them together, and returns that norm (float32 scalar on the device: no synchronization). No
-/// gradient at all: 0. The factor is the one of torch.nn.utils.clip_grad_norm_.
-at::Tensor clip_gradient_norm(const std::vector<TrainableParameter>& parameters, double max_norm);
 
 }  // namespace qhost::training

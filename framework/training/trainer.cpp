@@ -11,6 +11,7 @@
 #include "storage/tensor_bytes.h"
 #include "training/divergence.h"
 #include "training/failure.h"
+#include "training/gradient_norm.h"
 #include "training/interrupt.h"
 #include "training/plain_batches.h"
 

@@ -1,4 +1,5 @@
 #include "training/optimizer.h"
+#include "training/gradient_norm.h"
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
