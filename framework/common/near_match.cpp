@@ -14,7 +14,7 @@ bool equal_letters(char a, char b) {
 }  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  // Three rows are enough: a swap looks two rows back.
+  // Three rows are sufficient: a swap refers to the row before the last.
   std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), current(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) previous[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -38,7 +38,7 @@ std::vector<std::string> near_matches(std::string_view word,
   const std::size_t limit = std::max<std::size_t>(1, std::min<std::size_t>(3, word.size() / 3));
   std::vector<std::pair<std::size_t, const std::string*>> near;
   for (const std::string& candidate : candidates) {
-    // The difference of the lengths is a lower bound, so a long hostile word costs nothing.
+    // The difference of the lengths is a lower bound, which makes a long hostile word cheap.
     const std::size_t shorter = std::min(word.size(), candidate.size());
     if (std::max(word.size(), candidate.size()) - shorter > limit) continue;
     const std::size_t distance = edit_distance(word, candidate);

@@ -1,4 +1,4 @@
-/// common/near_match.h: "did you mean ...?" for every name a user can type.
+/// common/near_match.h: "did you mean ...?" for every name that a user can type.
 #pragma once
 
 #include <cstddef>
@@ -8,12 +8,12 @@
 
 namespace qhost {
 
-/// Insertions, deletions, substitutions and swaps of neighbors that turn `a` into `b`, letter case
-/// ignored (Damerau; the restricted form, in which no part is edited twice).
+/// The number of insertions, deletions, substitutions and swaps of neighbors that turn `a` into
+/// `b`, ignoring case (restricted Damerau-Levenshtein distance: no part is edited twice).
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 /// The candidates within max(1, min(3, length of `word` / 3)) edits of `word`: at most three, the
-/// nearest first, equally near ones in the given order.
+/// nearest first; candidates at equal distance keep the given order.
 std::vector<std::string> near_matches(std::string_view word,
                                       const std::vector<std::string>& candidates);
 

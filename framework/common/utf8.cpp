@@ -10,7 +10,7 @@ namespace {
 
 constexpr char32_t replacement = 0xFFFD;
 
-/// The length of the well-formed sequence at `position`, 0 if there is none.
+/// The length of the well-formed sequence at `position`; 0 if there is none.
 std::size_t sequence_length(std::string_view text, std::size_t position, char32_t& code_point) {
   utf8proc_int32_t found = 0;
   const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + position;
@@ -61,7 +61,8 @@ std::size_t code_point_offset(std::string_view text, std::size_t index) {
 }
 
 int display_width(char32_t code_point) {
-  // What this version of the library does not know yet, and what is shown escaped, has a column.
+  // A code point that this version of the library does not know, or that is shown escaped, takes
+  // one column.
   const utf8proc_category_t kind = category(code_point);
   if (kind == UTF8PROC_CATEGORY_CN || kind == UTF8PROC_CATEGORY_CC) return 1;
   return utf8proc_charwidth(static_cast<utf8proc_int32_t>(code_point));

@@ -1,4 +1,4 @@
-/// common/utf8.h: UTF-8 as a terminal shows it.
+/// common/utf8.h: UTF-8 and its width on a terminal.
 #pragma once
 
 #include <cstddef>
@@ -8,24 +8,25 @@
 
 namespace qhost {
 
-/// The code point at `position`, which advances behind it. A byte that is no UTF-8 counts as one
-/// code point U+FFFD. Overlong forms, surrogates and values above U+10FFFF are no UTF-8.
+/// The code point at `position`, which moves behind it. A byte that is not valid UTF-8 counts as
+/// one code point U+FFFD. Overlong forms, surrogates and values above U+10FFFF are not valid.
 char32_t next_code_point(std::string_view text, std::size_t& position);
-/// The offset of the first byte that is no UTF-8.
+/// The offset of the first byte that is not valid UTF-8.
 std::optional<std::size_t> find_invalid_utf8(std::string_view text);
 std::size_t count_code_points(std::string_view text);
-/// The byte offset of the code point number `index`, from 0; the text's size beyond its end.
+/// The byte offset of code point number `index`, from 0; the size of the text if there are fewer.
 std::size_t code_point_offset(std::string_view text, std::size_t index);
 
-/// Columns that a terminal uses: 0 for combining marks, 2 for East Asian wide forms and emoji, else
-/// 1; a byte that is no UTF-8 counts 1. By the Unicode version of libutf8proc, whatever the locale:
-/// wcwidth() of the C locale knows ASCII alone.
+/// The columns on a terminal: 0 for combining marks, 2 for East Asian wide forms and emoji, else 1;
+/// an invalid byte counts 1. The Unicode version is that of libutf8proc, and the locale has no
+/// effect: wcwidth() in the C locale knows only ASCII.
 int display_width(char32_t code_point);
 std::size_t display_width(std::string_view text);
-/// Controls that could steer a terminal or reorder a line, C0, C1 and bidirectional marks.
+/// True for characters that could control a terminal or reorder a line: C0, C1 and bidirectional
+/// marks.
 bool is_control(char32_t code_point);
-/// `\u{1b}` for controls (`\t`, `\n`, `\r` by those names), U+FFFD for what is no UTF-8. With
-/// `keep_line_breaks` LF stays.
+/// Writes controls as `\u{1b}` (`\t`, `\n`, `\r` by those names) and invalid bytes as U+FFFD. With
+/// `keep_line_breaks`, LF is unchanged.
 std::string escape_controls(std::string_view text, bool keep_line_breaks = false);
 
 }  // namespace qhost

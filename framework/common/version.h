@@ -1,4 +1,4 @@
-/// common/version.h: which qhost this is.
+/// common/version.h: the version of qhost.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@ namespace qhost {
 
 /// "0.1.0"
 std::string version();
-/// The commit that it was built from, 40 hexadecimal digits, with "-dirty" behind them when tracked
-/// files differed from it; "" when it was built outside of its own git checkout.
+/// The commit of the build, 40 hexadecimal digits, followed by "-dirty" if tracked files differed
+/// from it; "" for a build outside of qhost's git checkout.
 std::string commit();
 /// "qhost 0.1.0 (commit 1f2e3d4c5b6a)"
 std::string version_line();

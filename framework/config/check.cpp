@@ -28,8 +28,8 @@ bool is_list(OptionType type) {
   return element_type(type) != type;
 }
 
-/// A value that stands alone, of the wanted type; an integer counts as a number, and a boolean as
-/// the choice of its name.
+/// A single value of the wanted type. An integer is accepted as a real number, and a boolean as the
+/// choice "true" or "false".
 std::optional<OptionValue> scalar(const Value& value, OptionType wanted,
                                   const std::vector<std::string>& choices = {}) {
   if (const auto* v = std::get_if<bool>(&value.data)) {
@@ -185,10 +185,11 @@ class TableChecker {
     diagnostics_.add(std::move(diagnostic));
   }
 
-  /// `value` is what is wrong, `whole` the key's value.
+  /// Checks the range of `value`, which is `whole` or one element of it; `whole` is the key's
+  /// value.
   bool in_range(const OptionValue& converted, const Value& value, const Value& whole,
                 const Option& option) {
-    // The message shows an integer as it was written, not as the number that it becomes.
+    // The message shows an integer as it was written, not as the real number that it becomes.
     const auto* integer = std::get_if<std::int64_t>(&value.data);
     const bool list = is_list(option.type());
     const std::string why =
@@ -215,7 +216,8 @@ class TableChecker {
     return false;
   }
 
-  /// What was not given, or not well: a wrong value must not hide the errors of other keys.
+  /// Fills in the default of a key that is missing or wrong: one wrong value must not hide the
+  /// errors of other keys.
   void fill(const Option& option) {
     if (options_.has(option.name())) return;
     if (option.default_value()) {

@@ -1,5 +1,5 @@
-/// config/diagnostic.h: what is wrong with an experiment, where, and what to do; apart from how it
-/// is shown.
+/// config/diagnostic.h: what is wrong with an experiment, where, and what to do. Rendering is
+/// separate.
 ///
 ///     wrn.toml:3:1: error: unknown key `depht` in [model] [config.unknown-key]
 ///       3 | depht = 16
@@ -18,14 +18,14 @@
 
 namespace qhost::config {
 
-/// The lines of a text that spans point into, kept to be shown. Line breaks are LF or CRLF.
+/// The lines of a text that spans point into, kept for display. Line breaks are LF or CRLF.
 class Source {
  public:
   Source(std::string name, std::string_view text);
-  /// Each element is one line, whatever it holds: the arguments of a command line.
+  /// Each element is one line, whatever it contains: the arguments of a command line.
   Source(std::string name, std::vector<std::string> lines);
   const std::string& name() const { return name_; }
-  /// Counted from 1; "" outside of the text.
+  /// Line `number`, counted from 1; "" for a number outside of the text.
   std::string_view line(int number) const;
   int line_count() const { return static_cast<int>(lines_.size()); }
 
@@ -43,7 +43,7 @@ struct Span {
   bool operator==(const Span& other) const {
     return file == other.file && line == other.line && column == other.column;
   }
-  /// "wrn.toml:3:1", "command line:2:7", "wrn.toml", or "" for no place.
+  /// "wrn.toml:3:1", "command line:2:7" or "wrn.toml"; "" without a place.
   std::string to_string() const;
 };
 
@@ -52,7 +52,7 @@ const char* to_string(Severity severity);
 
 struct Label {
   Span span;
-  std::string text;  ///< short: it stands beside its caret
+  std::string text;  ///< short: it is printed beside its caret
 };
 
 struct Diagnostic {
@@ -60,43 +60,47 @@ struct Diagnostic {
   Severity severity = Severity::error;
   std::string message;  ///< what is wrong, with both values; no full stop
   Label primary;
-  std::vector<Label> secondary;  ///< the other definition, the value that was overridden
+  std::vector<Label> secondary;  ///< other places: the first definition, the value that was
+                                 ///< overridden
   std::vector<std::string> notes;
   std::vector<std::string> helps;  ///< what to do
 };
 
 struct RenderOptions {
-  int width = 100;  ///< source lines are cut around the span to so many columns
+  int width = 100;  ///< a longer source line is cut around the span to this many columns
   bool color = false;
 };
 /// One line: "wrn.toml:3:1: error: unknown key `depht` in [model] [config.unknown-key]".
 std::string render_concise(const Diagnostic& diagnostic);
-/// The same, the source line with a caret, labels, notes and helps; ends with a line break.
+/// The same with the source line, a caret, labels, notes and helps; ends with a line break.
 std::string render(const Diagnostic& diagnostic, const RenderOptions& options = {});
 /// {code, severity, message, file, line, column, length, label, secondary, notes, helps}
 nlohmann::json to_json(const Diagnostic& diagnostic);
 
-/// Collects what a reader finds. Nothing is printed or thrown before all is known.
+/// Collects the diagnostics of a reader. Nothing is printed or thrown before all are known.
 class Diagnostics {
  public:
-  /// A diagnostic of equal code, message and place is kept once (a base file that is read twice).
+  /// Adds a diagnostic; one with equal code, message and place is kept once (a base file that is
+  /// read twice).
   void add(Diagnostic diagnostic);
   bool has_errors() const;
-  /// By file, line, column; equal ones in the order of their coming.
+  /// The diagnostics sorted by file, line and column; those of one place keep their order of
+  /// addition.
   std::vector<Diagnostic> sorted() const;
 
  private:
   std::vector<Diagnostic> list_;
 };
 
-/// All of them in the order given, separated by empty lines: the first `limit`, then "and 7 more".
+/// Renders the first `limit` diagnostics in the given order, separated by empty lines, then "and 7
+/// more".
 std::string render(const std::vector<Diagnostic>& diagnostics, const RenderOptions& options = {},
                    std::size_t limit = 20);
-/// The diagnostics as the exception that ends a command: what() is their rendering.
+/// The exception that ends a command; what() is the rendered diagnostics.
 Error to_error(const std::vector<Diagnostic>& diagnostics,
                ErrorKind kind = ErrorKind::configuration);
 
-/// A name between back-ticks with control characters escaped: `depth`.
+/// A name in backticks, with control characters escaped: `depth`.
 std::string quote(std::string_view name);
 /// "`a`, `b` and `c`"
 std::string quote_list(const std::vector<std::string>& names);

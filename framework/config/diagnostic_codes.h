@@ -1,4 +1,4 @@
-/// config/diagnostic_codes.h: the stable names of what can be wrong with an experiment; docs/errors.md
+/// config/diagnostic_codes.h: the stable names of the errors of an experiment. docs/errors.md
 /// explains each, tests/config/errors shows each.
 #pragma once
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_syntax_errors = 50;
 
-/// Splits a text so that statements can be blanked without moving the others.
+/// The lines of a text. A statement can be blanked without moving the others.
 class Lines {
  public:
   explicit Lines(std::string_view text) {
@@ -40,11 +40,12 @@ class Lines {
   std::vector<std::string> lines_;
 };
 
-/// The statement that line `number` belongs to.
+/// The statement that contains line `number`.
 struct Statement {
   std::size_t first = 1, last = 1;
   bool header = false;
-  bool ends = true;  ///< false: it runs to the end of the file because something stays open
+  bool ends = true;  ///< false: it runs to the end of the file, because a bracket or string stays
+                     ///< open
 };
 
 Statement statement_at(const ScanResult& scan, std::size_t number) {
@@ -62,7 +63,7 @@ Statement statement_at(const ScanResult& scan, std::size_t number) {
   return statement;
 }
 
-/// The text of a header between its brackets, or of a key before its equals sign.
+/// The text between the brackets of a header, or before the equals sign of a key.
 std::string_view key_text(std::string_view line, bool header, std::size_t& offset) {
   std::size_t start = line.find_first_not_of(" \t");
   if (start == std::string_view::npos) return {};
@@ -84,7 +85,7 @@ std::string_view key_text(std::string_view line, bool header, std::size_t& offse
   return line.substr(start, std::min(end, line.size()) - start);
 }
 
-/// The entry at a dotted path; in a list of tables that of the last element.
+/// The entry at a dotted path; in a list of tables, the entry of the last element.
 const Entry* find_path(const Table& root, const std::vector<KeyPart>& path) {
   const Table* table = &root;
   const Entry* entry = nullptr;
@@ -129,7 +130,7 @@ class Parser {
   }
 
  private:
-  /// Blanks the statement, a header together with its keys, and returns the text before that.
+  /// Blanks the statement (a header together with its keys) and returns the text as it was before.
   std::string cut_out(const Statement& statement) {
     std::string before = lines_.text();
     std::size_t last = statement.last;
@@ -140,7 +141,7 @@ class Parser {
     return before;
   }
 
-  /// Statements that the parser must not see; false where there was one.
+  /// Cuts out the statements that the parser must not see. Returns false if there was one.
   bool cut_out_stray() {
     const Statement* before = nullptr;
     Statement statement;
@@ -181,7 +182,7 @@ class Parser {
     diagnostics_.add(std::move(diagnostic));
   }
 
-  /// Words without quotes and a bracket that stays open are what people get wrong most.
+  /// Adds a help for the most frequent errors: a word without quotes, a bracket that stays open.
   void add_help(Diagnostic& diagnostic, const Statement& statement) const {
     Span& span = diagnostic.primary.span;
     const std::string_view line = source_->line(span.line);
@@ -206,7 +207,7 @@ class Parser {
         std::transform(lower.begin(), lower.end(), lower.begin(),
                        [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
         if (start > end) {
-          // The word is right, what follows it is not.
+          // The word is valid; the error is in the text behind it.
         } else if (lower == "true" || lower == "false") {
           diagnostic.helps.push_back("booleans are written in lower case: " + lower);
         } else {
@@ -232,7 +233,7 @@ class Parser {
     }
   }
 
-  /// Names the key and both places; false where they cannot be found (within an inline table).
+  /// Reports the key with both places. Returns false if they cannot be found (in an inline table).
   bool report_duplicate(const Statement& statement) {
     const std::string& line = lines_.line(statement.first);
     std::size_t offset = 0;
@@ -256,7 +257,7 @@ class Parser {
     if (!result) return false;
     const Table root = convert(result.table(), {source_});
     const Entry* first = find_path(root, path);
-    // a.b = 1 where `a` is a value already: the clash is with the part that exists.
+    // In a.b = 1 with an existing value `a`, the conflict is with the existing part.
     std::vector<KeyPart> shorter = path;
     while (first == nullptr && shorter.size() > 1) {
       shorter.pop_back();
@@ -318,7 +319,7 @@ std::optional<std::vector<KeyPart>> parse_key(std::string_view text) {
     const Entry& entry = table->entries.front();
     parts.push_back({entry.key, entry.key_span.column, entry.key_span.length});
     table = entry.value.table();
-    // The value is ours: an equals sign of the text's own would have brought another.
+    // The value must be the one appended here: an equals sign in the text would give another.
     const auto* value = std::get_if<std::int64_t>(&entry.value.data);
     const auto own_column = static_cast<int>(count_code_points(document));
     if (table == nullptr && (value == nullptr || entry.value.span.column != own_column)) return {};

@@ -8,7 +8,7 @@
 namespace qhost::config {
 namespace {
 
-/// A single [quantizer] is rule 0: "quantizer.bits" means "quantizer.0.bits".
+/// A single [quantizer] table is rule 0: "quantizer.bits" means "quantizer.0.bits".
 std::string normalized(const std::string& key) {
   const std::string prefix = "quantizer.";
   if (key.starts_with(prefix) && key.size() > prefix.size() &&
@@ -42,7 +42,7 @@ Diagnostic Experiment::diagnostic_at(const std::string& key, const std::string& 
   diagnostic.message = message;
   diagnostic.helps = std::move(helps);
   diagnostic.primary.span.file = file.string();
-  // The key, else the tables around it, from the inside.
+  // Look for the key, then for the tables around it, from the innermost outward.
   for (std::string path = normalized(key); !path.empty();) {
     const auto found = origins_.find(path);
     if (found != origins_.end()) {

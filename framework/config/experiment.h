@@ -1,4 +1,4 @@
-/// config/experiment.h: a validated experiment: every key of every table has a value.
+/// config/experiment.h: a validated experiment, in which every key of every table has a value.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@
 
 namespace qhost::config {
 
-/// Where a value comes from.
+/// The source of a value.
 struct Origin {
   enum class Kind { default_value, file, command_line };
   Kind kind = Kind::default_value;
@@ -24,25 +24,25 @@ struct Origin {
   std::string to_string() const;
 };
 
-/// A component and its options: all that it declares, defaults filled in.
+/// A component and its options: all that it declares, with defaults filled in.
 struct Component {
   std::string name;
   Options options;
-  Span where;  ///< of the name, else of the table; empty for a default
+  Span where;  ///< the place of the name, else of the table; empty for a default
 };
 
-/// One [quantizer] table. In each (node, role) the last rule that matches wins.
+/// One [quantizer] table. For each (node, role) the last rule that matches decides.
 struct QuantizerRule {
-  Component method;  ///< "none", among others: float, which masks the rules before it
+  Component method;                 ///< "none" keeps the layer in float and masks earlier rules
   std::vector<std::string> layers;  ///< selectors, {"*"} by default
   std::vector<std::string>
-      roles;  ///< of "weight", "input", "gradient"; empty: all that the method offers
-  /// The method's own default where the file gives none: written out, so that a run stays what it
-  /// was when a later version of the method has another.
+      roles;  ///< "weight", "input", "gradient"; empty: all roles that the method offers
+  /// If the file gives no value, the method's default, written out: a run must not change when a
+  /// later version of the method has another default.
   std::vector<std::string> keep_float;
-  Span where;                         ///< of the table
-  std::map<std::string, Span> spans;  ///< of the values that were given, by key
-  /// Of the key's value, else of the table.
+  Span where;                         ///< place of the table
+  std::map<std::string, Span> spans;  ///< places of the given values, by key
+  /// The place of the key's value, else of the table.
   const Span& span_of(const std::string& key) const;
 };
 
@@ -51,36 +51,35 @@ class Experiment {
   std::string name;
   std::filesystem::path file;  ///< as given to load_experiment
   Component data, model, optimizer, schedule;
-  /// Empty for a float run; rules that are all `none` are left out.
+  /// Empty for a float run. If all rules are `none`, they are left out.
   std::vector<QuantizerRule> quantizers;
   Options augment, train, calibration;
 
-  /// Every key with its value as TOML text, tables in a fixed order. Loading it gives an equal
-  /// experiment, wherever the file lies: `threads` is the number found, paths are absolute.
+  /// Every key with its value as TOML text, tables in a fixed order. Loading it from any folder
+  /// gives an equal experiment: `threads` is the detected number, and paths are absolute.
   std::string resolved_toml() const;
-  /// The same as an object of objects; quantizer is an array.
+  /// The same as a JSON object of objects; quantizer is an array.
   nlohmann::json resolved_json() const;
-  /// "train.epochs" -> "10", "quantizer.0.name" -> "\"bwn\"": the keys that can change a result.
+  /// The keys that can change a result: "train.epochs" -> "10", "quantizer.0.name" -> "\"bwn\"".
   /// Two experiments with equal maps compute the same.
   std::map<std::string, std::string> result_keys() const;
-  /// All keys in this form.
+  /// All keys in the form of result_keys().
   std::map<std::string, std::string> all_keys() const;
 
-  /// Of a dotted key, "model.depth" or "quantizer.1.bits".
+  /// The origin of a dotted key: "model.depth", "quantizer.1.bits".
   Origin origin(const std::string& key) const;
-  /// For what is found out later: an architecture's complaint, a rule that matches nothing. Points
-  /// at the key's value, else at its table, else at the file. Code "config.component" unless
-  /// another is given.
+  /// A diagnostic for an error that is found after loading: an architecture's error, a rule that
+  /// matches nothing. It points at the key's value, else at its table, else at the file.
   Diagnostic diagnostic_at(const std::string& key, const std::string& message,
                            std::vector<std::string> helps = {},
                            const std::string& code = "config.component") const;
-  /// A component's complaint about one of its options: `table` is "model", "quantizer.1", "data".
-  /// Text behind "help: " in the complaint becomes the diagnostic's help.
+  /// A diagnostic for a component's error about one of its options; `table` is "model",
+  /// "quantizer.1" or "data". Text behind "help: " in the error becomes the diagnostic's help.
   Diagnostic diagnostic_for(const std::string& table, const OptionError& error) const;
 
  private:
   friend class Resolver;
-  std::map<std::string, Origin> origins_;       ///< of given keys and of tables
+  std::map<std::string, Origin> origins_;       ///< origins of given keys and of tables
   std::map<std::string, bool> part_of_result_;  ///< for each key of a table
 };
 

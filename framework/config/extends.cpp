@@ -66,7 +66,7 @@ class Loader {
       diagnostic.message = "a file extends itself: " + chain + path.string();
       diagnostic.helps.push_back("move what both files share to a third one");
     } else if (files_ > max_files) {
-      return false;  // said already
+      return false;  // already reported
     } else if (open_.size() >= max_depth || ++files_ > max_files) {
       diagnostic.code = code::extends_depth;
       diagnostic.message = open_.size() >= max_depth

@@ -1,4 +1,4 @@
-/// config/extends.h: a file and the files that it extends as one tree.
+/// config/extends.h: merges a file with the files that it extends.
 #pragma once
 
 #include <filesystem>
@@ -7,10 +7,10 @@
 
 namespace qhost::config {
 
-/// Reads `file`; the files named by its `extends` come first, in their order, each laid over the
-/// one before (see merge.h), the file itself last. Paths are relative to the file that names them.
-/// Errors: those of reading and parsing, config.extends-cycle, config.extends-depth; a missing file
-/// is reported at the `extends` that names it.
+/// Reads `file` and the files named by its `extends`. Those come first, in their order; each is
+/// merged over the one before (see merge.h), and the file itself comes last. Paths are relative to
+/// the file that names them. Errors: those of reading and parsing, config.extends-cycle,
+/// config.extends-depth. A missing file is reported at the `extends` that names it.
 Document load_document(const std::filesystem::path& file, Diagnostics& diagnostics);
 
 }  // namespace qhost::config

@@ -14,7 +14,7 @@
 namespace qhost::config {
 namespace {
 
-/// A file that cannot be used: at the line that names it, else by its own name alone.
+/// The error for an unusable file: at the line that names it, else with its own name alone.
 Diagnostic file_error(const char* code, const std::filesystem::path& path, const Span& wanted_by,
                       const std::string& reason, std::string help) {
   Diagnostic diagnostic;
@@ -44,15 +44,15 @@ class Descriptor {
   int fd_;
 };
 
-/// Follows brackets, strings and keys as far as nesting and statements need it. Up to the first
-/// error of a text it agrees with a TOML parser; a parser stops there.
+/// Tracks brackets, strings and keys as far as nesting and statements need it. It agrees with a
+/// TOML parser up to the first error of a text, where a parser stops.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
 
   std::vector<LineKind> lines;
-  std::vector<std::size_t> stray;  ///< offsets, at most one a line
-  /// The position at which nesting first exceeded the limit.
+  std::vector<std::size_t> stray;  ///< byte offsets, at most one per line
+  /// The position where nesting first exceeded the limit.
   std::size_t too_deep = std::string_view::npos;
   bool closed() const { return frames_.empty() && !open_string_; }
 
@@ -118,7 +118,7 @@ class Scanner {
         }
         break;
       case Mode::header:
-        if (c == '[') ++header_;  // an element of a list is one level more
+        if (c == '[') ++header_;  // an element of a list is one level deeper
         if (c == '.') ++header_;
         if (c == ']') mode_ = Mode::after_header;
         break;
@@ -153,7 +153,7 @@ class Scanner {
     parts_ = frame.outer_parts;
   }
 
-  /// A string of one line ends at the line break at the latest, one in triple quotes does not.
+  /// A single-line string ends at the line break at the latest; one in triple quotes does not.
   void skip_string(char quote) {
     const bool triple = text_.substr(position_, 3) == std::string(3, quote);
     const bool escapes = quote == '"';
@@ -170,7 +170,7 @@ class Scanner {
       }
       if (c == quote && (!triple || text_.substr(position_, 3) == std::string(3, quote))) {
         position_ += triple ? 3 : 1;
-        // Up to two quotes may stand directly before the closing three.
+        // Up to two quotes may precede the closing three.
         for (int i = 0; triple && i < 2 && text_.substr(position_).starts_with(quote); ++i) {
           ++position_;
         }
@@ -234,7 +234,7 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Sp
     return fail(code::file, std::string("cannot be read: ") + std::strerror(error),
                 "check the permissions of the file and of its folders");
   };
-  // Not blocking: a pipe without a writer must be refused, not waited for.
+  // Open without blocking: a pipe without a writer must be refused, not waited for.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return cannot_read();

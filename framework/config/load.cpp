@@ -11,7 +11,7 @@
 namespace qhost::config {
 namespace {
 
-/// The part of the overrides that is about [sweep] changes the file, the rest every point.
+/// Splits off the overrides of [sweep]: they change the file, all others change every point.
 Table take_sweep(Table& overrides) {
   Table part;
   if (const Entry* sweep = overrides.find("sweep")) part.entries.push_back(*sweep);
@@ -47,7 +47,7 @@ LoadResult load_experiment(const std::filesystem::path& file,
     points = read_sweep(*sweep, diagnostics);
     root.erase("sweep");
   }
-  // Points that could not be read leave the file itself to check.
+  // If no point could be read, the file itself is still checked.
   if (points.empty()) points.emplace_back();
   for (const SweepPart& point : points) {
     if (!read) break;

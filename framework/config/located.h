@@ -1,4 +1,4 @@
-/// config/located.h: an error that a part found, at the place of the key that it is about.
+/// config/located.h: gives an error the place of the key that it is about.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace qhost::config {
 
-/// The error's first line becomes the diagnostic's message, what follows a note, and what stands
-/// behind "help: " its helps. One that has a place already stays as it is.
+/// Turns an error into a diagnostic: its first line is the message, the following lines are a note,
+/// and text behind "help: " is a help. An error that already has a place is unchanged.
 Error located_error(const config::Experiment& experiment, const std::string& key,
                     const Error& error, const std::string& code = "config.component");
 

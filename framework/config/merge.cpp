@@ -20,14 +20,14 @@ const std::string* name_of(const Table& table) {
   return entry == nullptr ? nullptr : entry->value.string();
 }
 
-/// `now` is what a table without name stands for.
+/// True if `over` names another component than `base`; `now` is the name of a table without one.
 bool renames(const Table& base, const Table& over, const std::string& now) {
   const std::string* next = name_of(over);
   const std::string* name = name_of(base);
   return next != nullptr && *next != (name == nullptr ? now : *name);
 }
 
-/// `next` remembers the places that it takes over from `old`.
+/// Makes `next` remember the places of `old`, which it replaces.
 void remember(Value& next, const Value& old) {
   next.overridden.insert(next.overridden.begin(), old.overridden.begin(), old.overridden.end());
   next.overridden.insert(next.overridden.begin(), old.span);
@@ -36,7 +36,7 @@ void remember(Value& next, const Value& old) {
 void replace(Value& below, const Value& over) {
   Value next = over;
   remember(next, below);
-  // A component's name overrides the name before it, not the table.
+  // A new component name overrides the former name, not the whole table.
   if (below.table() != nullptr && next.table() != nullptr) {
     const Entry* old_name = below.table()->find("name");
     Entry* new_name = next.table()->find("name");
@@ -59,7 +59,7 @@ class Merger {
       } else if (below == nullptr) {
         base.entries.push_back(entry);
       } else if (below->value.array() != nullptr && is_index_table(entry.value)) {
-        // The points of a sweep are experiments in small.
+        // The points of a sweep follow the rules of an experiment.
         const bool points = entry.key == "points";
         merge_elements(*below, entry, [&](Value& element, const Value& change) {
           merge(*element.table(), *change.table(),
@@ -85,7 +85,8 @@ class Merger {
                        const TableDeclaration& table) {
     const Table* over = entry.value.table();
     if (table.name == "quantizer" && is_index_table(entry.value)) {
-      if (below != nullptr && below->value.table() != nullptr) {  // a list of one
+      if (below != nullptr && below->value.table() != nullptr) {  // a single table counts as a list
+                                                                  // of one
         Value list{Array{below->value}, below->value.span, {}};
         below->value = std::move(list);
       }
@@ -110,7 +111,8 @@ class Merger {
     }
   }
 
-  /// One rule of several: another method brings other options, the layers stay.
+  /// Merges one rule of a list. Another method drops the old options and keeps the layers and
+  /// roles.
   void merge_rule(Table& rule, const Table& over) {
     if (renames(rule, over, "")) {
       std::erase_if(rule.entries, [](const Entry& entry) {

@@ -1,29 +1,28 @@
-/// config/merge.h: how one file, a sweep's point or the command line changes what stands below it.
+/// config/merge.h: merges a file, a point of a sweep or the command line over a base.
 #pragma once
 
 #include "config/value.h"
 
 namespace qhost::config {
 
-/// What the keys of the merged tables mean.
+/// The meaning of the keys of the merged tables.
 enum class MergeLevel {
   experiment,  ///< model, train, ...: component tables are replaced when their name changes
   plain,
 };
 
-/// Lays `over` over `base`:
-/// - tables merge key by key; any other value, lists too, replaces what it meets and remembers its
-///   place;
-/// - data, model, optimizer, schedule and quantizer are replaced as a whole when `over` names
-/// another
-///   component (a table without name means its default);
-/// - [quantizer] and [[quantizer]] replace each other;
-/// - a table with keys that are all numbers ("1") changes elements of a list; [quantizer] counts as
-///   a list of one. A rule that is renamed so keeps its layers and roles.
+/// Merges `over` over `base`:
+/// - Tables merge key by key. Any other value, lists included, replaces the old one and remembers
+///   its place.
+/// - data, model, optimizer, schedule and quantizer are replaced as a whole if `over` names another
+///   component (a table without a name means its default).
+/// - [quantizer] and [[quantizer]] replace each other.
+/// - A table whose keys are all numbers ("1") changes elements of a list; [quantizer] counts as a
+///   list of one. A rule that gets another name this way keeps its layers and roles.
 /// Errors: config.bad-index.
 void merge(Table& base, const Table& over, MergeLevel level, Diagnostics& diagnostics);
 
-/// Whether all keys are numbers, and there is one.
+/// True if the table has keys and all are numbers.
 bool is_index_table(const Value& value);
 
 }  // namespace qhost::config

@@ -1,4 +1,4 @@
-// Arguments "key=value" as the tree that is laid over an experiment.
+// Parses arguments "key=value" into the tree that is merged over an experiment.
 #include <algorithm>
 
 #include "common/utf8.h"
@@ -42,7 +42,7 @@ class OverrideParser {
     return false;
   }
 
-  /// The equals sign that ends the key: quoted parts may hold one.
+  /// The equals sign that ends the key; quoted parts may contain one.
   static std::size_t find_equals(std::string_view text) {
     char quoted = 0;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -115,7 +115,7 @@ class OverrideParser {
     const PlaceMap places{source_, line_ - 1, column - 3};
     if (result && result.table().size() == 1) {
       value = convert(*result.table().get("v"), places);
-      // What follows the value can only be a comment: no shell user means one.
+      // Only a comment can follow the value here, and no shell user means one.
       const auto end = result.table().get("v")->source().end;
       const auto covered = code_point_offset(document, static_cast<std::size_t>(end.column) - 1);
       const bool whole = document.find_first_not_of(" \t", covered) == std::string::npos;

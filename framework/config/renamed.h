@@ -1,7 +1,7 @@
-/// config/renamed.h: keys of an experiment that had another name.
+/// config/renamed.h: keys of an experiment that had another name in an older version.
 ///
-/// A person's file gives the present name: the former one is an error that says so. A file that
-/// qhost wrote, resolved.toml, is read under its former names for good.
+/// In a file written by a person, a former name is an error that gives the present name. In a file
+/// that qhost wrote (resolved.toml), former names are read for good.
 #pragma once
 
 #include <string>
@@ -11,13 +11,13 @@
 
 namespace qhost::config {
 
-/// The first line of every resolved.toml, without the line's end.
+/// The first line of every resolved.toml, without the line break.
 inline constexpr std::string_view resolved_heading =
     "# Every key of the experiment with its value; loads again.";
 
-/// The present name of a key of the table `title` ("[augment]"), or "".
+/// The present name of the former key `key` in the table `title` ("[augment]"), or "".
 std::string present_name(std::string_view title, std::string_view key);
-/// Gives each key of `root` its present name.
+/// Renames the former keys of `root`.
 void use_present_names(Table& root);
 
 }  // namespace qhost::config

@@ -1,4 +1,4 @@
-// How a diagnostic is shown: as one line, with its source lines, as JSON.
+// Renders a diagnostic as one line, with its source lines, or as JSON.
 #include <algorithm>
 #include <vector>
 
@@ -39,7 +39,7 @@ class Renderer {
     return text;
   }
 
-  /// The source line and below it the marks; "" where there is no line to show.
+  /// The source line and the marks below it; "" if there is no line to show.
   std::string excerpt(const Label& label, char mark, const char* color) const {
     const Span& span = label.span;
     if (!span.source || span.line < 1 || span.line > span.source->line_count()) return "";
@@ -79,7 +79,7 @@ class Renderer {
         cell.text = escape_controls(bytes);
         cell.width = static_cast<int>(cell.text.size());
       } else {
-        cell.text = escape_controls(bytes);  // replaces what is no UTF-8
+        cell.text = escape_controls(bytes);  // replaces bytes that are not UTF-8
         cell.width = display_width(code_point);
       }
       column += cell.width;
@@ -88,19 +88,19 @@ class Renderer {
     return cells;
   }
 
-  /// The part of the span's line that fits into `room` columns, the span's start within it.
+  /// The part of the span's line that fits into `room` columns, and the span's start in it.
   static Cut cut_line(const Span& span, int room) {
     const std::vector<Cell> cells = cells_of(span.source->line(span.line));
     const int count = static_cast<int>(cells.size());
     const int first = std::clamp(span.column - 1, 0, count);
     const int last = std::clamp(first + std::max(1, span.length), first, count);
-    std::vector<int> columns = {0};  // columns[i]: where cell i starts
+    std::vector<int> columns = {0};  // columns[i] is the column where cell i starts
     for (const Cell& cell : cells) columns.push_back(columns.back() + cell.width);
     const auto at = [&](int i) { return columns[static_cast<std::size_t>(i)]; };
 
     int from = 0, to = count;
     if (at(count) > room) {
-      const int inner = room - 6;  // "..." on both sides
+      const int inner = room - 6;  // "..." takes three columns on each side
       const int wanted = std::min(at(last) - at(first), inner);
       const int lead = std::max(0, at(first) - (inner - wanted) / 2);
       while (from < first && at(from) < lead) ++from;
@@ -118,7 +118,7 @@ class Renderer {
   RenderOptions options_;
 };
 
-/// `text` behind "  head: ", its further lines aligned below.
+/// `text` behind "  head: ", with further lines aligned below.
 std::string block(const std::string& head, const std::string& text) {
   std::string out = "  " + head + ": ";
   for (const char c : escape_controls(text, true)) {
@@ -178,7 +178,7 @@ nlohmann::json to_json(const Diagnostic& diagnostic) {
   json["message"] = escape_controls(diagnostic.message, true);
   json["secondary"] = nlohmann::json::array();
   for (const Label& label : diagnostic.secondary) json["secondary"].push_back(place(label));
-  // JSON must be UTF-8 whatever a file or an argument held.
+  // JSON must be UTF-8, whatever a file or an argument contained.
   const auto texts = [](const std::vector<std::string>& list) {
     auto array = nlohmann::json::array();
     for (const auto& text : list) array.push_back(escape_controls(text, true));

@@ -1,4 +1,4 @@
-// An experiment written out again: as TOML, as JSON, as flat keys.
+// Writes an experiment as TOML, as JSON and as flat keys.
 #include "config/experiment.h"
 #include "config/renamed.h"
 
@@ -42,7 +42,7 @@ std::string table(const std::string& name, const Options& options) {
 std::string table(const std::string& header, const QuantizerRule& rule) {
   std::string text = "\n" + header + "\n" + line("name", rule.method.name);
   text += line("layers", rule.layers);
-  // Absent has a meaning of its own, which no value has.
+  // No roles means all roles, which no value can express.
   text += rule.roles.empty() ? "# roles: all that the method offers\n" : line("roles", rule.roles);
   text += line("keep_float", rule.keep_float);
   return text + lines(rule.method.options);
@@ -123,7 +123,7 @@ std::map<std::string, std::string> Experiment::all_keys() const {
 
 std::map<std::string, std::string> Experiment::result_keys() const {
   Keys keys = all_keys();
-  keys.erase("name");  // where the runs lie, not what they compute
+  keys.erase("name");  // decides where the runs are stored, not what they compute
   std::erase_if(keys, [&](const auto& item) {
     const auto found = part_of_result_.find(item.first);
     return found != part_of_result_.end() && !found->second;

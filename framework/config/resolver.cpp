@@ -11,7 +11,7 @@
 namespace qhost::config {
 namespace {
 
-/// What a person calls a component of [kind].
+/// The word for a component of [kind] in messages.
 const char* noun(const std::string& kind) {
   if (kind == "data") return "data set";
   if (kind == "model") return "architecture";
@@ -59,7 +59,7 @@ Experiment Resolver::resolve(const std::filesystem::path& file) {
   resolve_paths();
   check_conflicts();
   if (experiment_.train.integer("threads") == 0) {
-    // The bits of a result depend on this number: it belongs to the experiment from here on.
+    // The bits of a result depend on the number of threads, so the experiment stores it.
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
     experiment_.train.set("threads", static_cast<std::int64_t>(cores));
   }
@@ -75,7 +75,7 @@ void Resolver::build_directory() {
   directory_.add_key("[sweep]", "points");
   directory_.add_key("[sweep]", "seeds");
   directory_.add_key("a point of [sweep]", "label");
-  // Components of plugins: only those that are chosen, so that no other plugin is opened.
+  // Resolve only the chosen components, so that no other plugin is opened.
   for (const char* kind : {"data", "model"}) {
     const Entry* entry = root_.find(kind);
     const Table* table = entry == nullptr ? nullptr : entry->value.table();

@@ -1,4 +1,4 @@
-/// config/resolver.h: a merged tree as a validated experiment.
+/// config/resolver.h: turns a merged tree into a validated experiment.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@ class Resolver {
  public:
   /// `complete`: see Document.
   Resolver(const Table& root, bool complete, Catalog& catalog, Diagnostics& diagnostics);
-  /// All errors of the tree are added; with any the result is of no use.
+  /// Adds all errors of the tree. The result is valid only without errors.
   Experiment resolve(const std::filesystem::path& file);
 
  private:
@@ -29,17 +29,17 @@ class Resolver {
   Component resolve_component(const std::string& kind);
   struct Place {
     std::string kind;   ///< "quantizer"
-    std::string path;   ///< "quantizer.0", under which origins are kept
-    std::string shown;  ///< as the user wrote it
+    std::string path;   ///< "quantizer.0", the prefix of its origins
+    std::string shown;  ///< the path as the user wrote it
   };
-  /// The options of a table whose `name` is known to be `name`; `beside`: the host's own keys in
-  /// it.
+  /// The options of a table whose component is `name`; `beside`: the keys in it that the host
+  /// reads.
   Options component_options(const Place& place, const std::string& name, const Table* given,
                             const Span& where, const std::vector<Option>* beside);
   const std::vector<Option>* find(const std::string& kind, const std::string& name);
   std::vector<std::string> names(const std::string& kind);
   void unknown_component(const std::string& kind, const std::string& name, const Value* value);
-  /// [table] as a table, else an error and null; null, too, where it is absent.
+  /// [table] as a table; null if it is absent, or with an error if it is something else.
   const Table* table_of(const Entry* entry);
   void record(const std::string& path, const Table* given, const std::vector<Option>& declared);
   void resolve_paths();
@@ -53,7 +53,7 @@ class Resolver {
   Catalog& catalog_;
   Diagnostics& diagnostics_;
   KeyDirectory directory_;
-  std::set<std::string> failed_;  ///< keys with a wrong value: conflicts would be guesses
+  std::set<std::string> failed_;  ///< keys with a wrong value, about which no conflict is reported
   Experiment experiment_;
 };
 

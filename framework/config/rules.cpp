@@ -1,4 +1,4 @@
-// [quantizer] and [[quantizer]], and what no single key can tell: paths and conflicts.
+// Reads [quantizer] and [[quantizer]], and checks what involves several keys: paths and conflicts.
 #include <algorithm>
 #include <functional>
 
@@ -13,7 +13,7 @@ const std::vector<Option>& rule_options() {
   return find_table("quantizer")->options;
 }
 
-/// The method's own keep_float; of a method that cannot be used, component_options() has told.
+/// The method's own keep_float. For an unusable method, component_options() has reported the error.
 std::vector<std::string> own_keep_float(Catalog& catalog, const std::string& method) {
   try {
     if (catalog.find("quantizer", method) != nullptr) return catalog.default_keep_float(method);
@@ -22,7 +22,7 @@ std::vector<std::string> own_keep_float(Catalog& catalog, const std::string& met
   return {};
 }
 
-/// A rule's list that is given must select something: an empty one reads like "none", and is not.
+/// An empty list of layers or roles is refused: it reads like "none", but would not mean it.
 void check_not_empty(const Table& table, const std::string& path, Diagnostics& diagnostics) {
   for (const char* key : {"layers", "roles"}) {
     const Entry* entry = table.find(key);
@@ -66,7 +66,7 @@ void Resolver::resolve_rules() {
     }
     experiment_.quantizers.push_back(resolve_rule(*entry, value, i));
   }
-  // Rules that only say float leave nothing to mask.
+  // If all rules are `none`, there is no rule left that they could mask.
   const auto is_none = [](const QuantizerRule& rule) { return rule.method.name == "none"; };
   auto& rules = experiment_.quantizers;
   if (std::all_of(rules.begin(), rules.end(), is_none)) rules.clear();
@@ -78,7 +78,7 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
   const Table& given = *value.table();
   QuantizerRule rule;
   rule.method.name = "none";
-  // An element of a list has its own header; its place is that of the first key there is.
+  // An element of a [[quantizer]] list has a header of its own; its place is that of its first key.
   rule.where = entry.value.array() == nullptr ? entry.key_span : value.span;
   rule.method.where = rule.where;
   experiment_.origins_[path] = {Origin::Kind::file, rule.where, rule.where, value.overridden};
@@ -107,7 +107,7 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
   rule.method.options = component_options({"quantizer", path, shown}, rule.method.name, &given,
                                           rule.where, &rule_options());
 
-  TableCheck keys;  // the host's own keys of a rule; the method's were just read
+  TableCheck keys;  // checks the host's own keys of a rule; the method's keys were checked above
   Table own;
   for (const Option& option : rule_options()) {
     if (const Entry* key = given.find(option.name())) own.entries.push_back(*key);
@@ -142,7 +142,8 @@ void Resolver::resolve_path(Options& options, const std::string& table, const st
   }
   const std::filesystem::path path = std::get<std::string>(given->second);
   if (path.empty()) return;
-  // A path in a file is relative to that file, an argument's to the current directory.
+  // A path in a file is relative to that file; a path in an argument is relative to the working
+  // directory.
   const Origin origin = experiment_.origin(table + "." + key);
   std::filesystem::path folder;
   if (origin.kind == Origin::Kind::file) {

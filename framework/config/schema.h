@@ -1,4 +1,4 @@
-/// config/schema.h: what an experiment file may hold: the host's own tables and components,
+/// config/schema.h: the content of an experiment file: the host's own tables and components,
 /// declared once for validation, `qhost describe` and the JSON schema.
 #pragma once
 
@@ -10,25 +10,25 @@
 
 namespace qhost::config {
 
-/// A table of the top level. A component table holds `name` and the options of the component of
-/// that name; the others hold `options`.
+/// A table of the top level. A component table holds `name` and the options of that component;
+/// every other table holds `options`.
 struct TableDeclaration {
   std::string name;  ///< "train"
   std::string help;
   bool component = false;
-  /// The component's name where the file gives none; "" where the file must name one.
+  /// The default component; "" if the file must name one.
   std::string default_component;
-  /// Keys of a plain table; of a component table those that stand beside any component's own.
+  /// The keys of a plain table; for a component table, the keys beside those of the component.
   std::vector<Option> options;
 };
 /// data, augment, model, quantizer, train, optimizer, schedule, calibration, sweep.
 const std::vector<TableDeclaration>& tables();
-/// Null for a name that is no table.
+/// The table of that name, or null.
 const TableDeclaration* find_table(std::string_view name);
-/// The keys outside of all tables: name. (`extends` is resolved before validation.)
+/// The keys outside of all tables: `name`. (`extends` is resolved before validation.)
 const std::vector<Option>& top_level_options();
 
-/// A component that the host itself brings.
+/// A component that is part of the host.
 struct ComponentDeclaration {
   std::string name;
   std::string help;
@@ -38,7 +38,7 @@ struct ComponentDeclaration {
 const std::vector<ComponentDeclaration>& optimizers();
 /// constant, step, multi_step, cosine, exponential, one_cycle: formulas in training/schedule.h.
 const std::vector<ComponentDeclaration>& schedules();
-/// The options of an optimizer or schedule, null for an unknown name.
+/// The options of an optimizer or schedule; null for an unknown name.
 const std::vector<Option>* find_optimizer(std::string_view name);
 const std::vector<Option>* find_schedule(std::string_view name);
 

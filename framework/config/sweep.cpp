@@ -21,7 +21,7 @@ Diagnostic sweep_error(const Span& span, std::string message, std::string help) 
   return diagnostic;
 }
 
-/// "quantizer.name=bwn train.seed=2": what the point changes.
+/// Appends the changes of a point: "quantizer.name=bwn train.seed=2".
 void describe(const Table& table, const std::string& path, std::string& text) {
   for (const Entry& entry : table.entries) {
     const std::string key = path.empty() ? entry.key : path + '.' + entry.key;
@@ -85,7 +85,7 @@ class SweepReader {
   }
 
  private:
-  /// Each point once for each seed.
+  /// Every point with every seed.
   std::vector<SweepPart> with_seeds(const std::vector<SweepPart>& points, const Value& value) {
     constexpr const char* example = "write seeds = [1, 2, 3]";
     const auto* list = value.array();
@@ -204,8 +204,8 @@ class SweepReader {
     }
   }
 
-  /// Labels head the rows of a table: two equal ones are an error where they were written, and
-  /// numbered where they were not.
+  /// Labels are the headings of a table's rows. Two equal labels are an error if the file gives
+  /// them, and are numbered otherwise.
   void make_unique(std::vector<SweepPart>& points) {
     std::set<std::string> seen;
     for (std::size_t i = 0; i < points.size(); ++i) {

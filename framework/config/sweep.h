@@ -1,4 +1,4 @@
-/// config/sweep.h: [sweep]: what each of its runs changes in the experiment.
+/// config/sweep.h: reads [sweep]: the changes of each run.
 #pragma once
 
 #include <string>
@@ -13,12 +13,12 @@ struct SweepPart {
   std::string label;
   Span label_span;
   bool own_label = false;
-  Table changes;          ///< of the experiment's tables
-  bool has_seed = false;  ///< one of `seeds`
-  std::string group;      ///< then the label without it
+  Table changes;          ///< changes of the experiment's tables
+  bool has_seed = false;  ///< its seed is one of `seeds`
+  std::string group;      ///< with has_seed: the label without the seed
 };
 
-/// `points`, each once for each of `seeds`; what is wrong with them goes to `diagnostics`.
+/// Returns every point of `points` with every seed of `seeds`; errors go to `diagnostics`.
 std::vector<SweepPart> read_sweep(const Entry& sweep, Diagnostics& diagnostics);
 
 }  // namespace qhost::config

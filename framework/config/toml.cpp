@@ -25,7 +25,7 @@ Span PlaceMap::span(const toml::source_region& region) const {
   span.source = source;
   span.line = static_cast<int>(region.begin.line) + line_offset;
   span.column = static_cast<int>(region.begin.column) + column_offset;
-  // A value of several lines is marked to the end of its first.
+  // The span of a multi-line value ends at the end of its first line.
   const int end = region.end.line == region.begin.line
                       ? static_cast<int>(region.end.column) + column_offset
                       : static_cast<int>(count_code_points(source->line(span.line))) + 1;
@@ -43,7 +43,7 @@ Table convert(const toml::table& table, const PlaceMap& places) {
     const auto* inner = node.as_table();
     if (inner != nullptr && !inner->is_inline()) entry.value.span = entry.key_span;
     if (const auto* list = node.as_array(); list != nullptr && entry.value.span.line > 0) {
-      // [[name]]: the parser's place is the bracket, the name says more.
+      // In [[name]], the parser's place is the bracket; the name is more helpful.
       const bool headers =
           !list->empty() && list->front().is_table() && !list->front().as_table()->is_inline();
       if (headers) entry.value.span = entry.key_span;

@@ -1,8 +1,8 @@
 /// config/toml.h: the one place that includes toml++. Include it in sources only: it is large.
 #pragma once
 
-// toml++ 3.3 asserts what malformed headers such as `[=]` violate, and promises it to the optimizer
-// where assertions are off. Without either it reports them as errors.
+// toml++ 3.3 has assertions that malformed headers such as `[=]` violate. With assertions off, it
+// turns them into optimizer assumptions. With neither, it reports such headers as errors.
 #ifdef NDEBUG
 #define QHOST_RESTORE_NDEBUG
 #undef NDEBUG
@@ -23,15 +23,14 @@
 
 namespace qhost::config {
 
-/// Where the tree's places lie: `column_offset` and `line_offset` are added to what the parser
-/// says.
+/// Maps the parser's places to those of the tree: adds `column_offset` and `line_offset`.
 struct PlaceMap {
   std::shared_ptr<const Source> source;
   int line_offset = 0, column_offset = 0;
   Span span(const toml::source_region& region) const;
 };
-/// The parser's tree as our own, keys in the order of their places. The nesting is bounded by the
-/// guard, so recursion is safe.
+/// Converts the parser's tree into ours, keys in the order of their places. The guard bounds the
+/// nesting, so recursion is safe.
 Table convert(const toml::table& table, const PlaceMap& places);
 Value convert(const toml::node& node, const PlaceMap& places);
 

@@ -16,23 +16,23 @@ struct Entry;
 
 using Array = std::vector<Value>;
 
-/// Keys in the order of the file, each once.
+/// Key-value pairs in the order of the file, each key once.
 struct Table {
   std::vector<Entry> entries;
   Entry* find(std::string_view key);
   const Entry* find(std::string_view key) const;
-  /// Takes the entry out if it is there.
+  /// Removes the entry, if there is one.
   void erase(std::string_view key);
 };
 
-/// A date or time: no option takes one, so its text is enough.
+/// A date or time. No option takes one, so its text is sufficient.
 struct DateText {
   std::string text;
 };
 
 struct Value {
   std::variant<bool, std::int64_t, double, std::string, DateText, Array, Table> data;
-  Span span;                     ///< of a table: its name in the header, or the inline table
+  Span span;                     ///< for a table: its name in the header, or the inline table
   std::vector<Span> overridden;  ///< the values that this one replaced, the latest first
 
   const Table* table() const { return std::get_if<Table>(&data); }
@@ -51,7 +51,7 @@ struct Entry {
 
 /// "an integer", "a table", ...
 const char* kind_name(const Value& value);
-/// As TOML text on one line.
+/// The value as TOML text on one line.
 std::string value_text(const Value& value);
 
 }  // namespace qhost::config

@@ -69,7 +69,7 @@ class File {
 
   std::uint64_t size() const { return size_; }
 
-  /// `what` names the part that must lie inside the file.
+  /// Checks that a range lies inside the file; `what` names it in the error.
   void check(const char* what, std::uint64_t offset, std::uint64_t length) const {
     if (length > size_ || offset > size_ - length) {
       const bool overflows = offset > UINT64_MAX - length;
@@ -99,7 +99,7 @@ class File {
 
   template <class T>
   std::vector<T> table(const char* what, std::uint64_t offset, std::size_t count) const {
-    check(what, offset, count * sizeof(T));  // before the memory is asked for
+    check(what, offset, count * sizeof(T));  // check before the memory is allocated
     std::vector<T> entries(count);
     read(what, offset, entries.data(), count * sizeof(T));
     return entries;

@@ -1,4 +1,4 @@
-/// registry/elf_section.h: one section of a shared library, read as bytes of an untrusted file.
+/// registry/elf_section.h: reads one section of a shared library as bytes of an untrusted file.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace qhost {
 
-/// Why a file cannot be read as a shared library: one clause ("it is empty") and what to do.
+/// Why a file cannot be read as a shared library: one clause ("it is empty") and the help.
 class ElfError : public std::runtime_error {
  public:
   ElfError(const std::string& clause, std::string help_text)
@@ -16,10 +16,10 @@ class ElfError : public std::runtime_error {
   std::string help;
 };
 
-/// The contents of the only section of that name, at most `limit` bytes. Throws ElfError for what
-/// is not a complete shared library of this machine, for a missing section and for a larger one.
-/// Checks every offset and length against the size of the file, of loadable segments too: mapping
-/// a truncated file would end the process.
+/// The contents of the only section of that name, at most `limit` bytes. Throws ElfError if the
+/// file is not a complete shared library for this machine, or if the section is missing, repeated
+/// or larger. Checks every offset and length against the size of the file, those of loadable
+/// segments too: mapping a truncated file would end the process.
 std::string read_elf_section(const std::filesystem::path& file, const std::string& section,
                              std::size_t limit);
 

@@ -1,4 +1,4 @@
-/// registry/explain.h: the texts about components that an experiment names and nobody provides.
+/// registry/explain.h: the messages about a component that no usable plugin provides.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace qhost {
 
-/// Everything that the text needs; `names` are those of the usable components of that kind.
+/// The input of the message; `names` are the names of the usable components of that kind.
 struct MissingComponent {
   std::string kind;  ///< "architecture" or "quantizer"
   std::string name;
@@ -18,20 +18,21 @@ struct MissingComponent {
   const Scan& scan;
 };
 
-/// The refused files that provide the component: by their stamp, or, where no stamp could be read,
-/// by their file's name.
+/// The refused files that provide the component according to their stamp, or, without a readable
+/// stamp, according to their file name.
 std::vector<const PluginStatus*> refused_providers(const MissingComponent& missing);
 
-/// Why there is no such component: the refused file that provides it, with its help, else the
-/// folders that were searched and all files that were refused there; indented lines.
+/// Why there is no such component, as indented lines: the refused file that provides it, with its
+/// help; else the folders that were searched and all files that were refused there.
 std::string where_searched(const MissingComponent& missing);
 
-/// The lines after the first of the message; each is indented by two spaces but the last, "help: ".
+/// The lines of the message after the first. Each is indented by two spaces, except the last:
+/// "help: ".
 std::string explain(const MissingComponent& missing);
 
-/// Indented lines for one refused file: the path, then its reasons.
+/// The indented lines for one refused file: its path and the reasons.
 std::string describe_refused(const PluginStatus& status);
-/// "help: " lines for several files, without repetition.
+/// "help: " lines for several files, without duplicates.
 std::string help_lines(const std::vector<const PluginStatus*>& files);
 
 }  // namespace qhost

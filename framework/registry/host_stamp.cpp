@@ -1,4 +1,4 @@
-// The stamp of this program: a plugin's must agree with it.
+// The stamp of this program, with which a plugin's stamp must agree.
 #include "qhost/plugin.h"
 #include "registry/stamp.h"
 

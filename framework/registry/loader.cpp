@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
   throw PluginRefusal(file, clause, help);
 }
 
-/// Boost's text is "...failed (dlerror system message: THIS): Illegal seek"; the rest is errno
-/// noise.
+/// Extracts THIS from Boost's "...failed (dlerror system message: THIS): Illegal seek"; the rest is
+/// an unrelated errno.
 std::string dlerror_part(const std::string& text) {
   const std::string before = "dlerror system message: ";
   const std::size_t begin = text.find(before);
@@ -30,8 +30,8 @@ std::string dlerror_part(const std::string& text) {
   return text.substr(begin + before.size(), end - begin - before.size());
 }
 
-/// "qhost_abi_1__torch_2_15_0__cxx11_1" -> "plugin ABI 1, LibTorch 2.15.0, string ABI 1"; empty
-/// for anything else.
+/// Turns "qhost_abi_1__torch_2_15_0__cxx11_1" into "plugin ABI 1, LibTorch 2.15.0, string ABI 1";
+/// empty for any other symbol.
 std::string guard_in_words(const std::string& symbol) {
   int abi = 0, major = 0, minor = 0, patch = 0, cxx11 = 0, used = 0;
   if (std::sscanf(symbol.c_str(), "qhost_abi_%9d__torch_%9d_%9d_%9d__cxx11_%9d%n", &abi, &major,
@@ -65,7 +65,7 @@ std::string guard_in_words(const std::string& symbol) {
          "`ldd " + file.string() + "` shows the libraries that it needs");
 }
 
-/// The file that holds an address, as the loader names it; empty when unknown.
+/// The path of the file that contains an address, as the loader names it; empty if unknown.
 fs::path file_of(const void* address) {
   Dl_info info{};
   return ::dladdr(address, &info) != 0 && info.dli_fname != nullptr ? info.dli_fname : "";
@@ -138,8 +138,8 @@ std::string rebuild_help() {
 const PluginDescriptor& open_plugin(const fs::path& file, const Stamp& stamp) {
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;
-  // Leaked on purpose: a static vector would close the libraries at exit, before objects that
-  // other statics still hold.
+  // Leaked on purpose: a static vector would close the libraries at exit, before the destruction of
+  // objects that other statics still hold.
   static auto& open_libraries = *new std::vector<boost::dll::shared_library>;
 
   boost::dll::shared_library library;
@@ -156,7 +156,7 @@ const PluginDescriptor& open_plugin(const fs::path& file, const Stamp& stamp) {
            "the name in QHOST_PLUGIN() must be the name in qhost_add_plugin()");
   }
   auto& entry = library.get<const PluginDescriptor*()>(entry_name);
-  // dlsym() also finds the entry of a library that this one links.
+  // dlsym() also finds the entry function of a library that this one links.
   check_origin(file, "entry function", reinterpret_cast<const void*>(&entry));
   const PluginDescriptor* descriptor = entry();
   check_descriptor(file, stamp, descriptor);

@@ -1,4 +1,4 @@
-/// registry/refusal.h: why one plugin file is not used.
+/// registry/refusal.h: the error for a plugin file that cannot be used.
 #pragma once
 
 #include <filesystem>

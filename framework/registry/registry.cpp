@@ -55,7 +55,7 @@ struct Registry::State {
 Scan& Registry::State::scanned() {
   if (scan_result) return *scan_result;
   scan_result = scan(directories, options.allow_insecure);
-  // A built-in is a provider like any other.
+  // A built-in component counts as a provider, like a file.
   for (PluginStatus& status : scan_result->files) {
     for (const std::string& key : status.provides) {
       const std::string owner = owner_of(key);
@@ -113,7 +113,7 @@ void Registry::State::load(PluginStatus& status) {
     status.usable = false;
     status.reasons.push_back(refusal.clause());
     status.help.push_back(refusal.help());
-  } catch (const Error& error) {  // the file vanished, say
+  } catch (const Error& error) {  // for example: the file was removed meanwhile
     status.usable = false;
     status.reasons.emplace_back(error.what());
     status.help.emplace_back("start the command again");
@@ -142,7 +142,7 @@ MissingComponent Registry::State::missing(const std::string& kind, const std::st
   return {kind, name, names(kind), names(other), directories, scanned()};
 }
 
-/// Loads the file that provides the component unless it is there already.
+/// Loads the file that provides the component, unless it is already loaded.
 void Registry::State::provide(const std::string& kind, const std::string& name) {
   const std::string key = component_key(kind, name);
   Scan& files = scanned();

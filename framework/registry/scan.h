@@ -1,4 +1,4 @@
-/// registry/scan.h: gate 0 over all folders: which files could be used, and why the others not.
+/// registry/scan.h: gate 0 for all folders: the usable files, and why the others are unusable.
 #pragma once
 
 #include <filesystem>
@@ -10,15 +10,15 @@
 
 namespace qhost {
 
-/// What became of one plugin file.
+/// The result for one plugin file.
 struct PluginStatus {
   std::filesystem::path file;
-  std::string name;  ///< from the stamp; the file's stem where there is none
+  std::string name;  ///< from the stamp; without a stamp, the stem of the file name
   std::string version;
   bool usable = false;
   std::vector<std::string>
-      reasons;  ///< why not: clauses, "LibTorch version: 2.11.0 in the plugin, ..."
-  std::vector<std::string> help;  ///< what to do about them
+      reasons;  ///< why it is refused: clauses, "LibTorch version: 2.11.0 in the plugin, ..."
+  std::vector<std::string> help;  ///< the help for each reason
   std::vector<std::string> warnings;
   std::vector<std::string> provides;  ///< "quantizer:bwn"
 };
@@ -29,12 +29,12 @@ struct Scan {
   std::map<std::string, std::vector<std::size_t>> contested;
 };
 
-/// Reads the stamp of every *.so in the folders. Of two usable files with one plugin name the first
-/// counts. Where two plugins provide one component, the later file is refused; both stand in
-/// `contested`. A folder that cannot be read stands among the files with its reason.
+/// Reads the stamp of every *.so in the folders. Of two usable files with one plugin name, the
+/// first is used. If two plugins provide one component, the later file is refused and both are
+/// listed in `contested`. A folder that cannot be read is listed among the files with its reason.
 Scan scan(const std::vector<SearchDirectory>& directories, bool allow_insecure);
 
-/// Gate 0 for one file, whatever its folder holds besides.
+/// Gate 0 for one file, independent of the other files in its folder.
 PluginStatus examine(const std::filesystem::path& file, bool allow_insecure);
 
 }  // namespace qhost

@@ -58,7 +58,7 @@ SearchDirectory environment_directory(const fs::path& path, const std::string& o
 
 SearchDirectory user_directory() {
   const fs::path data = environment("XDG_DATA_HOME");
-  // The XDG specification: a relative XDG_DATA_HOME is to be ignored.
+  // The XDG specification says that a relative XDG_DATA_HOME must be ignored.
   const fs::path base = data.is_absolute() ? data : home_directory() / ".local" / "share";
   return environment_directory(base / "qhost" / "plugins", "user folder");
 }
@@ -72,7 +72,7 @@ std::string user_name(uid_t user) {
   return entry != nullptr ? entry->pw_name : "user " + std::to_string(user);
 }
 
-/// The owner of the running program, in whose hands its own plugins are anyway.
+/// The owner of the running program, who controls the plugins of the installation anyway.
 uid_t program_owner() {
   struct stat status {};
   return ::stat("/proc/self/exe", &status) == 0 ? status.st_uid : 0;
@@ -80,7 +80,7 @@ uid_t program_owner() {
 
 void judge_one(const fs::path& path, const char* what, Trust& trust) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return;  // reading it gives the clearer error
+  if (::stat(path.c_str(), &status) != 0) return;  // reading the file gives the clearer error
   const uid_t owner = status.st_uid;
   if (owner != 0 && owner != ::geteuid() && owner != program_owner()) {
     trust.refusals.push_back(std::string(what) + " " + path.string() + " belongs to " +
@@ -101,9 +101,9 @@ void judge_one(const fs::path& path, const char* what, Trust& trust) {
 fs::path core_directory() {
   Dl_info info{};
   std::error_code error;
-  const char* (*core)(Op) = &to_string;  // some function of libqhost_core.so
+  const char* (*core)(Op) = &to_string;  // any function of libqhost_core.so
   if (::dladdr(reinterpret_cast<const void*>(core), &info) != 0 && info.dli_fname != nullptr) {
-    // The name as the loader found it; a statically linked core has the program's.
+    // The file name as the loader found it; with a statically linked core, that of the program.
     const fs::path file = fs::canonical(info.dli_fname, error);
     if (!error) return file.parent_path();
   }
@@ -122,7 +122,7 @@ std::vector<SearchDirectory> search_directories(const SearchOptions& options) {
     const std::string list = environment("QHOST_PLUGIN_PATH");
     for (std::size_t begin = 0; begin < list.size();) {
       const std::size_t end = std::min(list.find(':', begin), list.size());
-      // An empty entry means the working directory elsewhere; here it means nothing.
+      // Elsewhere an empty entry means the working directory; here it is ignored.
       if (end > begin) {
         found.push_back(
             environment_directory(list.substr(begin, end - begin), "QHOST_PLUGIN_PATH"));
@@ -132,7 +132,7 @@ std::vector<SearchDirectory> search_directories(const SearchOptions& options) {
     found.push_back(user_directory());
     found.push_back(environment_directory(installed_plugins(), "installation"));
   }
-  // A folder that is named twice counts where it comes first.
+  // A folder that is named twice counts at its first place.
   std::vector<SearchDirectory> unique;
   for (SearchDirectory& directory : found) {
     const bool seen =

@@ -1,4 +1,4 @@
-/// registry/staging.h: what one plugin's register function hands over, checked before it counts.
+/// registry/staging.h: checks what a plugin registers before the registry takes it.
 #pragma once
 
 #include <functional>
@@ -13,17 +13,17 @@
 
 namespace qhost {
 
-/// "quantizer:bwn": how a stamp and the registry's tables name a component.
+/// The key of a component in a stamp and in the registry's tables: "quantizer:bwn".
 std::string component_key(std::string_view kind, std::string_view name);
-/// `quantizer "bwn"`: how messages name it.
+/// The name of a component in messages: `quantizer "bwn"`.
 std::string component_text(std::string_view key);
 
-/// Collects components; nothing reaches the registry before the caller takes them. Each add throws
-/// Error, kind plugin, for an ill-formed component or a name that is taken. A plugin that swallows
-/// that exception is refused all the same: see failure().
+/// Collects components until the caller takes them; none reaches the registry before. Each add
+/// throws Error, kind plugin, for an ill-formed component or a name that is taken. A plugin that
+/// swallows the exception is refused all the same: see failure().
 class StagingRegistrar : public Registrar {
  public:
-  /// `owner_of` answers who has a component already ("plugin bwn (FILE)"), or "".
+  /// `owner_of` returns the present owner of a component ("plugin bwn (FILE)"), or "".
   using OwnerOf = std::function<std::string(const std::string& key)>;
   explicit StagingRegistrar(OwnerOf owner_of);
   ~StagingRegistrar() override;
@@ -31,9 +31,9 @@ class StagingRegistrar : public Registrar {
   void add_architecture(Architecture architecture) override;
   void add_quantizer(QuantizerMethod method) override;
 
-  /// The first error, "" without one.
+  /// The first error, or "".
   const std::string& failure() const { return failure_; }
-  /// Keys of what was added, sorted.
+  /// The keys of the added components, sorted.
   std::vector<std::string> keys() const;
 
   std::map<std::string, Architecture> architectures;
@@ -48,9 +48,9 @@ class StagingRegistrar : public Registrar {
   std::string failure_;
 };
 
-/// Calls `register_components` and returns what it added. Throws std::runtime_error with one
-/// clause: what it threw, or what it registered and `provides` (empty: anything) does not list, or
-/// the other way round.
+/// Calls `register_components`, which adds its components to `staging`. Throws std::runtime_error
+/// with one clause: the plugin's exception, or a difference between the registered components and
+/// `provides` (empty: no check).
 void stage(StagingRegistrar& staging, const std::function<void(Registrar&)>& register_components,
            const std::vector<std::string>& provides);
 

@@ -21,7 +21,7 @@ bool is_name(std::string_view text) {
   });
 }
 
-/// Printable ASCII only: these texts reach a terminal.
+/// Accepts printable ASCII only, since these texts reach a terminal.
 bool is_printable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
 }
@@ -53,7 +53,7 @@ std::string first_word(const std::string& text) {
 }
 
 long year_and_month(const std::string& standard) {
-  return std::strtol(standard.c_str(), nullptr, 10);  // "202002L"; 0 for no number
+  return std::strtol(standard.c_str(), nullptr, 10);  // "202002L"; 0 if it is not a number
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ namespace qhost::storage {
 namespace fs = std::filesystem;
 namespace {
 
-/// A write beyond RLIMIT_FSIZE raises SIGXFSZ, which kills. While this lives the signal is blocked
-/// in this thread, and one that came is taken away, so that EFBIG is all that remains.
+/// A write beyond RLIMIT_FSIZE raises SIGXFSZ, which kills the process. This class blocks the
+/// signal in its thread and consumes one that was raised, so that only EFBIG remains.
 class NoFileSizeSignal {
  public:
   NoFileSizeSignal() {
@@ -54,7 +54,7 @@ fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-/// Where the bytes shall go in the end: `path`, or what the link at `path` names.
+/// The final path of the bytes: `path`, or the target of the link at `path`.
 fs::path target_of(const fs::path& path) {
   std::error_code error;
   fs::path target = path;
@@ -73,8 +73,8 @@ fs::path target_of(const fs::path& path) {
   return target;
 }
 
-/// Creates a temporary file in `folder` and locks it, which tells sweep_temporaries() that its
-/// writer lives.
+/// Creates and locks a temporary file in `folder`. The lock tells sweep_temporaries() that the
+/// writer is alive.
 int create_temporary(const fs::path& folder, mode_t mode, fs::path& name) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     name = folder / temporary_name();
@@ -82,8 +82,8 @@ int create_temporary(const fs::path& folder, mode_t mode, fs::path& name) {
     if (fd < 0 && errno == EEXIST) continue;
     if (fd < 0) fail_io("create a file in", folder, errno);
     struct stat facts {};
-    // A sweep may come between open and flock: then the lock is taken or the name is gone. A file
-    // system without locks (ENOLCK, EINVAL) has no sweep that could succeed either.
+    // A sweep can run between open and flock: then the lock is taken or the name is gone. On a file
+    // system without locks (ENOLCK, EINVAL) no sweep can succeed either.
     const bool taken = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     if (!taken && ::fstat(fd, &facts) == 0 && facts.st_nlink > 0) return fd;
     ::close(fd);
@@ -110,7 +110,7 @@ int write_all(int fd, std::span<const std::byte> bytes) noexcept {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
-    if (n == 0) return EIO;  // write() of something must not write nothing
+    if (n == 0) return EIO;  // a write of at least one byte must not return 0
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
   return 0;
@@ -119,7 +119,7 @@ int write_all(int fd, std::span<const std::byte> bytes) noexcept {
 void sync_folder(const fs::path& folder) {
   const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) fail_io("open", folder, errno);
-  // Some file systems cannot sync a folder and say EINVAL; there is nothing more to be done there.
+  // Some file systems cannot sync a folder and return EINVAL; nothing more can be done there.
   if (::fsync(fd.get()) != 0 && errno != EINVAL) fail_io("sync", folder, errno);
 }
 
@@ -134,7 +134,9 @@ AtomicFile::AtomicFile(const fs::path& path, std::string_view failpoint_name,
   struct stat old {};
   const bool replaces = ::stat(path_.c_str(), &old) == 0;
   fd_ = create_temporary(folder, 0666, temporary_);
-  if (replaces) (void)::fchmod(fd_, old.st_mode & 07777);  // may be somebody else's: no matter
+  if (replaces)
+    (void)::fchmod(fd_, old.st_mode & 07777);  // fails for a file of another user,
+                                               // which is harmless
   failpoint(failpoint_name_ + ".temporary");
 }
 
@@ -152,7 +154,7 @@ void AtomicFile::remove_temporary() noexcept {
 void AtomicFile::write(std::span<const std::byte> bytes) {
   if (fd_ < 0) throw Error(ErrorKind::internal, "write after commit of " + path_.string());
   if (written_ == 0 && !bytes.empty()) {
-    // In two pieces, with a place to die between them, so that tests see a half-written file.
+    // Two pieces with a failpoint between them, so that tests see a half-written file.
     const std::size_t half = bytes.size() / 2;
     if (const int error = write_all(fd_, bytes.first(half))) {
       fail_io("write", path_, error, wanted_ ? *wanted_ : bytes.size());
@@ -174,11 +176,11 @@ void AtomicFile::write(std::string_view text) {
 void AtomicFile::commit() {
   if (fd_ < 0) throw Error(ErrorKind::internal, "second commit of " + path_.string());
   if (::fsync(fd_) != 0) fail_io("write", path_, errno, written_);
-  // The copy keeps the lock: a sweep must not take the file between close and rename.
+  // The copy keeps the lock: a sweep must not remove the file between close and rename.
   const FileDescriptor lock(::fcntl(fd_, F_DUPFD_CLOEXEC, 0));
   const int fd = fd_;
   fd_ = -1;
-  // EINTR leaves the descriptor closed on Linux, and the bytes are synced.
+  // On Linux, EINTR leaves the descriptor closed, and the bytes are already synced.
   if (::close(fd) != 0 && errno != EINTR) fail_io("write", path_, errno, written_);
   failpoint(failpoint_name_ + ".before-rename");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("replace", path_, errno);
@@ -230,7 +232,7 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
         ::read(file.descriptor.get(), bytes.data() + position, bytes.size() - position);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail_io("read", path, errno);
-    if (n == 0) break;  // it shrank meanwhile: what is there counts
+    if (n == 0) break;  // the file became shorter: return what was read
     position += static_cast<std::size_t>(n);
   }
   bytes.resize(position);

@@ -1,4 +1,5 @@
-/// storage/atomic_file.h: a file is replaced as a whole or not at all, through kill and power loss.
+/// storage/atomic_file.h: replaces a file as a whole or not at all, even through kill and power
+/// loss.
 #pragma once
 
 #include <cstddef>
@@ -11,18 +12,18 @@
 
 namespace qhost::storage {
 
-/// What temporary files and folders are called, followed by random digits. Names with this prefix
-/// belong to nobody else.
+/// The prefix of temporary files and folders; random digits follow it. No other program uses names
+/// with this prefix.
 inline constexpr std::string_view temporary_prefix = ".qhost-tmp-";
 
-/// A temporary sibling of `path` that takes its place in commit(). Every write, fsync and close is
-/// checked; each failure throws Error (storage) and the destructor removes the temporary.
-/// A symbolic link at `path` is followed; what is not a regular file (a device, a folder) is
+/// A temporary file beside `path`, which replaces it in commit(). Every write, fsync and close is
+/// checked; a failure throws Error (storage), and the destructor removes the temporary file. A
+/// symbolic link at `path` is followed; anything but a regular file (a device, a folder) is
 /// refused.
 class AtomicFile {
  public:
-  /// `failpoint_name` is the P of failpoint.h. `wanted`, if known, is checked against the free space
-  /// before anything is written.
+  /// `failpoint_name` is the P of failpoint.h. If `wanted` is given, it is compared with the free
+  /// space before anything is written.
   explicit AtomicFile(const std::filesystem::path& path, std::string_view failpoint_name = "file",
                       std::optional<std::uint64_t> wanted = std::nullopt);
   ~AtomicFile();
@@ -43,24 +44,24 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-/// AtomicFile with all bytes at once. Missing parent folders are not created.
+/// Writes all bytes at once through an AtomicFile. Missing parent folders are not created.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                            std::string_view failpoint_name = "file");
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,
                            std::string_view failpoint_name = "file");
 
-/// Removes the temporary files in `folder` whose writer is dead (a living one holds a lock on its
-/// file). Returns how many went. A missing folder counts 0.
+/// Removes the temporary files in `folder` whose writer is dead (a live writer holds a lock on its
+/// file). Returns their number; 0 for a missing folder.
 int sweep_temporaries(const std::filesystem::path& folder);
 
-/// fsync of a folder, which makes the names in it durable.
+/// Calls fsync on a folder, which makes the names in it durable.
 void sync_folder(const std::filesystem::path& folder);
 
-/// The whole file; refuses what is not a regular file or is longer than `limit`.
+/// Reads the whole file; refuses anything but a regular file, and a file longer than `limit`.
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit = 64u << 20);
 
-/// write(2) until all is written, through EINTR and short writes. Returns 0 or the errno; a file
-/// size limit is EFBIG, never a SIGXFSZ.
+/// Calls write(2) until all bytes are written, through EINTR and short writes. Returns 0 or the
+/// errno; a file size limit is EFBIG, never a SIGXFSZ.
 int write_all(int fd, std::span<const std::byte> bytes) noexcept;
 
 /// ".qhost-tmp-" and 16 random hexadecimal digits.

@@ -15,7 +15,7 @@ fs::path variable(const char* name) {
 }  // namespace
 
 fs::path cache_folder() {
-  // The XDG specification: a relative path is to be ignored.
+  // The XDG specification says that a relative path must be ignored.
   const fs::path given = variable("XDG_CACHE_HOME");
   if (given.is_absolute()) return given / "qhost";
   const fs::path home = variable("HOME");

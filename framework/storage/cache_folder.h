@@ -1,12 +1,12 @@
-/// storage/cache_folder.h: where the user's machine keeps what qhost can compute again.
+/// storage/cache_folder.h: the user's folder for what qhost can compute again.
 #pragma once
 
 #include <filesystem>
 
 namespace qhost::storage {
 
-/// $XDG_CACHE_HOME/qhost, or ~/.cache/qhost where that is not set or relative; empty without a
-/// home. It need not exist.
+/// $XDG_CACHE_HOME/qhost, or ~/.cache/qhost if that variable is unset or relative; empty without a
+/// home. The folder may not exist yet.
 std::filesystem::path cache_folder();
 
 }  // namespace qhost::storage

@@ -27,7 +27,7 @@ json text_or_null(const std::string& text) {
   return text.empty() ? json() : json(text);
 }
 
-/// PRETTY_NAME="Debian GNU/Linux 12 (bookworm)" of /etc/os-release.
+/// The value of PRETTY_NAME="Debian GNU/Linux 12 (bookworm)" in /etc/os-release.
 std::string operating_system() {
   std::ifstream file("/etc/os-release");
   std::string line;
@@ -41,14 +41,14 @@ std::string operating_system() {
   return "";
 }
 
-/// Flags on which the choice of a kernel, and with it the last bits of a result, may depend.
+/// The CPU flags that may decide the choice of a kernel, and with it the last bits of a result.
 bool is_of_interest(const std::string& flag) {
   static const std::set<std::string> others = {
       "fma", "f16c", "popcnt", "sse4_2", "bmi2", "asimd", "asimddp", "bf16", "i8mm", "sve", "sve2"};
   return flag.starts_with("avx") || flag.starts_with("amx") || others.contains(flag);
 }
 
-/// A container's limit: "200000 100000" in cpu.max is two cores, "max 100000" none.
+/// The limit of a container: "200000 100000" in cpu.max is two cores, "max 100000" no limit.
 json cpu_quota() {
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   double quota = 0, period = 0;
@@ -58,7 +58,7 @@ json cpu_quota() {
 
 std::string compiler() {
 #ifdef __clang__
-  return __VERSION__;  // begins with the name
+  return __VERSION__;  // begins with the compiler's name
 #else
   return std::string("g++ ") + __VERSION__;
 #endif
@@ -80,8 +80,8 @@ std::string host_name() {
 
 json git_state(const fs::path& folder) {
   const std::string place = folder.empty() ? "." : folder.string();
-  // No optional locks: nothing of the repository changes. No file-system monitor: a repository's
-  // configuration could start a program with it.
+  // Without optional locks, git changes nothing in the repository. Without a file-system monitor,
+  // the repository's configuration cannot start a program.
   const std::vector<std::string> git = {
       "git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", place};
   const auto ask = [&git](std::initializer_list<const char*> arguments) {

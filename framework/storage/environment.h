@@ -1,4 +1,4 @@
-/// storage/environment.h: the facts of environment.json, from which a result can be explained.
+/// storage/environment.h: the facts of environment.json, which help to explain a result.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 namespace qhost::storage {
 
 struct EnvironmentInput {
-  std::string torch_version;              ///< of the loaded LibTorch; empty: null
+  std::string torch_version;              ///< of the loaded LibTorch; empty is written as null
   std::vector<std::string> command_line;  ///< argv
   /// The experiment's folder: its git commit is recorded.
   std::filesystem::path experiment_folder;
@@ -19,16 +19,16 @@ struct EnvironmentInput {
 
 /// {qhost, commit, libtorch, started, command_line, working_directory, host, os, kernel, libc,
 /// compiler, cpu: {model, cores, usable_cores, quota, flags}, memory_bytes, git}. `quota` is the
-/// container's limit in cores. The caller adds what it knows (threads, plugin hashes). What cannot
-/// be found out is null.
+/// container's limit in cores. A fact that cannot be determined is null. The caller adds what it
+/// knows (threads, plugin hashes).
 nlohmann::json environment_facts(const EnvironmentInput& input);
 
-/// {root, commit, branch, dirty}, or null without git, outside a work tree, before the first
-/// commit, or when git does not answer within 5 s. `branch` is null when detached; `dirty` looks at
+/// {root, commit, branch, dirty}; null without git, outside a work tree, before the first commit,
+/// or if git does not answer within 5 s. `branch` is null for a detached head; `dirty` considers
 /// tracked files only.
 nlohmann::json git_state(const std::filesystem::path& folder);
 
-/// {model, cores, usable_cores, quota, flags} of `cpu` above.
+/// The value of `cpu` above: {model, cores, usable_cores, quota, flags}.
 nlohmann::json cpu_facts();
 
 std::string host_name();

@@ -19,11 +19,11 @@ void failpoint(std::string_view name) {
     point = point.substr(0, colon);
   }
   if (point != name) return;
-  // One point is named in a process, so one counter is enough.
+  // A process has one failpoint, so one counter is sufficient.
   static std::atomic<long> times{0};
   if (times.fetch_add(1) + 1 == count) {
     ::kill(::getpid(), SIGKILL);
-    for (;;) ::pause();  // the signal is on its way: nothing after this point may happen
+    for (;;) ::pause();  // the signal is pending: nothing after this point may run
   }
 }
 

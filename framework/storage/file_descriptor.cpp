@@ -11,7 +11,7 @@
 namespace qhost::storage {
 
 RegularFile open_regular_file(const std::filesystem::path& path) {
-  // O_NONBLOCK: opening a pipe that nobody writes must not hang.
+  // O_NONBLOCK: opening a pipe without a writer must not hang.
   RegularFile file{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), 0};
   if (!file.descriptor.valid()) fail_io("read", path, errno);
   struct stat facts {};

@@ -1,4 +1,5 @@
-/// storage/file_descriptor.h: closes a descriptor when a scope is left; used inside this folder.
+/// storage/file_descriptor.h: a descriptor that is closed at the end of a scope; used inside this
+/// folder.
 #pragma once
 
 #include <unistd.h>
@@ -30,8 +31,8 @@ struct RegularFile {
   std::uint64_t bytes;
 };
 
-/// Opens `path` for reading. Throws Error (storage) for what is not there, a folder, a device and a
-/// pipe (which does not make it wait).
+/// Opens `path` for reading. Throws Error (storage) for a missing file, a folder, a device and a
+/// pipe (without waiting for a writer).
 RegularFile open_regular_file(const std::filesystem::path& path);
 
 }  // namespace qhost::storage

@@ -34,7 +34,7 @@ void make_folder(const fs::path& folder) {
 
 bool rename_to_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  // File systems without RENAME_NOREPLACE: rename() replaces nothing but an empty folder.
+  // For file systems without RENAME_NOREPLACE: rename() replaces only an empty folder.
   if (errno == EINVAL && ::rename(from.c_str(), to.c_str()) == 0) return true;
   if (errno == EEXIST || errno == ENOTEMPTY) return false;
   fail_io("create", to, errno);
@@ -43,7 +43,7 @@ bool rename_to_new(const fs::path& from, const fs::path& to) {
 void replace_folder(const fs::path& from, const fs::path& to) {
   if (rename_to_new(from, to)) return;
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
-    std::error_code ignored;  // `from` has a temporary name: a sweep finds what stays
+    std::error_code ignored;  // `from` has a temporary name, so a sweep removes what is left
     fs::remove_all(from, ignored);
     return;
   }
@@ -59,7 +59,7 @@ void retire_folder(const fs::path& folder) noexcept {
     failpoint("checkpoint.removal");
     std::error_code ignored;
     fs::remove_all(retired, ignored);
-  } catch (...) {  // out of memory: the sweep will do it
+  } catch (...) {  // out of memory: a sweep removes the folder later
   }
 }
 

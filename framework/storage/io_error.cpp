@@ -68,7 +68,7 @@ std::optional<std::uint64_t> free_space(const std::filesystem::path& path) {
     if (!place.has_parent_path() || place == place.parent_path()) return std::nullopt;
     place = place.parent_path();
   }
-  if (facts.f_blocks == 0) return std::nullopt;  // file systems that do not count say 0 of 0
+  if (facts.f_blocks == 0) return std::nullopt;  // a file system that does not count reports 0 of 0
   const auto blocks = ::geteuid() == 0 ? facts.f_bfree : facts.f_bavail;
   return static_cast<std::uint64_t>(blocks) * facts.f_frsize;
 }

@@ -25,7 +25,8 @@ using nlohmann::json;
 
 namespace {
 
-/// Where the last whole line of an open file ends. Reads backwards: a torn line is short.
+/// The offset behind the last whole line of an open file. Reads backwards, since a torn line is
+/// short.
 std::uint64_t end_of_lines(int fd, std::uint64_t size, const fs::path& path) {
   char buffer[4096];
   while (size > 0) {
@@ -53,7 +54,7 @@ std::string read_lines_file(const fs::path& path) {
   return read_file(path, std::numeric_limits<std::uint64_t>::max());
 }
 
-/// The object on a line; discarded when it is none.
+/// The object on a line; `discarded` if the line is no object.
 json parse_line(std::string_view line) {
   json value = json::parse(line, nullptr, false);
   return value.is_object() ? value : json(json::value_t::discarded);
@@ -84,7 +85,7 @@ JsonLinesWriter::~JsonLinesWriter() {
 }
 
 void JsonLinesWriter::append(const json& object) {
-  // A text that is not UTF-8 (a strange file name) shall not end a run.
+  // A text that is not UTF-8 (an unusual file name) must not end a run.
   const std::string line = object.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
   const auto bytes = std::as_bytes(std::span(line));
   int error = 0;

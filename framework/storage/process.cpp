@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t most_output = std::size_t{16} << 20;
 
-/// Reads until the end of the stream; false when it did not come in time or was too much.
+/// Reads to the end of the stream. Returns false at a timeout or if the output is too long.
 bool read_all(int fd, std::chrono::milliseconds limit, std::string& output) {
   const auto end = std::chrono::steady_clock::now() + limit;
   char buffer[4096];
@@ -54,7 +54,7 @@ std::optional<std::string> output_of(const std::vector<std::string>& command,
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    // qhost ignores SIGPIPE; its children expect the default.
+    // qhost ignores SIGPIPE; a child process expects the default.
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     sigset_t defaults;

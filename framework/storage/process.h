@@ -1,4 +1,4 @@
-/// storage/process.h: the output of a short command; used inside this folder.
+/// storage/process.h: runs a short command for its output; used inside this folder.
 #pragma once
 
 #include <chrono>
@@ -8,9 +8,9 @@
 
 namespace qhost::storage {
 
-/// Standard output of a command found in PATH (no shell; its input and errors go to /dev/null).
-/// Empty when it does not start, fails, prints more than 16 MiB or takes longer than `limit`, after
-/// which it is killed.
+/// The standard output of a command found in PATH (no shell; its input and errors are /dev/null).
+/// Empty if it does not start, fails, prints more than 16 MiB, or takes longer than `limit` and is
+/// killed.
 std::optional<std::string> output_of(const std::vector<std::string>& command,
                                      std::chrono::milliseconds limit);
 

@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 
-/// Fills `out` from `position` on, or says why not.
+/// Fills `out` with the bytes from `position`; throws Error (storage).
 void read_exactly(int fd, std::uint64_t position, std::byte* out, std::size_t size,
                   const std::filesystem::path& path) {
   std::size_t done = 0;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t length_bytes = 8;
 
-/// A name out of a stranger's file, fit for a terminal.
+/// A name from an untrusted file, safe to print on a terminal.
 std::string printable(std::string_view text) {
   constexpr std::size_t longest = 80;
   const bool cut = text.size() > longest;
@@ -33,7 +33,8 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-/// Counts what the JSON parser has taken, so that its events have a place in the file.
+/// Counts the bytes that the JSON parser has consumed, so that its events have an offset in the
+/// file.
 class CountingIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -57,9 +58,9 @@ class CountingIterator {
   std::uint64_t* count_;
 };
 
-/// Receives the parser's events and builds the entries. nlohmann's own tree keeps the last of two
-/// equal keys without a word, so the tree is never built. Only the shape that a header may have is
-/// followed; any other event is refused at once, which also bounds the nesting.
+/// Receives the parser's events and builds the entries. nlohmann's tree silently keeps the last of
+/// two equal keys, so no tree is built. An event that does not fit the form of a header is refused
+/// at once, which also bounds the nesting.
 class HeaderHandler {
  public:
   using number_integer_t = nlohmann::json::number_integer_t;
@@ -198,7 +199,7 @@ class HeaderHandler {
   }
 
   bool parse_error(std::size_t at, const std::string& token, const nlohmann::json::exception& e) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..."
+    // Example: "[json.exception.parse_error.101] parse error at line 1, column 7: syntax error ..."
     std::string text = e.what();
     if (const auto colon = text.find(": "); colon != std::string::npos) text.erase(0, colon + 2);
     refuse(file_, "the header is not valid JSON in UTF-8", length_bytes + (at > 0 ? at - 1 : 0),
@@ -251,8 +252,8 @@ class HeaderHandler {
   std::set<std::string> names_, fields_;
 };
 
-/// Check 5 and 6: bytes of a tensor, by checked multiplication. A product that passes through 0
-/// must not hide an overflow before or after it, so the factors are multiplied as if none were 0.
+/// Checks 5 and 6: the bytes of a tensor, by checked multiplication. A factor of 0 must not hide an
+/// overflow before or after it, so the multiplication skips factors of 0.
 std::uint64_t checked_bytes(const std::string& file, const std::string& name,
                             const HeaderHandler::Raw& raw) {
   const std::size_t element = dtype_size(*raw.dtype);
@@ -315,7 +316,7 @@ Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::
     refuse(file, "the header does not begin with {", length_bytes,
            json.empty() ? "an empty header" : printable(json.substr(0, 1)), "{");
   }
-  // The JSON parser takes a NUL for the end of its input and would leave the rest unread.
+  // The JSON parser treats a NUL as the end of its input and would not read the rest.
   if (const auto nul = json.find('\0'); nul != std::string_view::npos) {
     refuse(file, "the header holds a NUL byte", length_bytes + nul, "0x00", "UTF-8 text");
   }
@@ -330,7 +331,7 @@ Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::
            printable(json.substr(tail, 8)), "spaces");
   }
 
-  // Checks 5 to 8: every range has its tensor's size, and together they fill the data.
+  // Checks 5 to 8: every range has the size of its tensor, and the ranges together fill the data.
   const std::uint64_t data_bytes = file_bytes - length_bytes - json.size();
   Header header;
   header.metadata = std::move(handler.metadata);

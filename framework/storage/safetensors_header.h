@@ -24,19 +24,19 @@ struct Header {
   Metadata metadata;
 };
 
-/// Where all refusals of a container are worded. `offset` counts from the start of the file.
-/// Throws Error (storage):
+/// Throws Error (storage) for a refused container; all such errors have this form. `offset` counts
+/// from the start of the file.
 ///     FILE: WHAT
 ///       at byte OFFSET: found FOUND; allowed: ALLOWED
 ///     help: ...
 [[noreturn]] void refuse(const std::string& file, const std::string& what, std::uint64_t offset,
                          const std::string& found, const std::string& allowed);
 
-/// Check 1: the length N of the header, from the first bytes of the file (at most 8 are looked at).
+/// Check 1: the header length N, from the first bytes of the file (at most 8 are read).
 std::uint64_t checked_header_length(std::string_view first, std::uint64_t file_bytes,
                                     const std::string& file, const Limits& limits);
 
-/// Checks 2 to 8 on the N header bytes of a file that is `file_bytes` long.
+/// Checks 2 to 8 on the N header bytes of a file of `file_bytes` bytes.
 Header parse_header(std::string_view json, std::uint64_t file_bytes, const std::string& file,
                     const Limits& limits);
 

@@ -37,7 +37,7 @@ void check(const std::string& name, const TensorView& tensor) {
   if (bytes > 0 && tensor.data == nullptr) reject(name, "it has no data");
 }
 
-/// Largest elements first: the data begin at a multiple of 8, so each tensor is aligned.
+/// Largest elements first: the data start at a multiple of 8, so each tensor is aligned.
 std::vector<const Item*> data_order(const Tensors& tensors) {
   std::vector<const Item*> order;
   for (const Item& item : tensors) {

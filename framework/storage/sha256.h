@@ -10,7 +10,7 @@
 
 namespace qhost::storage {
 
-/// Takes pieces in order; hex() ends it.
+/// Takes the bytes in pieces, in order; hex() ends the computation.
 class Sha256 {
  public:
   Sha256();
@@ -18,7 +18,7 @@ class Sha256 {
   Sha256(const Sha256&) = delete;
   Sha256& operator=(const Sha256&) = delete;
   void update(std::span<const std::byte> bytes);
-  /// Once only.
+  /// Call it once only.
   std::string hex();
 
  private:
@@ -30,7 +30,7 @@ class Sha256 {
 
 std::string sha256(std::span<const std::byte> bytes);
 std::string sha256(std::string_view text);
-/// Reads in pieces. Throws Error (storage) when the file cannot be read.
+/// The hash of a file, which is read in pieces. Throws Error (storage) if the file cannot be read.
 std::string sha256_file(const std::filesystem::path& path);
 
 }  // namespace qhost::storage

@@ -1,4 +1,4 @@
-/// storage/tensor_bytes.h: tensors to and from the containers of storage/.
+/// storage/tensor_bytes.h: converts tensors to and from the containers of storage/.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,8 +11,8 @@
 
 namespace qhost::storage {
 
-/// Row-major CPU copies of tensors, as views that a writer takes: the bytes do not depend on a
-/// tensor's layout or device.
+/// Row-major CPU copies of tensors, as views for a writer: the bytes do not depend on a tensor's
+/// layout or device.
 class TensorBytes {
  public:
   void add(const std::string& name, const at::Tensor& tensor);
@@ -23,8 +23,8 @@ class TensorBytes {
   storage::Tensors views_;
 };
 
-/// Fresh, aligned, row-major CPU tensors, by name; only names that begin with `prefix`, which is
-/// taken off.
+/// The tensors whose names begin with `prefix`, as new, aligned, row-major CPU tensors by name. The
+/// prefix is removed from the names.
 std::map<std::string, at::Tensor> read_tensors(const storage::File& file,
                                                const std::string& prefix);
 

@@ -6,7 +6,7 @@ namespace qhost::storage {
 namespace {
 
 std::string format(std::chrono::system_clock::time_point time, const char* pattern) {
-  // floor, not a cast: times before 1970 would round the other way.
+  // floor, because a cast would round times before 1970 up
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   const std::time_t count = std::chrono::system_clock::to_time_t(seconds);
   std::tm parts{};

@@ -1,4 +1,4 @@
-/// storage/utc_time.h: times as they stand in files and names.
+/// storage/utc_time.h: times as written in files and names.
 #pragma once
 
 #include <chrono>
