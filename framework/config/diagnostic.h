@@ -60,8 +60,7 @@ struct Diagnostic {
   Severity severity = Severity::error;
   std::string message;  ///< what is wrong, with both values; no full stop
   Label primary;
-  std::vector<Label> secondary;  ///< other places: the first definition, the value that was
-                                 ///< overridden
+  std::vector<Label> secondary;  ///< the first definition, the value that was overridden
   std::vector<std::string> notes;
   std::vector<std::string> helps;  ///< what to do
 };

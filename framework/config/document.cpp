@@ -44,8 +44,7 @@ class Lines {
 struct Statement {
   std::size_t first = 1, last = 1;
   bool header = false;
-  bool ends = true;  ///< false: it runs to the end of the file, because a bracket or string stays
-                     ///< open
+  bool ends = true;  ///< false: a bracket or string stays open to the end of the file
 };
 
 Statement statement_at(const ScanResult& scan, std::size_t number) {

@@ -85,8 +85,7 @@ class Merger {
                        const TableDeclaration& table) {
     const Table* over = entry.value.table();
     if (table.name == "quantizer" && is_index_table(entry.value)) {
-      if (below != nullptr && below->value.table() != nullptr) {  // a single table counts as a list
-                                                                  // of one
+      if (below != nullptr && below->value.table() != nullptr) {  // a list of one
         Value list{Array{below->value}, below->value.span, {}};
         below->value = std::move(list);
       }
