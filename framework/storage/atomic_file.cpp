@@ -134,10 +134,7 @@ AtomicFile::AtomicFile(const fs::path& path, std::string_view failpoint_name,
   struct stat old {};
   const bool replaces = ::stat(path_.c_str(), &old) == 0;
   fd_ = create_temporary(folder, 0666, temporary_);
-  if (replaces) {
-    (void)::fchmod(fd_, old.st_mode & 07777);  // fails for a file of another user,
-  }
-  // which is harmless
+  if (replaces) (void)::fchmod(fd_, old.st_mode & 07777);  // may fail: another user's file
   failpoint(failpoint_name_ + ".temporary");
 }
 
