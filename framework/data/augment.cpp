@@ -39,14 +39,15 @@ std::vector<float> per_channel(const Options& augment, const char* name,
   return std::vector<float>(given.begin(), given.end());
 }
 
-/// Of an index that lies at most size-1 outside: ... 2 1 | 0 1 2 ... n-1 | n-2 n-3 ...
+/// The reflected index of `i`, which is at most size-1 outside: ... 2 1 | 0 1 2 ... n-1 | n-2 n-3
+/// ...
 std::int64_t mirrored(std::int64_t i, std::int64_t size) {
   if (i < 0) return -i;
   return i < size ? i : 2 * (size - 1) - i;
 }
 
-/// Copies the rows that a crop displaced by `dy` shows, each with `padding` pixels at both ends:
-/// [C][H][W + 2 padding]. Fixed is the width when the compiler knows it, else 0.
+/// Copies the rows of a crop displaced by `dy`, each with `padding` pixels at both ends: [C][H][W +
+/// 2 padding]. `Fixed` is the width if it is known at compile time, else 0.
 template <std::int64_t Fixed, class Pixel>
 void stage(const Pixel* image, const Shape& shape, std::int64_t padding, std::int64_t dy,
            PaddingMode mode, std::vector<Pixel>& staged) {
@@ -78,7 +79,7 @@ void stage(const Pixel* image, const Shape& shape, std::int64_t padding, std::in
   }
 }
 
-/// What a draw shows of `image`: the image itself, or `staged`, where it lies cropped then.
+/// The view of a draw: of `image` itself, or of `staged`, which receives the cropped rows.
 template <class Pixel>
 ImageView<Pixel> view_of(const Pixel* image, const Shape& shape, const AugmentOptions& options,
                          const AugmentDraw& draw, std::vector<Pixel>& staged) {
@@ -172,7 +173,7 @@ Augmenter::Augmenter(const Shape& image, AugmentOptions options)
     : image_(image), options_(std::move(options)) {
   const std::int64_t smaller = std::min(image_.height(), image_.width());
   const std::int64_t padding = options_.crop_padding;
-  // More than that and a crop could miss the image, or the mirror image would end.
+  // With more padding, a crop could miss the image, or a reflected index could leave it.
   if (padding < 0 || padding >= smaller) {
     throw OptionError("crop_padding", std::to_string(padding) + " does not fit images of " +
                                           size_text(image_) + "\nhelp: 0.." +
@@ -204,7 +205,7 @@ AugmentDraw Augmenter::draw(std::uint64_t seed, std::int64_t epoch, std::int64_t
   const auto below = [](Random& random, std::int64_t bound) {
     return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(bound)));
   };
-  // A purpose each: switching one off leaves the draws of the others as they are.
+  // Each draw has a purpose of its own, so that switching one off does not change the others.
   AugmentDraw draw;
   if (options_.crop_padding > 0) {
     Random random = keyed("crop");
@@ -222,7 +223,7 @@ AugmentDraw Augmenter::draw(std::uint64_t seed, std::int64_t epoch, std::int64_t
 
 void Augmenter::write(const std::uint8_t* image, const AugmentDraw& draw, float* out,
                       Layout layout) const {
-  thread_local std::vector<std::uint8_t> staged;  // some kilobytes, kept between images
+  thread_local std::vector<std::uint8_t> staged;  // some kilobytes, reused for each image
   const PixelView view = view_of(image, image_, options_, draw, staged);
   const RowKernels& kernels = row_kernels();
   (layout == Layout::nchw ? kernels.planar : kernels.interleaved)(view, offset_.data(),

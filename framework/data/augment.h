@@ -1,10 +1,11 @@
-/// data/augment.h: from stored bytes to a network's input in one pass.
+/// data/augment.h: turns stored bytes into a network's input in one pass.
 ///
-/// Per image, in this order: random crop of the padded image, horizontal flip, normalization
+/// The steps for each image, in this order: random crop of the padded image, horizontal flip,
+/// normalization
 ///     out = (pixel - 255 * mean[c]) * (1 / (255 * std[c]))
 /// (float32; one subtraction and one multiplication, each rounded, so that every instruction set
-/// gives the same bits; it equals (pixel/255 - mean)/std to 1e-6), cutout. The writer chooses the
-/// layout. An image of floats (Split::floats, whitened) has the same steps without the
+/// gives the same bits; it equals (pixel/255 - mean)/std to 1e-6), cutout. The result has the
+/// requested layout. An image of floats (Split::floats, whitened) has the same steps without
 /// normalization.
 #pragma once
 
@@ -16,55 +17,59 @@
 
 namespace qhost::data {
 
-/// How a batch lies in memory: [N][C][H][W], or [N][H][W][C] (LibTorch's channels_last).
+/// The memory layout of a batch: [N][C][H][W], or [N][H][W][C] (LibTorch's channels_last).
 enum class Layout { nchw, nhwc };
 
-/// What lies around an image that is cropped with padding: black (byte 0, before normalization, as
-/// torchvision's RandomCrop does; 0 around an image of floats), or the image mirrored at its edge
-/// pixel, which is not repeated.
+/// The padding of a cropped image. zero: black (byte 0 before normalization, as in torchvision's
+/// RandomCrop; 0 around an image of floats). reflect: the image mirrored at its edge pixel, which
+/// is not repeated.
 enum class PaddingMode { zero, reflect };
 
 struct AugmentOptions {
-  /// Pixels added at each side; the crop then has the image's own size at a uniformly drawn place.
+  /// Pixels added at each side. The crop has the image's size and a uniformly drawn position.
   std::int64_t crop_padding = 0;
   PaddingMode padding_mode = PaddingMode::zero;
   bool flip = false;  ///< horizontally, with probability 1/2
-  /// Side of a square set to 0 after normalization, that is to the mean color (DeVries & Taylor,
-  /// arXiv 1708.04552, 3.2); its center is uniform over the pixels, so it may leave the image.
+  /// Side of a square that is set to 0 after normalization, which is the mean color (DeVries &
+  /// Taylor, arXiv 1708.04552, 3.2). Its center is uniform over the pixels, so part of it may be
+  /// outside the image.
   std::int64_t cutout = 0;
   std::vector<float> mean, std;  ///< per channel, of pixel/255; floats are not normalized
 };
 
-/// Whether the experiment's [augment] table asks for whitened images: whitening = "none" |
-/// "gcn_zca", absent as none (data/whiten.h does it). Throws OptionError for another value, and
-/// for a `normalize`, `mean` or `std` that whitened images would not follow.
+/// True if the experiment's [augment] table asks for whitened images: whitening = "none" (the
+/// default) | "gcn_zca" (see data/whiten.h). Throws OptionError for another value, and for a
+/// `normalize`, `mean` or `std` that would have no effect on whitened images.
 bool whitened(const Options& augment);
 
 /// The options of an experiment's [augment] table for training images of `set`: crop_padding,
-/// padding_mode ("zero" | "reflect"), flip, cutout, normalize, mean, std; an absent key counts as
-/// its default. Empty lists mean the set's own; normalize = false gives pixel/255. Of whitened()
-/// images they are 0 and 1. Throws OptionError.
+/// padding_mode ("zero" | "reflect"), flip, cutout, normalize, mean, std. A missing key has its
+/// default. An empty list means the mean or std of the set; normalize = false gives pixel/255. For
+/// whitened() images, mean and std have no effect: they are 0 and 1. Throws OptionError.
 AugmentOptions augment_options(const Options& augment, const Dataset& set);
 
 /// The same without crop, flip and cutout: for validation, test and calibration images.
 AugmentOptions evaluation_options(const Options& augment, const Dataset& set);
 
-/// What was drawn for one image in one epoch.
+/// The random draws for one image in one epoch.
 struct AugmentDraw {
-  std::int64_t dy = 0, dx = 0;        ///< the crop reads source pixel (y + dy, x + dx)
-  bool flip = false;                  ///< output column x shows crop column W-1-x
+  std::int64_t dy = 0, dx = 0;        ///< output pixel (y, x) of the crop is source pixel (y + dy,
+                                      ///< x + dx)
+  bool flip = false;                  ///< output column x is crop column W-1-x
   std::int64_t cut_y = 0, cut_x = 0;  ///< center of the cutout, in output pixels
 };
 
-/// Writes single images. Immutable after construction: any number of threads may use one.
+/// Writes single images. Immutable after construction, and therefore thread-safe.
 class Augmenter {
  public:
-  /// `image` is {C, H, W}. Throws OptionError naming crop_padding, cutout, mean or std: negative or
-  /// too large for the image, a wrong number of channels, a value that is not finite, std <= 0.
+  /// `image` is {C, H, W}. Throws OptionError that names crop_padding, cutout, mean or std: a
+  /// negative value, one too large for the image, a wrong number of channels, a value that is not
+  /// finite, std <= 0.
   Augmenter(const Shape& image, AugmentOptions options);
 
-  /// The draws of image `index` (its place in the split) in `epoch`: keyed by (seed, "data",
-  /// purpose, epoch, index), so they depend on no other image, batch size, thread or history.
+  /// The draws of image `index` (its position in the split) in `epoch`. The random key is (seed,
+  /// "data", purpose, epoch, index), so they do not depend on other images, batch size, thread or
+  /// history.
   AugmentDraw draw(std::uint64_t seed, std::int64_t epoch, std::int64_t index) const;
 
   /// Reads C*H*W bytes [C][H][W], writes C*H*W floats.

@@ -52,19 +52,19 @@ void check_size(const CifarLayout& layout, const fs::path& folder, const CifarFi
   fail(layout, path, "has " + std::to_string(size) + " bytes; " + whole);
 }
 
-/// Reads one file into its place within `split`, returns its SHA-256.
+/// Reads one file into its position in `split` and returns its SHA-256.
 std::string read_file(const CifarLayout& layout, const fs::path& path, const CifarFile& file,
                       std::size_t label, Split& split, std::int64_t first) {
   errno = 0;
   std::ifstream in;
-  in.rdbuf()->pubsetbuf(nullptr, 0);  // whole blocks are read: a second buffer only costs
+  in.rdbuf()->pubsetbuf(nullptr, 0);  // no buffer: whole blocks are read
   in.open(path, std::ios::binary);
   if (!in) {
     throw Error(ErrorKind::data, layout.name + ": " + path.string() + " cannot be opened: " +
                                      std::strerror(errno) + "\nhelp: check its permissions");
   }
   const std::int64_t record = layout.record_bytes();
-  const std::int64_t block = 256;  // records at a time: they stay in the cache between the steps
+  const std::int64_t block = 256;  // records per block, small enough for the cache
   std::vector<std::uint8_t> buffer(static_cast<std::size_t>(block * record));
   storage::Sha256 hash;
   for (std::int64_t done = 0; done < file.records; done += block) {
@@ -121,7 +121,7 @@ Dataset read_cifar(const CifarLayout& layout, const fs::path& folder, std::size_
   set.classes = layout.labels[label].classes;
   set.train = sized(layout.train);
   set.test = sized(layout.test);
-  // Files side by side: hashing, not the disk, is what takes the time.
+  // Read the files in parallel: hashing takes the time, not the disk.
   std::vector<std::pair<const CifarFile*, std::future<std::string>>> hashes;
   const auto read_all = [&](const std::vector<CifarFile>& files, Split& split) {
     std::int64_t first = 0;
@@ -135,7 +135,7 @@ Dataset read_cifar(const CifarLayout& layout, const fs::path& folder, std::size_
   };
   read_all(layout.train, set.train);
   read_all(layout.test, set.test);
-  for (auto& one : hashes) one.second.wait();  // before an exception leaves: they write into `set`
+  for (auto& one : hashes) one.second.wait();  // the threads write into `set`: no exception yet
   for (auto& [file, reading] : hashes) {
     const std::string hash = reading.get();
     set.sha256[file->name] = hash;

@@ -1,6 +1,7 @@
 /// data/cifar.h: the published binary layout of CIFAR-10 and CIFAR-100 (Krizhevsky 2009).
 ///
-/// A file is a row of records: label bytes, then 3x32x32 pixel bytes (red, green, blue planes).
+/// A file is a sequence of records: label bytes, then 3x32x32 pixel bytes (red, green, blue
+/// planes).
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct CifarLabel {
   int classes = 0;
 };
 
-/// What distinguishes the sets; tests describe smaller ones.
+/// The layout of one set; tests define smaller ones.
 struct CifarLayout {
   std::string name;
   std::vector<CifarLabel> labels;  ///< the leading bytes of a record
@@ -32,7 +33,7 @@ struct CifarLayout {
   std::int64_t record_bytes() const { return static_cast<std::int64_t>(labels.size()) + 3072; }
 };
 
-/// The published layouts, and their archives.
+/// The published layouts and their archives.
 const CifarLayout& cifar10_layout();
 const CifarLayout& cifar100_layout();
 const PublishedSet& cifar10_files();
@@ -41,13 +42,13 @@ const std::vector<std::string>& cifar10_names();
 const std::vector<std::string>& cifar100_fine_names();
 const std::vector<std::string>& cifar100_coarse_names();
 
-/// Reads train and test of `folder` with labels number `label` of the layout; fills in the splits,
-/// image shape and provenance. Every label byte is checked, the unused ones too. Throws Error of
-/// kind data that names the file, the byte offset, what is there and what was expected.
+/// Reads train and test from `folder`; the labels are those of label byte `label` of the layout.
+/// Fills in the splits, image shape and provenance. Checks every label byte, unused ones too.
+/// Throws Error (data) with the file, the byte offset, the value found and the value expected.
 Dataset read_cifar(const CifarLayout& layout, const std::filesystem::path& folder,
                    std::size_t label);
 
-/// The sets for the list of data/dataset.h.
+/// The sets for the list in data/dataset.h.
 DatasetInfo cifar10();
 DatasetInfo cifar100();
 

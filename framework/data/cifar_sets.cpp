@@ -11,8 +11,8 @@
 namespace qhost::data {
 namespace {
 
-/// SHA-256 over the pixels of the first images of the published training set: enough to tell it
-/// from the re-encoded copies that circulate.
+/// SHA-256 of the pixels of the first images of the published training set. It distinguishes the
+/// published set from re-encoded copies.
 struct Fingerprint {
   std::size_t images;
   const char* sha256;
@@ -22,7 +22,7 @@ constexpr Fingerprint cifar10_fingerprint = {
 constexpr Fingerprint cifar100_fingerprint = {
     486, "07c6d3350e417cf36ccb0d64008d1e758a6996f43a565ffde00ea1787131f9ab"};
 
-/// Of the course's shuffle of the training set.
+/// The seed of the course's shuffle of the training set.
 constexpr std::uint32_t course_seed = 2147483647;
 
 std::string remark(const Split& train, const Fingerprint& published) {

@@ -21,8 +21,8 @@ void shuffle(Indices& indices, Random random) {
   }
 }
 
-/// Moves the images at `chosen` (ascending) to the front and cuts the rest off: a complete CIFAR
-/// set would not have to be copied.
+/// Moves the images at `chosen` (ascending) to the front and removes the rest. This avoids a copy
+/// of a whole CIFAR set.
 void keep(Split& split, const Indices& chosen) {
   if (split.empty()) return;
   const std::size_t size = split.pixels.size() / split.labels.size();

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t images = 1797, train_images = 1347, pixels = 64;
 
-/// 64 pixels 0..16 as the digits 0-9a-g, the label, the closing zero.
+/// One image per row: 64 pixels 0..16 as the digits 0-9a-g, the label, the closing zero.
 constexpr char rows[images][pixels + 2] = {
 #include "data/digits/digits_rows.inc"
 };
@@ -29,7 +29,8 @@ Split read(std::size_t begin, std::size_t end, std::size_t first_of_split) {
   return split;
 }
 
-/// Of pixel/255 over a split: integer sums, so that the result depends on no order of additions.
+/// Mean and std of pixel/255 over a split, from integer sums, which do not depend on the order of
+/// additions.
 void measure(const Split& split, float& mean, float& std) {
   std::int64_t sum = 0, squares = 0;
   for (const std::uint8_t p : split.pixels) {

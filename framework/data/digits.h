@@ -1,4 +1,5 @@
-/// data/digits.h: the UCI handwritten digits, part of the program: a first run needs no download.
+/// data/digits.h: the UCI handwritten digits, embedded in the program: a first run needs no
+/// download.
 #pragma once
 
 #include "data/dataset.h"

@@ -8,8 +8,8 @@
 namespace qhost::data {
 namespace {
 
-/// Of the unpacked files, in the order of idx_files(). Those of the packed ones would not do:
-/// Debian's package holds the same bytes, packed again.
+/// SHA-256 of the uncompressed files, in the order of idx_files(). Hashes of the .gz files would
+/// not work: Debian's package has the same bytes, compressed again.
 constexpr std::array<const char*, 4> published_sha256 = {
     "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",

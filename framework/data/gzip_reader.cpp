@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint8_t gzip_first = 0x1f, gzip_second = 0x8b;
-constexpr int gzip_window = 15 + 16;  // the largest window, a gzip header and nothing else
+constexpr int gzip_window = 15 + 16;  // the largest window, gzip headers only
 
 }  // namespace
 
@@ -28,10 +28,10 @@ struct GzipReader::State {
   fs::path path;
   std::ifstream in;
   std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(std::size_t{1} << 18);
-  std::size_t at = 0, end = 0;  ///< what of the buffer is not yet used
+  std::size_t at = 0, end = 0;  ///< the unused part of the buffer
   std::int64_t used = 0;        ///< bytes of the file before `at`
-  std::int64_t bytes = 0;       ///< of the file that came from the disk
-  std::int64_t position = 0;    ///< unpacked
+  std::int64_t bytes = 0;       ///< bytes read from the disk
+  std::int64_t position = 0;    ///< uncompressed bytes returned
   bool packed = false, in_member = false;
   z_stream stream{};
   storage::Sha256 stored, unpacked;
@@ -111,7 +111,7 @@ std::size_t GzipReader::copy_some(std::uint8_t* to, std::size_t count) {
 std::size_t GzipReader::inflate_some(std::uint8_t* to, std::size_t count) {
   State& s = *state_;
   const auto most = std::min<std::size_t>(count, std::size_t{1} << 30);  // zlib counts in 32 bits
-  // An empty member, or one whose trailer is all that is left, gives nothing: hence the loop.
+  // The loop skips an empty member and one of which only the trailer is left: both give no bytes.
   for (;;) {
     if (!refill()) {
       if (!s.in_member) return 0;
@@ -119,7 +119,7 @@ std::size_t GzipReader::inflate_some(std::uint8_t* to, std::size_t count) {
            std::to_string(s.position) + " unpacked bytes");
     }
     if (!s.in_member) {
-      // gzip(1) passes over what follows the last member: an appended file would go unnoticed.
+      // gzip(1) ignores what follows the last member; an appended file would go unnoticed.
       if (s.buffer[s.at] != gzip_first) {
         fail("something follows the gzip data at byte " + std::to_string(s.used) +
              ", which is no further gzip member");

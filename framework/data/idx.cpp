@@ -33,7 +33,7 @@ std::int64_t header_bytes(const std::vector<std::int64_t>& dimensions) {
   return 4 + 4 * static_cast<std::int64_t>(dimensions.size());
 }
 
-/// "0x00000803 (unsigned bytes, 3 dimensions)"; what is no IDX at all has the number only.
+/// "0x00000803 (unsigned bytes, 3 dimensions)"; only the number if it is no IDX magic number.
 std::string magic_text(const std::array<std::uint8_t, 4>& magic) {
   static const std::map<int, const char*> types = {
       {0x08, "unsigned bytes"},  {0x09, "signed bytes"}, {0x0b, "16-bit integers"},
@@ -47,7 +47,7 @@ std::string magic_text(const std::array<std::uint8_t, 4>& magic) {
          (magic[3] == 1 ? " dimension)" : " dimensions)");
 }
 
-/// "unpacked byte 17": an offset in a gzip file would lead nobody to the place.
+/// "unpacked byte 17" for a gzip file, where an offset alone would be misleading.
 std::string place(const GzipReader& file, std::int64_t offset) {
   return (file.packed() ? "unpacked byte " : "byte ") + std::to_string(offset);
 }
@@ -92,11 +92,11 @@ struct FileResult {
   std::string sha256, provenance;
 };
 
-/// File number `index` of idx_files().
+/// Reads file number `index` of idx_files().
 FileResult read_file(const IdxLayout& layout, const fs::path& folder, std::size_t index) {
   const PublishedFile published = idx_files(layout)[index];
   const fs::path path = file_path(folder, published);
-  // gzip makes nothing much larger: what is beyond that holds something else.
+  // gzip adds little to incompressible data: a much larger file has other content.
   GzipReader file(layout.name, path, published.bytes + published.bytes / 64 + 65536);
   const std::int64_t images = index < 2 ? layout.train : layout.test;
   FileResult result;
@@ -159,7 +159,7 @@ IdxSet read_idx_set(const IdxLayout& layout, const fs::path& folder) {
                                      folder.string() +
                                      "\nhelp: get it again (`qhost data list` says from where)");
   }
-  // Side by side: unpacking and hashing take the time, not the disk.
+  // Read the files in parallel: decompression and hashing take the time, not the disk.
   std::vector<std::future<FileResult>> reading;
   for (std::size_t i = 0; i < files.size(); ++i) {
     reading.push_back(std::async(std::launch::async, read_file, layout, folder, i));

@@ -1,8 +1,8 @@
-/// data/idx.h: sets in the IDX files that MNIST was published in (LeCun, Cortes, Burges).
+/// data/idx.h: sets in the IDX format of MNIST (LeCun, Cortes, Burges).
 ///
 /// A file is 00 00, the type of a value (08: unsigned byte), the number of dimensions, one
-/// big-endian 32-bit number for each, then the values in C order. Images have three dimensions,
-/// labels one. Each file may lie there as it is or packed with gzip.
+/// big-endian 32-bit number for each dimension, then the values in C order. Images have three
+/// dimensions, labels one. Each file may be plain or compressed with gzip.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace qhost::data {
 
-/// What distinguishes the sets; tests describe smaller ones.
+/// The layout of one set; tests define smaller ones.
 struct IdxLayout {
   std::string name;
   std::int64_t height = 0, width = 0;
@@ -24,21 +24,21 @@ struct IdxLayout {
   std::int64_t train = 0, test = 0;  ///< images
 };
 
-/// The four files in the order train images, train labels, test images, test labels, with the
-/// sizes that follow from the layout.
+/// The four files with the sizes that follow from the layout: train images, train labels, test
+/// images, test labels.
 std::vector<PublishedFile> idx_files(const IdxLayout& layout);
 
-/// The values of one file, which must have exactly these dimensions. Throws Error of kind data
-/// that names the file, the byte offset, what is there and what was expected. No more is read, and
-/// no more memory taken, than the dimensions ask for, whatever the file declares or unpacks to.
+/// Reads the values of one file, which must have exactly these dimensions. Throws Error (data) with
+/// the file, the byte offset, the value found and the value expected. Whatever the file declares or
+/// expands to, it reads and allocates no more than the dimensions need.
 std::vector<std::uint8_t> read_idx(GzipReader& file, const std::vector<std::int64_t>& dimensions);
 
 struct IdxSet {
   Dataset set;                      ///< splits, image shape, number of classes, provenance
-  std::vector<std::string> sha256;  ///< of the unpacked files, in the order of idx_files()
+  std::vector<std::string> sha256;  ///< of the uncompressed files, in the order of idx_files()
 };
 
-/// Reads and checks all four files, the labels' range too. Throws as read_idx.
+/// Reads and checks all four files, also the range of the labels. Throws as read_idx().
 IdxSet read_idx_set(const IdxLayout& layout, const std::filesystem::path& folder);
 
 }  // namespace qhost::data

@@ -17,12 +17,13 @@ std::int64_t images(const CifarLayout& layout) {
   return sum;
 }
 
-/// Of the published training set; nothing for a set that needs no files, which can be loaded.
+/// The size of the published training set; empty for a set without files, which can simply be
+/// loaded.
 std::optional<std::int64_t> published_images(const std::string& set) {
   if (set == "cifar10") return images(cifar10_layout());
   if (set == "cifar100") return images(cifar100_layout());
   if (set == "fashion_mnist") return fashion_mnist_layout().train;
-  if (set == "minicifar") return 4000;  // data/minicifar.h: 1000 of each of its classes
+  if (set == "minicifar") return 4000;  // data/minicifar.h: 1000 of each class
   return {};
 }
 
@@ -43,7 +44,7 @@ std::optional<std::int64_t> known_training_images(const DatasetInfo& info, const
   if (!published) return {};
   std::int64_t count = *published;
   if (options.has("course_images") && options.integer("course_images") > 0) {
-    // A draw from the set: its classes are of no known size.
+    // A random draw from the set: the sizes of its classes are unknown.
     if (kept != total || options.real("fraction") < 1) return {};
     count = options.integer("course_images");
   }

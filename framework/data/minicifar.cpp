@@ -69,7 +69,7 @@ DatasetInfo minicifar() {
   info.class_names = [](const Options&) {
     return std::vector<std::string>(cifar10_names().begin(), cifar10_names().begin() + classes);
   };
-  // Loaded whole, so that the options act on the reduced set.
+  // Load the whole set, so that the options act on the reduced set.
   info.load = [whole = std::move(info.load), declared = cifar10().options](const Options& options) {
     Dataset set = whole(Options::from(declared, {{"root", options.string("root")}}));
     reduce_to_minicifar(set);

@@ -6,13 +6,13 @@
 
 namespace qhost::data {
 
-/// Keeps, of a complete CIFAR-10, the first four classes; of each class of n images those at the
-/// positions numpy.random.RandomState(42).choice(n, k, replace=False) within the class, class after
-/// class, in the drawn order:
+/// Keeps the first four classes of a complete CIFAR-10, and of the n images of a class those at the
+/// positions numpy.random.RandomState(42).choice(n, k, replace=False) within the class, class
+/// after class, in the drawn order:
 ///   train       n = 5000 training images, k = 1000
 ///   validation  n = 1000 TEST images, k = 200: they are test images too
 ///   test        n = 1000 test images, k = 1000: all, reordered
-/// Throws Error of kind data when a class has not n images.
+/// Throws Error (data) if a class does not have n images.
 void reduce_to_minicifar(Dataset& set);
 
 DatasetInfo minicifar();

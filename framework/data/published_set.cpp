@@ -14,7 +14,7 @@ std::string variable(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-/// Where the user's own data belongs by the XDG base directory rules; empty without a home.
+/// The user's data folder by the XDG base directory rules; empty without a home.
 fs::path user_data_folder() {
   if (const std::string xdg = variable("XDG_DATA_HOME"); !xdg.empty()) {
     return fs::path(xdg) / "qhost" / "data";
@@ -38,8 +38,8 @@ bool holds(const fs::path& folder, const PublishedSet& set) {
   if (!fs::is_directory(folder, ignored)) return false;
   if (folder.filename() == set.folder) return true;
   for (const PublishedFile& file : set.files) {
-    // Another set's folder may hold a file of an equally plain name ("train.bin"): the size
-    // decides.
+    // The folder of another set may contain a file of the same generic name ("train.bin"), so the
+    // size decides.
     const auto size = fs::file_size(folder / file.name, ignored);
     if (!ignored && size == static_cast<std::uintmax_t>(file.bytes)) return true;
     if (file.gzip && fs::is_regular_file(folder / (file.name + ".gz"), ignored)) return true;
@@ -117,7 +117,7 @@ std::string file_problem(const fs::path& folder, const PublishedFile& file) {
     return file.name + (file.gzip ? " is missing, also as .gz" : " is missing");
   }
   if (error) return name + " cannot be read: " + error.message();
-  // A pipe would block the reader, a folder has no size.
+  // A pipe would block the reader, and a folder has no size.
   if (!fs::is_regular_file(status)) return name + " is not a regular file";
   const auto size = fs::file_size(path, error);
   if (error) return name + " cannot be read: " + error.message();

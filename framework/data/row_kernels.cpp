@@ -9,7 +9,7 @@
 namespace qhost::data {
 namespace {
 
-// A subtraction before a multiplication cannot be contracted to a fused operation.
+// A compiler cannot contract a subtraction and a following multiplication into a fused operation.
 inline __attribute__((always_inline)) void planar_rows(const PixelView& in, const float* offset,
                                                        const float* factor, float* out) {
   const std::int64_t width = in.width;
@@ -47,8 +47,9 @@ void interleaved_portable(const PixelView& in, const float* offset, const float*
 
 #if defined(__x86_64__)
 
-/// Byte shuffles that weave 16 pixels of 3 planes into 48 bytes: shuffle[k][c] moves plane c's
-/// share of bytes 16k .. 16k+15 into place and clears the rest; with `flip` pixel 15 comes first.
+/// Byte shuffles that interleave 16 pixels of 3 planes into 48 bytes: shuffle[k][c] moves plane c's
+/// share of bytes 16k .. 16k+15 to its position and clears the rest. With `flip`, pixel 15 comes
+/// first.
 using Weave = std::array<std::array<std::array<std::int8_t, 16>, 3>, 3>;
 constexpr Weave weave(bool flip) {
   Weave shuffle{};
@@ -79,10 +80,10 @@ __attribute__((target("avx2"))) inline void write_eight(__m128i bytes, __m256 of
   _mm256_storeu_ps(out, _mm256_mul_ps(_mm256_sub_ps(values, offset), factor));
 }
 
-/// Three planes, rows of a multiple of 16 pixels.
+/// For three planes with rows of a multiple of 16 pixels.
 __attribute__((target("avx2"))) void weave_rows(const PixelView& in, const float* offset,
                                                 const float* factor, float* out) {
-  // Eight floats starting at channel p: three vectors cover all positions.
+  // Eight floats that start at channel p: three vectors cover all positions.
   __m256 offsets[3], factors[3];
   for (int p = 0; p < 3; ++p) {
     const int a = p, b = (p + 1) % 3, c = (p + 2) % 3;

@@ -1,4 +1,4 @@
-/// data/row_kernels.h: bytes to normalized floats, the inner loops of data/augment.h.
+/// data/row_kernels.h: converts bytes to normalized floats; the inner loops of data/augment.h.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace qhost::data {
 
-/// An image, or the cropped part of one, as [C][H][W] values with strides.
+/// An image, or a cropped part of one, as [C][H][W] values with strides.
 template <class Pixel>
 struct ImageView {
   const Pixel* origin = nullptr;
@@ -17,8 +17,8 @@ struct ImageView {
 
 using PixelView = ImageView<std::uint8_t>;
 
-/// Each writes C*H*W floats (pixel - offset[c]) * factor[c]; both roundings are IEEE's, so all
-/// versions write the same bits.
+/// Each kernel writes C*H*W floats (pixel - offset[c]) * factor[c]. Both operations round as IEEE
+/// 754 defines, so all versions write the same bits.
 struct RowKernels {
   const char* name;
   void (*planar)(const PixelView&, const float* offset, const float* factor, float* out);
@@ -26,7 +26,7 @@ struct RowKernels {
 };
 
 const RowKernels& portable_row_kernels();
-/// The fastest version that this processor runs.
+/// The fastest version for this processor.
 const RowKernels& row_kernels();
 
 }  // namespace qhost::data

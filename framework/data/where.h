@@ -1,4 +1,4 @@
-/// data/where.h: which sets are on this machine, and how to get the others.
+/// data/where.h: the sets that are on this machine, and how to get the others.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace qhost::data {
 
 enum class SetState {
   embedded,  ///< inside qhost
-  present,   ///< every file is there, unpacked ones with their published size
-  damaged,   ///< the folder is there, a file is missing or has another size
+  present,   ///< every file exists; uncompressed files have their published size
+  damaged,   ///< the folder exists; a file is missing or has another size
   missing
 };
 const char* to_string(SetState state);
@@ -22,13 +22,13 @@ struct SetStatus {
   std::string name, summary, source, license;
   SetState state = SetState::missing;
   std::filesystem::path folder;                 ///< empty when embedded or missing
-  std::int64_t bytes = 0;                       ///< of the set's files that are there
-  std::string problem;                          ///< what is wrong with a damaged set, "" otherwise
+  std::int64_t bytes = 0;                       ///< of the existing files of the set
+  std::string problem;                          ///< the problem of a damaged set, or ""
   std::string how_to_get;                       ///< "" when embedded or present
   std::vector<std::filesystem::path> searched;  ///< in order; empty when embedded
 };
 
-/// Looks at names and sizes only. `root` as in `[data] root`: "" searches the usual places.
+/// Checks names and sizes only. `root` is that of `[data] root`; "" searches the usual places.
 std::vector<SetStatus> where(const std::string& root = "");
 
 /// {name, summary, source, licence, state, folder, bytes, problem, how_to_get, searched}.

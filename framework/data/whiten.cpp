@@ -16,7 +16,7 @@
 namespace qhost::data {
 namespace {
 
-/// Images that are computed with at a time: a whole set in double would take gigabytes. Fixed,
+/// The number of images per chunk: a whole set in double would take gigabytes. The number is fixed,
 /// since the order of the sums decides their last bits.
 constexpr std::int64_t chunk_images = 2000;
 
@@ -30,13 +30,13 @@ std::int64_t image_size(const data::Split& split) {
   return static_cast<std::int64_t>(split.pixels.size()) / split.count();
 }
 
-/// Calls `work` with the first image and the contrast-normalized rows of each chunk.
+/// Calls `work` with the index of the first image and the contrast-normalized rows of each chunk.
 template <class Work>
 void for_each_chunk(const data::Split& split, const WhiteningOptions& options, Work work) {
   const std::int64_t size = image_size(split);
   for (std::int64_t first = 0; first < split.count(); first += chunk_images) {
     const std::int64_t count = std::min(chunk_images, split.count() - first);
-    // from_blob has no const form; nothing writes to it.
+    // from_blob takes no const pointer; the data are not written.
     auto* bytes = const_cast<std::uint8_t*>(split.pixels.data() + first * size);
     const at::Tensor images = at::from_blob(bytes, {count, size}, at::TensorOptions(at::kByte));
     work(first, normalize_contrast(images.to(at::kDouble), options));
@@ -67,7 +67,7 @@ Moments moments(const data::Split& train, const WhiteningOptions& options) {
     throw OptionError("gcn_scale", number(options.scale) +
                                        " gives variances that are not finite\nhelp: 55 is usual");
   }
-  // What is left of equal images is rounding.
+  // A variance of this size is the rounding error of equal images.
   if (variance <= 1e-20 * squares / count) {
     throw Error(ErrorKind::data,
                 "whitening: after the contrast normalization all " + std::to_string(train.count()) +
@@ -81,7 +81,7 @@ at::Tensor inverse_root(at::Tensor covariance, double filter_bias) {
   covariance.diagonal().add_(filter_bias);
   const auto [values, vectors] = at::linalg_eigh(covariance);
   const double smallest = values[0].item<double>(), largest = values[-1].item<double>();
-  // A smaller one is what rounding left of 0, and its inverse means nothing.
+  // A smaller eigenvalue is the rounding error of 0, so its inverse has no meaning.
   const double rounding =
       static_cast<double>(values.size(0)) * std::numeric_limits<double>::epsilon() * largest;
   if (!(smallest > rounding)) {
@@ -103,7 +103,7 @@ std::optional<WhiteningOptions> whitening_options(const Options& augment) {
     throw OptionError(name, number(value) + (above > 0 ? " is not above 0" : " is not 0 or above") +
                                 "\nhelp: take it out for the usual value");
   };
-  // The smallest number above 0, and 0.
+  // The smallest number above 0.
   constexpr double positive = std::numeric_limits<double>::denorm_min();
   read("gcn_scale", options.scale, positive);
   read("gcn_sqrt_bias", options.sqrt_bias, 0);
@@ -135,7 +135,7 @@ Whitener::Whitener(const data::Split& train, const WhiteningOptions& options) : 
   }
   Moments of = moments(train, options_);
   mean_ = of.mean;
-  // A product's last bits may depend on how its factors lie in memory.
+  // The last bits of a product may depend on the memory layout of its factors.
   matrix_ =
       inverse_root(std::move(of.covariance), options_.filter_bias).to(at::kFloat).contiguous();
 }

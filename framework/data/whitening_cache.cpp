@@ -19,14 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A change to whiten.cpp that moves a bit of mean or matrix needs the next number.
+/// Increase this number with every change to whiten.cpp that changes a bit of mean or matrix.
 constexpr const char* version = "qhost whitening 1";
 
 void add(storage::Sha256& hash, const std::string& text) {
   hash.update(std::as_bytes(std::span(text)));
 }
 
-/// Every bit of it.
+/// The exact value, as a hexadecimal float.
 std::string exact(double value) {
   char text[64];
   std::snprintf(text, sizeof text, "%a\n", value);
@@ -44,7 +44,7 @@ std::string first_line(const Error& error) {
   return message.substr(0, message.find('\n'));
 }
 
-/// Throws Error (storage) for a file that is not as keep() wrote it.
+/// Throws Error (storage) for a file that keep() did not write.
 std::optional<Whitener> read(const fs::path& file, const WhiteningOptions& options,
                              std::int64_t size) {
   std::error_code error;

@@ -13,7 +13,7 @@ struct Batch {
   at::Tensor labels;  ///< int64 [N]
 };
 
-/// Memory for one batch, written again by each fill(): a batch is valid until the next one.
+/// The memory of one batch, overwritten by each fill(): a batch is valid until the next one.
 class BatchBuffer {
  public:
   BatchBuffer(const Shape& image, std::int64_t batch_size, const ModelOptions& options);

@@ -12,7 +12,7 @@ namespace {
 
 using config::code::batch_size;
 
-/// The batch norms whose nodes have one position.
+/// The batch norms whose input has a single position (H * W = 1).
 std::vector<const Node*> pointwise_batch_norms(const Graph& graph) {
   std::vector<const Node*> found;
   for (const Node& node : graph.nodes()) {
@@ -29,7 +29,7 @@ std::string batch_norms_text(const std::vector<const Node*>& nodes) {
   return text;
 }
 
-/// The batch size nearest to `wanted` that leaves no batch of one image; 0 where there is none.
+/// The batch size nearest to `wanted` that leaves no batch of one image; 0 if there is none.
 std::int64_t nearest_size(std::int64_t images, std::int64_t wanted) {
   const auto good = [&](std::int64_t size) {
     return size >= 2 && images >= 2 && images % size != 1;
@@ -48,7 +48,7 @@ std::string single_value(const std::vector<const Node*>& nodes) {
   return batch_norms_text(nodes) + " has a single value per channel there, which has no variance";
 }
 
-/// Of an epoch of training.
+/// Checks the batches of a training epoch.
 void check_training(const config::Experiment& experiment, const std::vector<const Node*>& nodes,
                     std::int64_t images, std::vector<config::Diagnostic>& faults) {
   const std::int64_t size = experiment.train.integer("batch_size");
@@ -143,10 +143,10 @@ std::vector<config::Diagnostic> batch_faults(const config::Experiment& experimen
                                              const Graph& graph, std::int64_t images,
                                              const BatchUses& uses) {
   std::vector<config::Diagnostic> faults;
-  if (images < 1) return faults;  // the data set's own complaint
+  if (images < 1) return faults;  // the data set reports this error
   const std::int64_t size = experiment.train.integer("batch_size");
   const std::vector<const Node*> nodes = pointwise_batch_norms(graph);
-  // Whether it trains or not: the loop is built for its batches.
+  // Checked without training too, since the loop is always built for its batches.
   if (experiment.train.boolean("drop_last") && images < size) {
     faults.push_back(experiment.diagnostic_at(
         "train.drop_last",

@@ -30,7 +30,7 @@ std::optional<Cause> cause_in_state(const Model& model) {
     if (count == 0) continue;
     const std::string text = entry.name + ": " + std::to_string(count) + " of " +
                              std::to_string(entry.tensor.numel()) + " values are not finite";
-    // A batch norm's mean stands before its variance: that one is finite here.
+    // The state lists a batch norm's mean before its variance, so the mean is finite here.
     const bool variance =
         entry.name.ends_with(".running_var") && at::isnan(entry.tensor).any().item<bool>();
     return Cause{text, variance ? "a batch with a single value per channel leaves a batch norm no "
@@ -41,7 +41,7 @@ std::optional<Cause> cause_in_state(const Model& model) {
   return {};
 }
 
-/// Of the first batch whose loss is not finite; weights are.
+/// The cause in the first batch with a loss that is not finite, if all weights are finite.
 std::optional<Cause> cause_in_batches(const Evaluated& evaluated, Model& model,
                                       const config::Experiment& experiment,
                                       const RunPosition& position) {

@@ -1,4 +1,4 @@
-/// training/divergence.h: an evaluation whose loss is not finite is no result.
+/// training/divergence.h: reports an evaluation whose loss is not finite.
 #pragma once
 
 #include <string>
@@ -10,16 +10,16 @@
 
 namespace qhost::training {
 
-/// What was evaluated.
+/// The subject of the evaluation.
 struct Evaluated {
   const data::Dataset& data;
   const data::Split& split;
   std::string name;  ///< "test", "validation"
 };
 
-/// Returns when the loss of `metrics` is finite. Else throws Error (diverged), which names the
-/// first tensor of the model that is not finite, else the first node whose output is not for the
-/// first batch with such a loss, and says what to do about that. `model` is as it was evaluated.
+/// Returns if the loss of `metrics` is finite. Otherwise throws Error (diverged), which names the
+/// first tensor of the model that is not finite, else the first node whose output is not finite for
+/// the first batch with such a loss, and gives a help. `model` must be as it was evaluated.
 void require_finite_metrics(const MetricsResult& metrics, const Evaluated& evaluated, Model& model,
                             const config::Experiment& experiment, const RunPosition& position);
 

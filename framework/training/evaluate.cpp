@@ -14,7 +14,7 @@
 namespace qhost::training {
 namespace {
 
-/// Returns the number of batches. Whole ones only: the average weighs all alike.
+/// Returns the number of batches. Uses whole batches only, since the average weights all alike.
 std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
                          const data::Dataset& data, const RunPosition& position) {
   require_batches(experiment, model.graph(), data.train.count(), {.recalibration = true});

@@ -25,7 +25,7 @@ void fail_run(const runs::RunDirectory& run, nlohmann::json result, Progress& pr
   result["error"] = failure.message;
   result["exit_code"] = static_cast<int>(failure.kind);
   try {
-    // A message may hold the bytes of a file name.
+    // A message may contain the bytes of a file name.
     storage::write_file_atomically(
         run.result(), result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
     run.point_latest();

@@ -1,5 +1,5 @@
-/// training/failure.h: what ended a run before its time, as words, as an exit code, and as what its
-/// result.json says.
+/// training/failure.h: why a run failed: a message, an exit code, and the fields of its
+/// result.json.
 #pragma once
 
 #include <exception>
@@ -16,10 +16,11 @@ struct Failure {
   ErrorKind kind = ErrorKind::internal;
   std::string message;  ///< as Error::what()
 };
-/// Of an exception of any type: its own words, behind "internal error: " where it is no Error.
+/// The failure of any exception. The message of one that is not an Error follows "internal error:
+/// ".
 Failure failure_of(const std::exception_ptr& exception);
 
-/// What a run ended with whose directory exists: the kind and the message of its cause. `result` is
+/// The error of a run whose directory exists, with the kind and message of its cause. `result` is
 /// its result.json: {status: "failed" or "diverged", error, exit_code, run_dir, ...}.
 class RunFailed : public Error {
  public:
@@ -31,9 +32,9 @@ class RunFailed : public Error {
   nlohmann::json result_;
 };
 
-/// To be called in a catch block: adds status, `error` and `exit_code` to `result`, writes
-/// result.json where it fits, and throws RunFailed. What stands in the way of writing is a note:
-/// the cause matters more.
+/// Call it in a catch block. Adds status, `error` and `exit_code` to `result`, writes result.json
+/// if the directory allows it, and throws RunFailed. An error while writing is only a note: the
+/// cause is more important.
 [[noreturn]] void fail_run(const runs::RunDirectory& run, nlohmann::json result,
                            Progress& progress);
 

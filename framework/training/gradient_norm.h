@@ -9,9 +9,9 @@
 
 namespace qhost::training {
 
-/// Scales all gradients by min(1, max_norm / (norm + 1e-6)), norm = the Euclidean norm of all of
-/// them together, and returns that norm (float32 scalar on the device: no synchronization). No
-/// gradient at all: 0. The factor is the one of torch.nn.utils.clip_grad_norm_.
+/// Scales all gradients by min(1, max_norm / (norm + 1e-6)), where norm is the Euclidean norm of
+/// all of them together, and returns that norm (float32 scalar on the device: no synchronization);
+/// 0 without any gradient. The factor is that of torch.nn.utils.clip_grad_norm_.
 at::Tensor clip_gradient_norm(const std::vector<TrainableParameter>& parameters, double max_norm);
 
 }  // namespace qhost::training

@@ -14,7 +14,7 @@ namespace {
 constexpr int watched[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 constexpr std::size_t watched_count = std::size(watched);
 
-// Any thread may run the handler, and a handler may only touch what has no lock.
+// Any thread may run the signal handler, which must not access anything with a lock.
 std::atomic<int> received{0};
 std::atomic<bool> can_go_on{true};
 std::atomic<Activity> activity{Activity::preparing};
@@ -26,7 +26,7 @@ int depth = 0;
 bool installed[watched_count];
 struct sigaction previous[watched_count];
 
-/// A line put together without memory allocation or stdio, neither of which a handler may use.
+/// A line that is composed without memory allocation and stdio, which a handler must not use.
 class Line {
  public:
   Line& operator<<(const char* text) {
@@ -95,7 +95,7 @@ void add_loss(Line& line, const char* loses, const char* nothing) {
 
 void on_signal(int number) {
   const int error = errno;
-  // A terminal may stand in the middle of a line: "^C", or the live line of progress.
+  // The cursor of a terminal may be within a line: behind "^C", or in the progress line.
   Line line;
   line << "\n" << name_of(number);
   if (number == SIGINT && received != 0) {
@@ -105,7 +105,7 @@ void on_signal(int number) {
     std::raise(SIGINT);
     return;
   }
-  // Repeats of SIGTERM and the like say nothing new: service managers send several.
+  // A repeated SIGTERM prints nothing new: service managers send several.
   int none = 0;
   if (received.compare_exchange_strong(none, number)) {
     line << ": stopping " << end_of_activity()

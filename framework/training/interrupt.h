@@ -1,7 +1,7 @@
-/// training/interrupt.h: the signals that ask a run to stop so that it can go on later.
+/// training/interrupt.h: handles the signals that ask a run to stop so that it can be resumed.
 ///
-/// A signal sets a flag and writes one line to stderr, at once: where the run will stop and what a
-/// second one would cost. The loops look at the flag between two training steps and between two
+/// A signal sets a flag and at once writes one line to stderr: where the run will stop and what a
+/// second signal would cost. The loops check the flag between two training steps and between two
 /// batches of an evaluation or a calibration.
 #pragma once
 
@@ -11,34 +11,34 @@
 
 namespace qhost::training {
 
-/// A signal asked for the end: thrown at the end of a step or a batch.
+/// Thrown at the end of a step or a batch if a signal asked the run to stop.
 class Interrupted : public Error {
  public:
   Interrupted();
 };
 
-/// While one lives, SIGINT, SIGTERM, SIGHUP and SIGUSR1 only set the flag; a SIGINT after any of
-/// them says what is lost and ends the process. One that is ignored when the guard is made stays
-/// ignored: nohup and the shell's background jobs mean that. Guards nest, in one thread; the
-/// outermost forgets the signal when it goes.
+/// While a guard exists, SIGINT, SIGTERM, SIGHUP and SIGUSR1 only set the flag; a SIGINT after any
+/// of them says what is lost and ends the process. A signal that is already ignored stays ignored,
+/// as nohup and background jobs of a shell require. Guards nest in one thread; the destructor of
+/// the outermost clears the signal.
 class InterruptGuard {
  public:
-  /// `resumable`: the line says how to go on. The outermost decides.
+  /// `resumable`: the line says how to resume. The outermost guard decides.
   explicit InterruptGuard(bool resumable = true);
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-  /// The signal that came, or 0; 0 without a guard.
+  /// The received signal; 0 if there was none or no guard exists.
   static int signal();
-  /// Throws Interrupted when one came.
+  /// Throws Interrupted if a signal was received.
   static void stop_if_asked();
 };
 
-/// For the lines that a signal writes.
+/// The current activity, for the line that a signal writes.
 enum class Activity { preparing, calibrating, training, evaluating };
 
-/// What goes on while it lives.
+/// Sets the current activity for its lifetime.
 class Doing {
  public:
   explicit Doing(Activity activity);
@@ -50,7 +50,7 @@ class Doing {
   Activity before_;
 };
 
-/// Optimizer steps done, and of the newest checkpoint, -1 without one.
+/// Sets the number of optimizer steps done, and that of the newest checkpoint, -1 without one.
 void set_steps_for_signals(std::int64_t done, std::int64_t saved);
 
 }  // namespace qhost::training

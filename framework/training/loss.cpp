@@ -29,10 +29,10 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels,
 
 at::Tensor squared_hinge(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor y = checked_logits(logits, labels);
-  // -t: +1 everywhere but at the label.
+  // -t: +1 everywhere except at the label.
   const at::Tensor minus_t =
       at::ones(y.sizes(), y.options().requires_grad(false)).scatter_(1, labels.unsqueeze(1), -1.0);
-  // The derivative of relu at 0 is a convention; that of its square is 0 there either way.
+  // The derivative of relu at 0 is a convention; that of its square is 0 in any case.
   return at::relu(at::addcmul(at::ones({}, minus_t.options()), minus_t, y)).square().mean();
 }
 

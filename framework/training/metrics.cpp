@@ -54,11 +54,11 @@ void Metrics::add(const at::Tensor& logits, const at::Tensor& labels, const at::
   at::NoGradGuard no_grad;
   const std::int64_t samples = labels.size(0);
   if (samples == 0) {
-    return;  // the mean loss of no sample is NaN
+    return;  // the mean loss of 0 samples is NaN
   }
   loss_sum_.add_(mean_loss.to(at::kDouble), samples);
-  // rank = the number of classes that stand before the label's. Written with "not below" so that a
-  // NaN on either side counts as before.
+  // rank is the number of classes before the label's class. The comparison is "not below", so that
+  // a NaN on either side counts as before.
   const at::Tensor column = labels.unsqueeze(1);
   const at::Tensor own = logits.gather(1, column);
   const at::Tensor index = at::arange(classes_, labels.options()).unsqueeze(0);
@@ -71,7 +71,7 @@ void Metrics::add(const at::Tensor& logits, const at::Tensor& labels, const at::
 }
 
 MetricsResult Metrics::result() const {
-  // One transfer: counts below 2^53 are exact in float64.
+  // A single transfer: counts below 2^53 are exact in float64.
   const at::Tensor all = at::cat({counts_.to(at::kDouble), loss_sum_.reshape({1})}).cpu();
   const double* values = all.const_data_ptr<double>();
   MetricsResult result;

@@ -11,7 +11,7 @@ struct TrainableParameter {
   std::string name;  ///< "stage1.block0.conv1.weight": unique within a run, the name in checkpoints
   at::Tensor tensor;  ///< a leaf that requires a gradient
   double learning_rate_multiplier = 1;
-  /// The effective value: no optimizer ever merges a default into it.
+  /// The effective value: no optimizer merges a default into it.
   double weight_decay = 0;
 };
 

@@ -1,5 +1,5 @@
-/// training/plain_batches.h: training images as evaluation sees them, for what is measured on them:
-/// calibration and the statistics of batch norms.
+/// training/plain_batches.h: training images without augmentation, for calibration and the
+/// statistics of batch norms.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,16 +14,17 @@
 
 namespace qhost::training {
 
-/// Batches of the training set, normalized and not augmented, in the order of epoch 0 under the
+/// Batches of the training set, normalized and not augmented, in the order of epoch 0 with the
 /// run's seed. `data` must outlive it.
 class PlainBatches {
  public:
-  /// At most `wanted` batches, of at most `batch_size` images; `drop_last` leaves a short one out.
+  /// At most `wanted` batches of at most `batch_size` images; `drop_last` leaves out a short last
+  /// batch.
   PlainBatches(const config::Experiment& experiment, const data::Dataset& data,
                const ModelOptions& options, std::int64_t wanted, std::int64_t batch_size,
                bool drop_last);
 
-  /// Fewer than wanted when there are no more.
+  /// The number of batches, smaller than `wanted` if there are no more.
   std::int64_t count() const { return count_; }
   /// [N, ...] float32, in a buffer that the next call overwrites.
   at::Tensor images(std::int64_t index);

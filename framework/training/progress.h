@@ -1,5 +1,5 @@
-/// training/progress.h: what a run tells while it works. The command line shows it; tests record
-/// it.
+/// training/progress.h: the reports of a run while it works. The command line shows them; tests
+/// record them.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ namespace qhost::training {
 
 struct StepReport {
   std::int64_t epoch = 0, epochs = 0;  ///< epoch from 0
-  std::int64_t step = 0, steps = 0;    ///< steps done, of the run
+  std::int64_t step = 0, steps = 0;    ///< steps done and steps of the run
   std::int64_t steps_per_epoch = 1;
   double loss = 0, accuracy = 0;  ///< means over the epoch so far
   double learning_rate = 0;
-  double images_per_second = 0;  ///< since the run's start or resumption
+  double images_per_second = 0;  ///< since the start or the resumption of the run
   double seconds_left = 0;
 };
 
@@ -25,7 +25,7 @@ struct EpochReport {
   double train_loss = 0, train_accuracy = 0;
   std::optional<MetricsResult> evaluation;
   std::string evaluated_on;      ///< "validation" or "test"
-  std::string evaluation_error;  ///< why there is no evaluation, where it failed
+  std::string evaluation_error;  ///< why there is no evaluation, if it failed
   bool is_best = false;
   double seconds = 0;  ///< of the epoch, evaluation included
 };
@@ -35,7 +35,7 @@ class Progress {
   virtual ~Progress();
   virtual void step(const StepReport& report) = 0;
   virtual void epoch(const EpochReport& report) = 0;
-  /// One or more complete lines that a person should read: a warning, where the run lies.
+  /// One or more complete lines for the user: a warning, the place of the run.
   virtual void note(const std::string& text) = 0;
 };
 

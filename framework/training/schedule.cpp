@@ -20,7 +20,7 @@ double cosine_between(double from, double to, double share) {
   return to + (from - to) * (1 + std::cos(std::numbers::pi * share)) / 2;
 }
 
-/// p of the header: the share of the run after its warm-up.
+/// p of the header: the fraction of the run after its warm-up.
 std::function<double(const SchedulePosition&)> progress(const Options& options) {
   const double warmup = options.real("warmup_epochs");
   const bool per_epoch = options.string("per") == "epoch";
@@ -74,7 +74,7 @@ Rule one_cycle_rule(const Options& options, double base) {
   const double last = first / options.real("final_divisor");
   const double peak_fraction = options.real("peak_fraction");
   return [=](const SchedulePosition& at) {
-    // Both turning points are steps, counted from 0: the run's last step has the last rate.
+    // Both turning points are steps, counted from 0: the last step of the run has the last rate.
     const auto steps = static_cast<double>(at.epochs * at.steps_per_epoch);
     const double end = steps - 1;
     const double peak = peak_fraction * steps - 1;

@@ -13,9 +13,9 @@
 ///                steps, then a cosine down to lr / start_divisor / final_divisor
 ///                (Smith and Topin, 1708.07120, in the form of torch.optim's OneCycleLR)
 ///
-/// p = (e - W) / (E - W), with `per = "epoch"` (max(k, W) - W) / (E - W), cut to [0, 1]. Epochs of
-/// step and multi_step count from the start of the run, warm-up included. A run that is shorter
-/// than its warm-up stays within it. one_cycle brings its own warm-up.
+/// p = (e - W) / (E - W), with `per = "epoch"` (max(k, W) - W) / (E - W), clamped to [0, 1]. The
+/// epochs of step and multi_step count from the start of the run and include the warm-up. A run
+/// that is shorter than its warm-up stays in it. one_cycle has a warm-up of its own.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@
 
 namespace qhost::training {
 
-/// Where a step stands in its run.
+/// The position of a step in its run.
 struct SchedulePosition {
   std::int64_t step = 0;             ///< from 0
   std::int64_t steps_per_epoch = 1;  ///< > 0
@@ -35,8 +35,8 @@ struct SchedulePosition {
 
 class Schedule {
  public:
-  /// Of the optimizer step number `step`, from 0. Throws Error (internal) for a negative step or
-  /// steps_per_epoch < 1.
+  /// The learning rate of optimizer step `step`, from 0. Throws Error (internal) for a negative
+  /// step or steps_per_epoch < 1.
   double learning_rate(std::int64_t step, std::int64_t steps_per_epoch) const;
 
  private:
@@ -47,9 +47,9 @@ class Schedule {
   std::function<double(const SchedulePosition&)> after_warmup_;
 };
 
-/// `name` and `options` as in the experiment's [schedule]; `learning_rate` is the optimizer's,
-/// `epochs` the run's. Throws OptionError for options that do not fit together, Error
-/// (configuration) for an unknown name.
+/// `name` and `options` are those of the experiment's [schedule], `learning_rate` is the
+/// optimizer's, and `epochs` the run's. Throws OptionError for options that do not fit together,
+/// Error (configuration) for an unknown name.
 Schedule make_schedule(const std::string& name, const Options& options, double learning_rate,
                        std::int64_t epochs);
 

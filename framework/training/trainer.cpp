@@ -184,7 +184,8 @@ void Trainer::continue_from(const runs::LoadedCheckpoint& parent, std::int64_t s
   take(parent);
   state_.step = step;
   if (state_.evaluation_pending) {
-    // The parent was to look here, perhaps only because it ended here; within an epoch, too.
+    // The pending evaluation is the parent's, perhaps due only because the parent ended here, and
+    // perhaps within an epoch. The child's configuration decides.
     const bool at_edge = step % batches_.steps_per_epoch() == 0;
     state_.evaluation_pending = at_edge && is_due(train_.integer("evaluate_every"));
     if (at_edge && !state_.evaluation_pending) reset_epoch_sums(state_);
@@ -215,8 +216,8 @@ Outcome Trainer::run() {
     work();
     return Outcome::finished;
   } catch (const Interrupted&) {
-    // What was done since a checkpoint of this step, an evaluation, is done again: so the files
-    // stay those of an uninterrupted run.
+    // After a checkpoint of this step only the evaluation can have run. It is repeated, so that the
+    // files stay those of an uninterrupted run.
     if (saved_step_ != state_.step) checkpoint();
     return Outcome::interrupted;
   }
@@ -354,7 +355,7 @@ void Trainer::write_training_line(const EpochReport& report) {
 
 void Trainer::evaluate_epoch(EpochReport& report) {
   storage::failpoint("loop.pending");
-  // The test set is looked at here only where there is no validation set, and chooses nothing.
+  // The test set is evaluated here only without a validation set, and selects nothing.
   const bool validating = !data_.validation.empty();
   report.evaluated_on = validating ? "validation" : "test";
   nlohmann::json line = {
@@ -426,12 +427,12 @@ void Trainer::save_best(const MetricsResult& validation) {
   storage::TensorBytes tensors;
   add_all(tensors);
   try {
-    // All that a checkpoint holds: another run may go on from here (--continue --checkpoint best).
+    // Save a complete checkpoint: another run may continue from it (--continue --checkpoint best).
     runs::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
                      {{"metrics_offset", metrics_->offset()}});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::storage) throw;
-    state_ = before;  // what is recorded as the best is what `best` holds
+    state_ = before;  // the recorded best must be the one that `best` holds
     progress_.note(std::string("the best weights were not saved; the run goes on: ") +
                    error.what());
   }
@@ -464,14 +465,14 @@ void Trainer::write_checkpoint() {
   add_all(tensors);
   runs::CheckpointOptions options;
   options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
-  // Outside the hashed part: the lines hold times, whose digits vary.
+  // Outside of the hashed part: the lines contain times, whose number of digits varies.
   options.notes = {{"metrics_offset", metrics_->offset()}};
   runs::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
                          options);
   storage_failure_.reset();
   saved_step_ = state_.step;
   set_steps_for_signals(state_.step, saved_step_);
-  // A warning, if any, comes with the result.
+  // If it fails, the warning comes with the result.
   run_.point_latest();
 }
 
@@ -492,7 +493,7 @@ std::string Trainer::selected_by() const {
 }
 
 void Trainer::require_finite_validation() {
-  // Of the file, which a run that was stopped behind its last evaluation has, too.
+  // Read the file: a run that was stopped after its last evaluation has the value only there.
   std::vector<nlohmann::json> lines;
   try {
     lines = storage::read_json_lines(run_.metrics());
@@ -517,7 +518,7 @@ EvaluationResult Trainer::test() {
   if (state_.best_epoch >= 0) {
     if (const auto best = runs::load_best(run_.checkpoints())) {
       model_.load(storage::read_tensors(best->tensors, "model/"));
-      // Where those weights were chosen: what a later evaluation of them tells the methods, too.
+      // The epoch and step of these weights, which a later evaluation of them also uses.
       at.epoch = state_.best_epoch;
       at.step = LoopState::from_json(best->state.at("loop")).step;
     }

@@ -1,6 +1,6 @@
 /// training/trainer.h: the training loop.
 ///
-/// What happens when, which tests hold fast (Trainer::run):
+/// The order of events, which tests assert (Trainer::run):
 ///
 ///     start: initialize, calibrate                       or: restore the newest checkpoint, and
 ///                                                        do the evaluation that it says is pending
@@ -17,9 +17,10 @@
 ///                                                      end; a signal -> interrupted, still pending
 ///             best             -> checkpoints/best     on the validation set only
 ///
-/// A checkpoint is only ever written between two steps. The one of an epoch's end comes before the
-/// epoch's evaluation: whatever happens in the evaluation, the epoch is kept. An evaluation that
-/// fails is said, leaves a line in metrics.jsonl, chooses nothing, and the training goes on.
+/// A checkpoint is only written between two steps. The checkpoint at the end of an epoch comes
+/// before the epoch's evaluation, so that an error in the evaluation cannot lose the epoch. An
+/// evaluation that fails is reported, leaves a line in metrics.jsonl and selects nothing, and the
+/// training continues.
 #pragma once
 
 #include <memory>
@@ -49,17 +50,17 @@ class TensorBytes;
 
 namespace qhost::training {
 
-/// Everything of the loop that a checkpoint keeps beside tensors. What is not here or in a tensor
-/// is a function of the configuration and `step`.
+/// The state of the loop that a checkpoint stores beside tensors. Everything else is a function of
+/// the configuration and `step`.
 struct LoopState {
   std::int64_t step = 0;  ///< optimizer steps done
-  double epoch_loss = 0;  ///< sum over the images of the epoch under way
+  double epoch_loss = 0;  ///< sum over the images of the current epoch
   std::int64_t epoch_correct = 0, epoch_images = 0;
   double best_accuracy = -1;     ///< on the validation set; -1: none yet
   double best_loss = 0;          ///< decides between equal accuracies
   std::int64_t best_epoch = -1;  ///< from 0
-  /// The epoch that ends with `step` has not been evaluated yet; its sums are kept until then.
-  /// Absent in the checkpoints of versions that evaluated first: false.
+  /// The epoch that ends with `step` is not evaluated yet; its sums are kept until then.
+  /// Checkpoints of versions that evaluated first do not have it: false.
   bool evaluation_pending = false;
 
   nlohmann::json to_json() const;
@@ -76,24 +77,24 @@ class Trainer {
           const runs::RunDirectory& run, Progress& progress);
   ~Trainer();
 
-  /// Draws the parameters, or takes `weights`; calibrates where a method wants it. For a new run.
+  /// For a new run: draws the parameters or takes `weights`, and calibrates if a method needs it.
   void start(const std::map<std::string, at::Tensor>* weights = nullptr);
-  /// Continues from the newest sound checkpoint and cuts metrics.jsonl back to it; false when there
-  /// is none yet. Damaged ones are named through Progress::note.
+  /// Continues from the newest intact checkpoint and cuts metrics.jsonl back to it. Returns false
+  /// if there is none yet. Damaged checkpoints are reported through Progress::note.
   bool restore();
-  /// Begins where another run's checkpoint stands, as its child (jobs/parent_run.h): `step` is
-  /// the child's number of that step. metrics.jsonl and, with `has_best`, the best weights are
-  /// there already. Writes the first checkpoint.
+  /// Begins at a checkpoint of another run, as its child (jobs/parent_run.h); `step` is the child's
+  /// number of that step. metrics.jsonl and, with `has_best`, the best weights are already copied.
+  /// Writes the first checkpoint.
   void continue_from(const runs::LoadedCheckpoint& parent, std::int64_t step, bool has_best);
-  /// To the end or to a signal. Throws Error: diverged, naming the first bad layer; storage, when
-  /// the first checkpoint cannot be written.
+  /// Trains to the end or to a signal. Throws Error: diverged, with the first bad layer; storage,
+  /// if the first checkpoint cannot be written.
   Outcome run();
 
-  /// After run(): figures on the test set, with the weights that were selected: the best on the
-  /// validation set where there is one (they are loaded), else the last. Also what was selected by.
-  /// The batch norms are recalibrated where `train.bn_recalibrate` says so: this is the last use of
-  /// the model, after the last checkpoint. Throws Error (diverged) when the test loss is not
-  /// finite, or the last one on the validation set was not (training/divergence.h).
+  /// After run(): evaluates the selected weights on the test set: the best on the validation set if
+  /// there is one (they are loaded), else the last. The result also says how they were selected.
+  /// With `train.bn_recalibrate`, the batch norms are recalibrated: this is the last use of the
+  /// model, after the last checkpoint. Throws Error (diverged) if the test loss is not finite, or
+  /// the last validation loss was not (training/divergence.h).
   EvaluationResult test();
   std::string selected_by() const;
 
@@ -102,7 +103,7 @@ class Trainer {
   std::int64_t total_steps() const { return total_steps_; }
   std::int64_t epochs_done() const;
   RunPosition position() const;
-  /// Set when the last checkpoint could not be written.
+  /// Set if the last checkpoint could not be written.
   const std::optional<std::string>& storage_failure() const { return storage_failure_; }
 
  private:
@@ -112,7 +113,7 @@ class Trainer {
   void end_of_epoch();
   EpochReport epoch_report() const;
   void write_training_line(const EpochReport& report);
-  /// The pending evaluation; nothing is pending afterwards, even when it failed.
+  /// Runs the pending evaluation; nothing is pending afterwards, even if it failed.
   void evaluate_epoch(EpochReport& report);
   void try_evaluation(EpochReport& report);
   void begin_epoch(EpochReport& report);
@@ -120,7 +121,7 @@ class Trainer {
   void checkpoint();
   void add_all(storage::TensorBytes& tensors) const;
   void write_checkpoint();
-  /// Throws Error (diverged): nobody goes on from weights that are not finite.
+  /// Throws Error (diverged): no run can continue from weights that are not finite.
   void require_finite_state() const;
   void save_best(const MetricsResult& validation);
   bool is_due(std::int64_t every) const;
@@ -147,9 +148,9 @@ class Trainer {
   std::unique_ptr<storage::JsonLinesWriter> metrics_;
   std::int64_t total_steps_ = 0;
   LoopState state_;
-  std::int64_t saved_step_ = -1;  ///< of the newest checkpoint, -1: none
+  std::int64_t saved_step_ = -1;  ///< step of the newest checkpoint, -1: none
   std::optional<std::string> storage_failure_;
-  // Clock figures: shown, never part of what is computed or hashed.
+  // Clock times, which are shown but never part of what is computed or hashed.
   double run_started_ = 0, epoch_started_ = 0;
   std::int64_t images_this_session_ = 0;
 };
