@@ -1,4 +1,4 @@
-/// Architectures.
+/// Checks of architectures.
 #include <ATen/ATen.h>
 
 #include <map>
@@ -36,7 +36,7 @@ std::string check_same_twice(const Graph& a, const Graph& b) {
   return "";
 }
 
-// Where a network is published, each of its tensors has a name of its own there.
+// Checks that the published form of the network has a distinct name for each of its tensors.
 std::string check_published(const StateDictKeyMap& names, const Graph& graph,
                             const Options& options) {
   std::map<std::string, std::string> own_by_name;
@@ -112,7 +112,7 @@ std::vector<Finding> check_architecture(const Architecture& architecture) {
         if (!thrown.empty()) runs.failure = thrown;
         findings.push_back(std::move(runs));
       } catch (const OptionError& error) {
-        // A choice may need another option changed with it; the defaults must do.
+        // A choice may need another option changed with it; only the defaults must always build.
         if (variant.name == "defaults") findings.push_back({"builds", where, error.what()});
       } catch (...) {
         findings.push_back({"builds", where, exception_text()});

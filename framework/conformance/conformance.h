@@ -1,9 +1,9 @@
 /// conformance/conformance.h: what every architecture and every quantizer must do, as checks that
 /// run on any of them.
 ///
-/// The checks know the contracts (qhost/architecture.h, qhost/quantizer.h) and no method. They are
-/// what `qhost plugin check` runs for a plugin's author and what the tests of this project run over
-/// all of its own plugins.
+/// The checks know the contracts (qhost/architecture.h, qhost/quantizer.h) but no particular
+/// method. `qhost plugin check` runs them for the author of a plugin, and the tests of this project
+/// run them on all of its own plugins.
 #pragma once
 
 #include <string>
@@ -14,16 +14,16 @@
 
 namespace qhost::conformance {
 
-/// One statement about one configuration of a component, tried.
+/// The result of one check on one configuration of a component.
 struct Finding {
   std::string check;          ///< "gradients are finite"
   std::string configuration;  ///< "gradient = text, conv2d weight"
-  std::string failure;        ///< "" when it holds, else what was found in its place
+  std::string failure;        ///< "" if the check passed, else what was found instead
   bool holds() const { return failure.empty(); }
 };
 
-/// Of the method alone, slot by slot (also as the network's first and last layer), with its default
-/// options, with each choice that an option names and with the smallest count that one takes:
+/// The checks of a method in single slots (also as the network's first and last layer), with its
+/// default options, with each choice of an option, and with the smallest valid count of an option:
 ///
 ///     options         every default lies in its own range; a value beyond it is refused
 ///     slots           each role that is offered is taken by some slot
@@ -40,9 +40,9 @@ struct Finding {
 ///     zeros           a weight or an input of 0 throughout gives finite values and gradients
 ///     untouched       encode() and forward() leave the latent weight alone
 ///     after_step      without optimizer steps between, its calls settle: nothing drifts
-///     state           an object that gets another's parameters encodes to the same bits
+///     state           an object with the parameters of another one encodes to the same bits
 ///
-/// and of its gradient slots:
+/// and in its gradient slots:
 ///
 ///     shape           backward() keeps shape and float32, leaves what it is given alone and is
 ///                     finite; summary() says something
@@ -51,8 +51,8 @@ struct Finding {
 ///     determinism     the same seed and step give the same bits
 std::vector<Finding> check_quantizer(const QuantizerMethod& method);
 
-/// In a network (two convolutions, one behind a ReLU or a batch norm, and a linear layer), trained
-/// for three steps in fp32 and bf16:
+/// The checks of a method in a network (two convolutions, one behind a ReLU or a batch norm, and a
+/// linear layer), trained for three steps in fp32 and bf16:
 ///
 ///     training        losses and gradients are finite, in both layouts
 ///     resume          saved after two steps and loaded into another model, the third step gives
@@ -61,9 +61,9 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method);
 ///     nothing to do   a rule that selects no layer is an error
 std::vector<Finding> check_quantizer_in_network(const QuantizerMethod& method);
 
-/// Of an architecture, on {3,32,32}, 10 classes, and on {1,28,28}, 7 classes, with the defaults and
-/// each choice that an option names (a combination that it refuses with an OptionError is left
-/// out):
+/// The checks of an architecture on {3,32,32} with 10 classes and on {1,28,28} with 7 classes, with
+/// the defaults and each choice of an option (a combination that it refuses with an OptionError is
+/// left out):
 ///
 ///     builds          to a graph that ends in the classes
 ///     same twice      the same nodes, parameters and shapes

@@ -11,7 +11,7 @@
 namespace qhost::conformance {
 namespace {
 
-/// Of 8 images; those of a loss that is a mean are as small as this.
+/// A gradient of 8 images, as small as that of a mean loss.
 at::Tensor sample(const SlotInfo& slot, bool channels_last = false) {
   std::vector<std::int64_t> shape = slot.shape;
   shape.insert(shape.begin(), 8);
@@ -67,11 +67,11 @@ bool check_gradients(const QuantizerMethod& method, std::vector<Finding>& findin
       std::unique_ptr<GradientQuantizer> one, other;
       try {
         const std::unique_ptr<Quantizer> quantizer = method.create(variant.options);
-        if (quantizer == nullptr) continue;  // check_quantizer says so
+        if (quantizer == nullptr) continue;  // check_quantizer reports it
         one = quantizer->gradient(slot.info);
         other = quantizer->gradient(slot.info);
       } catch (const OptionError&) {
-        continue;  // options that do not go together
+        continue;  // options that exclude each other
       } catch (...) {
         findings.push_back(
             {"slots", variant.name + ", " + slot.name, "threw: " + exception_text()});

@@ -1,4 +1,4 @@
-/// conformance/gradients.h: the part of check_quantizer() that is about Role::gradient.
+/// conformance/gradients.h: the part of check_quantizer() for Role::gradient.
 #pragma once
 
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace qhost::conformance {
 
-/// Adds the findings of each variant's gradient slots; true when some slot was taken.
+/// Adds the findings of each variant's gradient slots; returns true if any slot was taken.
 bool check_gradients(const QuantizerMethod& method, std::vector<Finding>& findings);
 
 }  // namespace qhost::conformance

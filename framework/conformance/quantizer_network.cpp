@@ -1,4 +1,4 @@
-/// Quantizers in a network that trains.
+/// Checks of quantizers in a network that trains.
 #include <ATen/ATen.h>
 
 #include "conformance/variants.h"
@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::int64_t batch = 6, classes = 4;
 
-/// Inputs of the second convolution lie behind a ReLU, those of the linear layer may be negative.
+/// The inputs of the second convolution come from a ReLU; those of the linear layer may be
+/// negative.
 Graph network() {
   GraphBuilder g;
   Value x = g.input({{3, 8, 8}});
@@ -31,7 +32,7 @@ MethodRule rule_of(const QuantizerMethod& method, const Options& options) {
   rule.quantizer = std::shared_ptr<Quantizer>(method.create(options));
   if (rule.quantizer == nullptr) throw Error(ErrorKind::plugin, "create() gives null");
   rule.offers = method.roles;
-  // The first layer reads the image, which a quantizer of signed values need not take.
+  // The first layer reads the image, which a quantizer of signed values may refuse.
   rule.keep_float = std::vector<std::string>{"conv1"};
   return rule;
 }
@@ -70,7 +71,7 @@ class Trial {
     x = x.mul_(4).sub_(2);
     return model_->options().channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
   }
-  /// "" or what is not finite.
+  /// Makes one training step. Returns "", or what is not finite.
   std::string step() {
     optimizer_->zero_gradients();
     const at::Tensor logits =
@@ -167,7 +168,7 @@ std::vector<Finding> check_quantizer_in_network(const QuantizerMethod& method) {
     try {
       make_plan(network(), {rule_of(method, variant.options)});
     } catch (const OptionError&) {
-      continue;  // options that do not go together
+      continue;  // options that exclude each other
     } catch (...) {
       findings.push_back({"network", variant.name, exception_text()});
       continue;

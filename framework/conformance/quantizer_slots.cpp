@@ -1,4 +1,4 @@
-/// Quantizers, slot by slot.
+/// Checks of quantizers in single slots.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -36,7 +36,7 @@ at::Tensor uniform(const std::vector<std::int64_t>& shape, double bound, std::ui
   return uniform_like(Random(key), at::empty(shape, at::kFloat)).mul_(2).sub_(1).mul_(bound);
 }
 
-/// The sum of a few uniform numbers: most near 0, some far out.
+/// A bell-shaped tensor, the sum of four uniform numbers: most are near 0, some far from it.
 at::Tensor bell(const std::vector<std::int64_t>& shape, double deviation, std::uint64_t key) {
   at::Tensor sum = uniform(shape, 1, key);
   for (std::uint64_t i = 1; i < 4; ++i) sum = sum + uniform(shape, 1, key + i);
@@ -55,7 +55,7 @@ std::string difference(const at::Tensor& a, const at::Tensor& b) {
          " values differ, by at most " + std::to_string((a - b).abs().max().item<double>());
 }
 
-/// Weights and inputs seen as one: a tensor that is quantized.
+/// A weight or an input, through one interface.
 class Subject {
  public:
   Subject(const QuantizerMethod& method, const Options& options, const Slot& slot) : slot_(slot) {
@@ -71,7 +71,7 @@ class Subject {
   bool is_weight() const { return slot_.info.role == Role::weight; }
   const SlotInfo& info() const { return slot_.info; }
 
-  /// A tensor as the slot would see one. Inputs have 8 samples.
+  /// A tensor such as the slot receives. Inputs have 8 samples.
   at::Tensor sample(double deviation, std::uint64_t key) const {
     if (is_weight()) return bell(slot_.info.shape, deviation, key);
     std::vector<std::int64_t> shape = slot_.info.shape;
@@ -80,7 +80,8 @@ class Subject {
     return slot_.info.non_negative || input_->range() == InputRange::non_negative ? x.abs() : x;
   }
 
-  /// Perhaps with codes on both sides of 0 for values on one: some of them cannot occur.
+  /// True if the input is never negative, but its codes may cover both sides of 0: then some codes
+  /// cannot occur.
   bool is_one_sided() const {
     return !is_weight() && slot_.info.non_negative && input_->range() != InputRange::non_negative;
   }
@@ -91,7 +92,7 @@ class Subject {
   Encoding encoding() const {
     return is_weight() ? weight_->encoding(slot_.info) : input_->encoding(slot_.info);
   }
-  /// As the host starts a slot: initialize, then calibration where the method wants it.
+  /// Starts the slot as the host does: initialize, then calibration if the method needs it.
   void start(at::Tensor latent) {
     const at::NoGradGuard no_grad;
     const SlotContext begin = context_of(slot_.info, Mode::train);
@@ -104,10 +105,10 @@ class Subject {
     }
     input_->initialize(begin);
     if (calibrates) input_->observe(watch, latent);
-    // Methods that take their first range from the first batch see it here.
+    // Methods that take their first range from the first batch need this call.
     input_->forward(begin, latent);
   }
-  /// As the host starts a weight that train.init_from loaded.
+  /// Starts it as the host does for a weight that train.init_from loaded.
   void start_pretrained(at::Tensor& latent) {
     const at::NoGradGuard no_grad;
     SlotContext begin = context_of(slot_.info, Mode::train);
@@ -175,7 +176,7 @@ std::string check_encoding(Subject& subject) {
 }
 
 std::string check_decoding(Subject& subject) {
-  if (subject.encoding().ensemble_size > 1) return "";  // an ensemble's forward draws one member
+  if (subject.encoding().ensemble_size > 1) return "";  // forward() of an ensemble draws one member
   const at::Tensor x = subject.sample(0.5, 7);
   const at::NoGradGuard no_grad;
   const at::Tensor forward = subject.forward(x, Mode::evaluate);
@@ -183,7 +184,8 @@ std::string check_decoding(Subject& subject) {
   return at::equal(forward, decoded) ? "" : difference(forward, decoded);
 }
 
-/// Each code that may occur, and those that did on tensors from far too narrow to far too wide.
+/// Compares the possible codes with those that occur on tensors from far too narrow to far too
+/// wide.
 std::string check_levels(Subject& subject) {
   const Encoding encoding = subject.encoding();
   if (encoding.is_float()) return "";
@@ -194,7 +196,7 @@ std::string check_levels(Subject& subject) {
       at::Tensor x = subject.sample(width, 8);
       if (ramp) {
         const at::Tensor line = at::linspace(-width, width, x.numel(), at::kFloat);
-        // Scattered, so that each channel sees all of it.
+        // In random order, so that each channel gets the whole range.
         const at::Tensor order = at::argsort(uniform({x.numel()}, 1, 9));
         x = line.index_select(0, order).reshape(x.sizes());
         if (subject.sample(1, 1).min().item<double>() >= 0) x = x.abs();
@@ -210,7 +212,7 @@ std::string check_levels(Subject& subject) {
     return "the code " + std::to_string(*seen.rbegin()) + " occurs, the encoding has " +
            std::to_string(codes);
   }
-  // Levels -q .. q around 0 leave the last code out.
+  // Levels -q .. q around 0 do not use the last code.
   const at::Tensor zero = subject.encode(subject.sample(0.5, 8)).zero_point;
   const bool symmetric = zero.defined() && at::eq(zero, codes - 2).all().item<bool>();
   const int wanted = symmetric ? codes - 1 : codes;
@@ -250,7 +252,7 @@ std::string check_untouched(Subject& subject) {
   return "";
 }
 
-/// A dead layer, or what a dead layer gives: 0 throughout, from the start on.
+/// Tests a tensor of zeros from the start on, as in a dead layer or behind one.
 std::string check_zeros(const QuantizerMethod& method, const Variant& variant, const Slot& slot) {
   Subject subject(method, variant.options, slot);
   at::Tensor zeros = subject.sample(0.5, 16).zero_();
@@ -274,7 +276,7 @@ std::string check_zeros(const QuantizerMethod& method, const Variant& variant, c
 
 std::string check_after_step(Subject& subject) {
   if (!subject.is_weight()) return "";
-  // A clip is settled at once, a clip of what was centered after some calls.
+  // Clipping settles after one call, clipping with centering after some calls.
   at::Tensor x = subject.sample(1.5, 12);
   for (int i = 0; i < 1000; ++i) subject.after_step(x);
   const at::Tensor settled = x.clone();
@@ -302,7 +304,8 @@ std::string check_state(const QuantizerMethod& method, const Variant& variant, c
   return "";
 }
 
-/// Of a fresh object: a method may prepare trained weights (center, clip), not replace them.
+/// For a new object: a method may prepare trained weights (center, clip), but must not replace
+/// them.
 std::string check_pretrained(const QuantizerMethod& method, const Variant& variant,
                              const Slot& slot) {
   Subject subject(method, variant.options, slot);
@@ -312,7 +315,7 @@ std::string check_pretrained(const QuantizerMethod& method, const Variant& varia
   try {
     subject.start_pretrained(latent);
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::configuration) return "";  // it says that it cannot
+    if (error.kind() == ErrorKind::configuration) return "";  // a method may refuse with this error
     throw;
   }
   const auto kept = at::eq(latent.sign(), before.sign()).to(at::kDouble).mean().item<double>();
@@ -356,9 +359,9 @@ std::vector<Finding> check_quantizer(const QuantizerMethod& method) {
       try {
         subject = std::make_unique<Subject>(method, variant.options, slot);
       } catch (const OptionError&) {
-        continue;  // options that do not go together
+        continue;  // options that exclude each other
       } catch (const Error& error) {
-        if (error.kind() == ErrorKind::configuration) continue;  // nor with this slot
+        if (error.kind() == ErrorKind::configuration) continue;  // or that do not fit this slot
         findings.push_back({"slots", where, error.what()});
         continue;
       } catch (...) {

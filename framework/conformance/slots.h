@@ -14,15 +14,15 @@ struct Slot {
   SlotInfo info;
 };
 
-/// Of a convolution with a 3x3 kernel on images of 8x8 (`in` and `out` are channels), or of a
-/// linear layer: the shape that the role sees, the kernel, the fans.
+/// A slot of a convolution with a 3x3 kernel on 8x8 images (`in` and `out` are channels), or of a
+/// linear layer, with the shape, kernel and fans of its role.
 Slot affine_slot(Op op, Role role, std::int64_t in, std::int64_t out);
-/// The input of an add, a concat or a pooling: 6 channels of 8x8.
+/// The input slot of an add, a concat or a pooling: 6 channels of 8x8.
 Slot joining_slot(Op op);
-/// The same slot in the network's first, or last, layer.
+/// The slot moved to the network's first, or last, layer.
 Slot as_first(Slot slot);
 Slot as_last(Slot slot);
-/// The same input behind a ReLU.
+/// The slot with an input from a ReLU.
 Slot non_negative(Slot slot);
 
 SlotContext context_of(const SlotInfo& slot, Mode mode, std::int64_t step = 0);

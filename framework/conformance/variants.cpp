@@ -5,7 +5,7 @@
 namespace qhost::conformance {
 namespace {
 
-/// Values for options that have no default.
+/// Values for options without a default.
 OptionValue filler(const Option& option) {
   switch (option.type()) {
     case OptionType::boolean:

@@ -18,16 +18,16 @@ struct Variant {
 
 enum class Integers { as_declared, smallest_too };
 
-/// The defaults, then each choice of each option that has a closed list, both values of each
-/// boolean and, if wanted, the smallest count from 1 to 8 that an integer may be: one option
-/// changed at a time.
+/// The defaults, then variants with one option changed: each choice of an option with a closed
+/// list, both values of each boolean and, if wanted, the smallest valid value from 1 to 8 of an
+/// integer.
 std::vector<Variant> variants(const std::vector<Option>& declared,
                               Integers integers = Integers::as_declared);
 
-/// Checks of the declarations themselves, which architectures and quantizers share.
+/// The checks of option declarations, for architectures and quantizers.
 void check_options(const std::vector<Option>& declared, std::vector<Finding>& findings);
 
-/// The message of what `work` throws, "" when it throws nothing.
+/// The message of the exception that `work` throws; "" if it throws none.
 template <class Work>
 std::string failure_of(Work work) {
   try {

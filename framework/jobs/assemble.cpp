@@ -10,7 +10,7 @@
 namespace qhost::jobs {
 namespace {
 
-/// Runs `work`; an OptionError of the component in `table` is shown at the option's line.
+/// Runs `work`; an OptionError of the component in `table` is shown at the line of the option.
 template <class Work>
 auto located(const config::Experiment& experiment, const std::string& table, Work work) {
   try {
@@ -30,7 +30,7 @@ const data::DatasetInfo& dataset_info(const config::Experiment& experiment) {
   return *info;
 }
 
-/// The method as its options say. Null would keep its layers in float.
+/// The method with its options. null is an error: it would keep the layers in float.
 std::shared_ptr<Quantizer> created(const MethodRule& rule, const QuantizerMethod& method,
                                    const Options& options) {
   const PluginCall call = {.plugin = rule.plugin,
@@ -43,7 +43,7 @@ std::shared_ptr<Quantizer> created(const MethodRule& rule, const QuantizerMethod
   return quantizer;
 }
 
-/// Pixels lie in 0..1, unless [augment] shifts them.
+/// Pixels are in 0..1, unless [augment] shifts them.
 bool image_is_non_negative(const Options& augment) {
   return !augment.boolean("normalize") && augment.string("whitening") == "none";
 }

@@ -5,7 +5,7 @@
 namespace qhost::jobs {
 namespace {
 
-/// The experiment's word for a kind of component, in the registry's terms.
+/// The name in the registry for an experiment's kind of component.
 std::string registry_kind(const std::string& kind) {
   return kind == "model" ? "architecture" : "quantizer";
 }
@@ -19,7 +19,7 @@ const std::vector<Option>* ComponentCatalog::find(const std::string& kind,
     return info == nullptr ? nullptr : &info->options;
   }
   if (!registry_.has(registry_kind(kind), name)) {
-    // A refused file that provides it is another error (plugin) than an unknown name.
+    // A refused file that provides the component is another error (plugin) than an unknown name.
     try {
       if (kind == "model") return &registry_.architecture(name).options;
       return &registry_.quantizer(name).options;

@@ -1,4 +1,4 @@
-/// jobs/catalog.h: what an experiment file may name, for the validation in config/.
+/// jobs/catalog.h: the components that an experiment file may name, for the validation in config/.
 #pragma once
 
 #include <map>
@@ -10,8 +10,8 @@
 
 namespace qhost::jobs {
 
-/// Data sets from data/, models and quantizers from the plugins. Finding a component's options
-/// opens its plugin.
+/// The data sets of data/, and models and quantizers of plugins. Looking up the options of a
+/// component opens its plugin.
 class ComponentCatalog : public config::Catalog {
  public:
   explicit ComponentCatalog(Registry& registry) : registry_(registry) {}

@@ -1,4 +1,4 @@
-/// jobs/evaluate_run.h: evaluating a run directory's weights again.
+/// jobs/evaluate_run.h: evaluates the weights of a run directory again.
 #pragma once
 
 #include <filesystem>
@@ -14,17 +14,18 @@ struct EvaluationRequest {
   std::filesystem::path run;
   std::string checkpoint = "selected";  ///< selected, last, best, or a step number
   std::string split = "test";           ///< test, validation, train
-  std::string device;                   ///< "" = the run's
+  std::string device;                   ///< "" = the device of the run
 };
 
 struct EvaluatedRun {
   training::EvaluationResult evaluation;
-  std::filesystem::path checkpoint;     ///< the folder that the weights came from
-  std::vector<std::string> complaints;  ///< damaged checkpoints passed over, notes on the data
+  std::filesystem::path checkpoint;     ///< the folder of the loaded weights
+  std::vector<std::string> complaints;  ///< damaged checkpoints that were skipped, notes on the
+                                        ///< data
 };
 
-/// Throws Error: configuration for a request that does not fit the run, storage for damaged files,
-/// data for a missing data set.
+/// Throws Error: configuration if the request does not fit the run, storage for damaged files, data
+/// for a missing data set.
 EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry);
 
 }  // namespace qhost::jobs

@@ -1,4 +1,4 @@
-/// jobs/find_checkpoint.h: the checkpoint of a run that a name stands for.
+/// jobs/find_checkpoint.h: finds a checkpoint of a run by name.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace qhost::jobs {
 
-/// `which` is selected (the best on the validation set where there is one, else the last), last,
-/// best, or a step's number. Damaged checkpoints that are passed over are named in `complaints`.
-/// Throws Error: configuration when there is none of that name, storage when it is damaged.
+/// `which` is selected (the best on the validation set if there is one, else the last), last, best,
+/// or the number of a step. Damaged checkpoints that are skipped are listed in `complaints`. Throws
+/// Error: configuration if there is no such checkpoint, storage if it is damaged.
 runs::LoadedCheckpoint find_checkpoint(const runs::RunDirectory& run, const std::string& which,
                                        std::vector<std::string>& complaints);
 

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* model_prefix = "model/";
 
-// Without links: runs/NAME/latest may be another run when the record is read.
+// Resolve links: runs/NAME/latest may be another run when the record is read.
 fs::path file_of(const fs::path& source) {
   if (!fs::is_directory(source)) {
     std::error_code error;
@@ -31,7 +31,7 @@ fs::path file_of(const fs::path& source) {
   return find_checkpoint(run, "selected", passed_over).folder / "state.safetensors";
 }
 
-// What PyTorch adds to the names and tensors of a network.
+// Removes what PyTorch adds to the names and tensors of a network.
 std::map<std::string, at::Tensor> without_additions(std::map<std::string, at::Tensor> tensors) {
   std::erase_if(tensors, [](const auto& entry) {
     return entry.first == "num_batches_tracked" || entry.first.ends_with(".num_batches_tracked");
@@ -59,7 +59,7 @@ InitialWeights read(const fs::path& source) {
   return weights;
 }
 
-// The error that says why not; none where they are the network's.
+// The error if the tensors do not fit the network; empty if they do.
 std::optional<Error> refusal(const Model& model, const std::map<std::string, at::Tensor>& tensors,
                              const std::map<std::string, std::string>& names_there = {}) {
   try {

@@ -1,4 +1,4 @@
-/// jobs/load_run.h: the network of a run, with the weights that one of its checkpoints holds.
+/// jobs/load_run.h: loads the network of a run with the weights of one of its checkpoints.
 #pragma once
 
 #include <filesystem>
@@ -14,14 +14,14 @@
 namespace qhost::jobs {
 
 struct LoadedRun {
-  std::filesystem::path checkpoint;  ///< the folder that the weights came from
+  std::filesystem::path checkpoint;  ///< the folder of the loaded weights
   std::unique_ptr<Model> model;
-  RunPosition position;  ///< seed, epochs and step; which epoch that is, depends on the data
+  RunPosition position;  ///< seed, epochs and step; the epoch depends on the data and is not set
 };
 
-/// `experiment` is the run's, on the device where the network is wanted; its number of threads is
-/// set. `which` and `complaints` are those of find_checkpoint(). Throws Error as that does, as
-/// build_model() does, and (data) when the weights are another network's.
+/// `experiment` is the run's, with the device for the network; the call sets its number of threads.
+/// `which` and `complaints` are those of find_checkpoint(). Throws Error as find_checkpoint() and
+/// build_model() do, and (data) if the weights belong to another network.
 LoadedRun load_run(const runs::RunDirectory& run, const config::Experiment& experiment,
                    Registry& registry, const std::string& which,
                    std::vector<std::string>& complaints);

@@ -33,7 +33,7 @@ std::string first_line(const Error& error) {
   return text.substr(0, text.find('\n'));
 }
 
-/// What stays the same run although it differs: recorded for those who read its result.
+/// The record of a difference that still counts as the same run, for readers of the result.
 std::string allowed_sentence(const runs::IdentityDifference& one) {
   return one.key + ": " + one.before + " before, " + one.now + " since (--allow-other-plugins)";
 }
@@ -64,8 +64,8 @@ class Finder {
          const runs::RunIdentity& identity, Registry& registry)
       : experiment_(experiment), request_(request), identity_(identity), registry_(registry) {}
 
-  /// The run in `path`, which must be the experiment's. By its name a child goes on without a word
-  /// of its parent.
+  /// The run in `path`, which must be of this experiment. A child that is named itself continues
+  /// without checking its parent.
   FoundRun named(const fs::path& path) {
     if (request_.continue_run.empty()) {
       const runs::RunIdentity own = runs::read_identity(path);
@@ -76,8 +76,8 @@ class Finder {
     FoundRun found;
     found.directory = runs::RunDirectory::open(path);
     runs::RunDirectory& run = *found.directory;
-    // A run that was killed before it wrote its configuration has nothing to go on from: its
-    // directory is used as a new one.
+    // A run that was killed before it wrote its configuration has nothing to resume: its directory
+    // is used for a new run.
     Differences allowed;
     const bool before = begun(run);
     if (before) allowed = require_same(run.path());
@@ -107,7 +107,7 @@ class Finder {
         if (!begun(runs::RunDirectory::open(info.path))) continue;
         other = runs::differences(identity_of_run(info.path, registry_), identity_);
       } catch (const Error&) {
-        continue;  // a run whose configuration cannot be read any more is not this one
+        continue;  // a run with an unreadable configuration cannot be the same
       }
       if (other.empty() || (request_.allow_other_plugins && plugin_files_only(other))) {
         return named(info.path);
@@ -123,7 +123,7 @@ class Finder {
   }
 
  private:
-  /// Returns the differences that were allowed.
+  /// Throws for a difference that is not allowed; returns the allowed ones.
   Differences require_same(const fs::path& run) const {
     const Differences other = runs::differences(identity_of_run(run, registry_), identity_);
     if (other.empty()) return other;

@@ -28,7 +28,7 @@ fs::path record_file(const fs::path& run) {
   return run / "parent.json";
 }
 
-/// What a step in the past has fixed: the tensors that there are and what they were made from.
+/// True for keys that past steps have fixed: they decide which tensors exist and how they started.
 bool is_fixed(const std::string& key) {
   for (const char* table : {"data.", "model.", "quantizer.", "calibration."}) {
     if (key.starts_with(table)) return true;
@@ -36,7 +36,7 @@ bool is_fixed(const std::string& key) {
   return key == "train.seed" || key == "optimizer.name" || key == "train.init_from";
 }
 
-/// Read by the learning rates alone, which are compared step by step.
+/// True for keys that only affect the learning rates, which are compared step by step.
 bool is_of_schedule(const std::string& key) {
   return key == "train.epochs" || key == "train.max_steps" || key == "optimizer.learning_rate" ||
          key.starts_with("schedule.");
@@ -57,8 +57,8 @@ std::string number(double value) {
   return qhost::to_string(OptionValue(value));
 }
 
-/// Why the learning rates of the parent's first `steps` steps are not those of the child; "" when
-/// they are.
+/// Why the learning rates of the parent's first `steps` steps differ from the child's; "" if they
+/// are equal.
 std::string other_rates(const config::Experiment& parent, const config::Experiment& child,
                         std::int64_t steps, std::int64_t per_epoch) {
   const training::Schedule before = schedule_of(parent), now = schedule_of(child);
@@ -73,7 +73,7 @@ std::string other_rates(const config::Experiment& parent, const config::Experime
   return "";
 }
 
-/// The child that this very command has made before: `latest` named its parent then.
+/// The child, if the same command has made one before, when `latest` still named its parent.
 std::optional<ParentRun> own_child(const runs::RunDirectory& run, const std::string& given,
                                    const std::string& which, const config::Experiment& experiment,
                                    Registry& registry) {
@@ -131,7 +131,7 @@ void require_fixed(const ParentRun& parent, const runs::RunIdentity& identity,
   }
 }
 
-/// The bytes of metrics.jsonl up to the checkpoint.
+/// The bytes of metrics.jsonl before the checkpoint.
 std::string lines_before(const ParentRun& parent) {
   const fs::path file = parent.run / "metrics.jsonl";
   std::error_code error;
@@ -251,7 +251,7 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
   for (const config::QuantizerRule& rule : child.quantizers) {
     const std::string& name = rule.method.name;
     if (name == "none") continue;
-    // Those of the installation read neither epochs nor steps of the run (SlotContext).
+    // Quantizers of the installation do not read the epochs and steps of a run (SlotContext).
     for (const Registry::Loaded& plugin : registry.files_of({{"quantizer", name}})) {
       if (plugin.installed) continue;
       plan.not_exact.push_back("the quantizer `" + name + "` comes from " + plugin.path.string() +

@@ -1,11 +1,11 @@
-/// jobs/parent_run.h: `qhost run FILE --continue RUN`: a new run, the child, that goes on from
-/// a checkpoint of another one, its parent: more epochs, another learning rate or schedule, another
-/// augmentation, another batch size at an epoch's edge.
+/// jobs/parent_run.h: `qhost run FILE --continue RUN`: a new run, the child, that continues from a
+/// checkpoint of another run, its parent, with more epochs, another learning rate or schedule,
+/// another augmentation, or another batch size from an epoch boundary on.
 ///
-/// The child begins with the parent's weights, optimizer state, position and order of images, and
-/// with the parent's lines of metrics.jsonl. It is *exact* when an uninterrupted run of the child's
-/// configuration would have come to the same bits: the steps that the parent made had the learning
-/// rates that the child's schedule gives them, and nothing else differs that a step depends on.
+/// The child starts with the parent's weights, optimizer state, position and order of images, and
+/// with the parent's lines of metrics.jsonl. It is *exact* if an uninterrupted run of the child's
+/// configuration would have given the same bits: the parent's steps had the learning rates of the
+/// child's schedule, and nothing else differs that a step depends on.
 #pragma once
 
 #include <cstdint>
@@ -24,58 +24,58 @@
 
 namespace qhost::jobs {
 
-/// The checkpoint that a child goes on from.
+/// The parent and its checkpoint.
 struct ParentRun {
-  std::string given;          ///< --continue, absolute, links kept: runs/NAME/latest
-  std::filesystem::path run;  ///< without links
-  std::string which;          ///< --checkpoint; "": the newest sound one
-  std::int64_t step = 0;      ///< of the checkpoint
-  std::string sha256;         ///< of its state.safetensors
-  /// Empty where `given` is `latest` and names the child by now: the parent was found in the
-  /// child's own record.
+  std::string given;          ///< --continue as an absolute path with links kept: runs/NAME/latest
+  std::filesystem::path run;  ///< the same with links resolved
+  std::string which;          ///< --checkpoint; "": the newest intact one
+  std::int64_t step = 0;      ///< step of the checkpoint
+  std::string sha256;         ///< SHA-256 of its state.safetensors
+  /// Empty if `given` is `latest` and now names the child: the parent was found in the child's
+  /// record.
   std::optional<runs::LoadedCheckpoint> checkpoint;
 };
 
-/// The parent that --continue `given` names, and its checkpoint: the newest sound one, or
-/// `which`, "best" or a step. With `resumes`, `latest` may name the child that this very command
-/// made before, since it has moved there from the parent: the child's own record counts. Throws
-/// Error: configuration for a run that is being worked on or has no such checkpoint, storage for a
-/// damaged one.
+/// The parent that --continue `given` names, and its checkpoint: the newest intact one, or `which`:
+/// "best" or a step. With `resumes`, `latest` may name a child that the same command made before
+/// (which moved `latest` to the child): then the child's record names the parent. Throws Error:
+/// configuration for a run in use or without such a checkpoint, storage for a damaged one.
 ParentRun open_parent(const std::string& given, const std::string& which,
                       const config::Experiment& experiment, bool resumes, Registry& registry,
                       std::vector<std::string>& complaints);
 
-/// Loads the checkpoint where open_parent() did not. Throws Error (configuration) when it is
-/// another one by now.
+/// Loads the checkpoint if open_parent() did not. Throws Error (configuration) if it has changed
+/// since.
 void load_checkpoint(ParentRun& parent);
 
-/// Where the child begins, and what its result says of the parent.
+/// The start of the child, and its record of the parent.
 struct Continuation {
-  std::int64_t step = 0;  ///< the child's number of the parent's step
+  std::int64_t step = 0;  ///< the parent's step as numbered by the child
   std::vector<std::string>
-      not_exact;  ///< why an uninterrupted run would differ; empty: it is exact
+      not_exact;  ///< why an uninterrupted run would differ; empty: the child is exact
   std::vector<std::string> notes;
   nlohmann::json record;  ///< parent.json
 };
 
-/// Throws Error (configuration) with both values where the child differs in what cannot change
-/// (network, quantizer, data set, seed, calibration, kind of optimizer), has no more steps than the
-/// parent made, or changes the steps of an epoch within one. `identity` is the child's.
+/// Plans the child. Throws Error (configuration) with both values if the child differs in something
+/// that cannot change (network, quantizer, data set, seed, calibration, kind of optimizer), has no
+/// more steps than the parent made, or changes the steps per epoch within an epoch. `identity` is
+/// the child's.
 Continuation plan_continuation(const ParentRun& parent, const config::Experiment& child,
                                const runs::RunIdentity& identity, const data::Dataset& data,
                                bool allow_other_plugins, Registry& registry);
 
-/// "going on from RUN at step 10 (epoch 2): exact, ...", or why it is not.
+/// "going on from RUN at step 10 (epoch 2): exact, ...", or why it is not exact.
 std::string to_text(const ParentRun& parent, const Continuation& plan);
 
-/// parent.json: {run, given, which, step, epoch, sha256, exact, not_exact, changed: {KEY: {parent,
-/// child}}}; null for a run that is no child.
+/// The content of parent.json: {run, given, which, step, epoch, sha256, exact, not_exact, changed:
+/// {KEY: {parent, child}}}; null for a run without a parent.
 nlohmann::json read_parent(const std::filesystem::path& child);
 void write_parent(const std::filesystem::path& child, const nlohmann::json& record);
 
-/// Copies into the child what stands before its first step: metrics.jsonl up to the checkpoint, and
-/// the parent's best weights where `best_epoch` (from 0, -1: none) is theirs. Returns whether they
-/// were. `child` is locked and has no checkpoint.
+/// Copies into the child what precedes its first step: metrics.jsonl up to the checkpoint, and the
+/// parent's best weights if their epoch is `best_epoch` (from 0, -1: none). Returns true if they
+/// were copied, or if there are none to copy. `child` is locked and has no checkpoint.
 bool inherit(const ParentRun& parent, const runs::RunDirectory& child, std::int64_t best_epoch);
 
 }  // namespace qhost::jobs

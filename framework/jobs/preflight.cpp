@@ -18,7 +18,7 @@
 namespace qhost::jobs {
 namespace {
 
-/// What of the configuration decides how many training images there are.
+/// The part of the configuration that decides the number of training images.
 std::string set_of(const config::Experiment& experiment) {
   std::string text;
   for (const auto& [key, value] : experiment.all_keys()) {
@@ -27,7 +27,7 @@ std::string set_of(const config::Experiment& experiment) {
   return text;
 }
 
-/// Of the published set, where it says enough.
+/// The number of training images according to the published set, if that determines it.
 std::optional<std::int64_t> published_images(const config::Experiment& experiment) {
   const data::DatasetInfo* info = data::find_dataset(experiment.data.name);
   if (info == nullptr) return {};
@@ -97,7 +97,7 @@ class Check {
     images_ = known->second;
   }
 
-  /// The run that this one is or goes on from.
+  /// Checks the existing run that this one resumes or continues.
   void check_request() {
     if (request_.resume.empty() && request_.run_dir.empty() && request_.continue_run.empty()) {
       return;
@@ -126,7 +126,7 @@ class Check {
     result_.notes.push_back(to_text(*parent, plan));
   }
 
-  /// Against the network in float where its rules are wrong.
+  /// Checks the first weights; if the rules are wrong, against the network in float.
   void check_weights() {
     const std::unique_ptr<Model> model =
         plan_ ? build_model(experiment_, registry_)
@@ -143,7 +143,7 @@ class Check {
   std::optional<Plan> plan_;
   std::optional<data::Dataset> data_;
   std::optional<std::int64_t> images_;
-  bool has_weights_ = false;  ///< a checkpoint's
+  bool has_weights_ = false;  ///< a checkpoint provides the weights
   std::optional<InitialWeights> weights_;
   Preflight result_;
 };

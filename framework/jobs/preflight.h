@@ -1,4 +1,4 @@
-/// jobs/preflight.h: all that a run finds out before its first step, without a run directory.
+/// jobs/preflight.h: the checks of a run before its first step, without a run directory.
 #pragma once
 
 #include <cstdint>
@@ -17,25 +17,25 @@
 
 namespace qhost::jobs {
 
-/// The checks of run_experiment(), each of which throws there what is collected here.
+/// The result of the checks. run_experiment() makes the same checks and throws at the first fault.
 struct Preflight {
-  std::vector<Error> faults;       ///< in the order in which they were found
-  std::optional<Error> no_data;    ///< the data set is not there or damaged
-  std::vector<std::string> notes;  ///< the plan's, rendered warnings
+  std::vector<Error> faults;       ///< in the order of the checks
+  std::optional<Error> no_data;    ///< the data set is missing or damaged
+  std::vector<std::string> notes;  ///< warnings of the plan, rendered
 };
 
-/// Sets that were loaded, by what [data] and [augment] say: the points of a sweep share them.
+/// The sets loaded so far, by their [data] and [augment] tables: the points of a sweep share them.
 using LoadedSets = std::map<std::string, std::int64_t>;  ///< training images
 
-/// Checks the network, the rules, the augmentation, the data, the batches, the run that `request`
-/// names (--resume, --run-dir, --continue) and the first weights: each though another one fails.
-/// Without the data their published size counts. Nothing is written; the run that is named is
-/// locked for the moment.
+/// Checks the network, the rules, the augmentation, the data, the batches, the existing run in
+/// `request` (--resume, --run-dir, --continue) and the first weights. A failed check does not stop
+/// the others. If the data are missing, the published size of the set is used. Writes nothing; the
+/// existing run is locked briefly.
 Preflight preflight(const config::Experiment& experiment, const RunRequest& request,
                     Registry& registry, LoadedSets& sets);
 
-/// What run_experiment() tells about a run that nothing is wrong with: warnings_of(), rendered.
-/// `images` is empty without the data, `weights` null for drawn ones.
+/// The warnings of run_experiment() for a run without errors: warnings_of(), rendered. `images` is
+/// empty without the data, `weights` null for random ones.
 std::vector<std::string> run_warnings(const config::Experiment& experiment, const Graph& graph,
                                       const Plan& plan, std::optional<std::int64_t> images,
                                       const InitialWeights* weights);

@@ -34,7 +34,7 @@ PluginCall call_of(const Architecture& architecture, std::string_view function) 
           .slot = nullptr};
 }
 
-/// The published name by the own one; empty where the network is none of that source.
+/// Maps the network's names to the published ones; empty if the network is not one of that source.
 std::map<std::string, std::string> state_dict_keys(const Graph& graph,
                                                    const Architecture& architecture,
                                                    const StateDictKeyMap& names,

@@ -1,4 +1,4 @@
-/// jobs/published_weights.h: weights that another implementation of the architecture saved.
+/// jobs/published_weights.h: reads weights that another implementation of the architecture saved.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,21 +17,21 @@ namespace qhost::jobs {
 struct PublishedWeights {
   std::string source;  ///< StateDictKeyMap::source
   std::map<std::string, at::Tensor> tensors;
-  std::map<std::string, std::string> names;  ///< there, by the graph's
+  std::map<std::string, std::string> names;  ///< published names, by the graph's names
 };
 
-/// `tensors` under the names of `graph`, and in its order of channels, where their names are
-/// exactly those that one of architecture.published gives to the graph's parameters and buffers;
-/// else nothing. The shapes need not be the graph's: the caller checks them.
-/// Throws Error (plugin) when the architecture names no number for each channel.
+/// Returns `tensors` with the names and the channel order of `graph`, if their names are exactly
+/// those that one of architecture.published gives to the graph's parameters and buffers; else
+/// empty. The shapes may differ from the graph's: the caller checks them. Throws Error (plugin) if
+/// the architecture does not give a number for each channel.
 std::optional<PublishedWeights> from_published(const std::map<std::string, at::Tensor>& tensors,
                                                const Graph& graph, const Architecture& architecture,
                                                const Options& options);
 
-/// Whether `order` holds 0 .. channels - 1, each once.
+/// True if `order` contains 0 .. channels - 1, each once.
 bool is_order(std::vector<std::int64_t> order, std::int64_t channels);
 
-/// "resnet also reads the names of A; with other options those of B", "" where it reads none.
+/// "resnet also reads the names of A; with other options those of B"; "" if it reads no others.
 std::string known_names(const Graph& graph, const Architecture& architecture,
                         const Options& options);
 

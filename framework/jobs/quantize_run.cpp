@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// As a TOML string, for an override.
+/// A TOML string, for an override.
 std::string quoted(const std::string& text) {
   return to_string(OptionValue(text));
 }
@@ -25,7 +25,7 @@ bool is_run(const fs::path& source) {
   return fs::is_directory(source);
 }
 
-/// "bits=4" is the quantizer's, "data.root=x" is what it says.
+/// "bits=4" is an option of the quantizer; "data.root=x" has its own table.
 std::string with_table(const std::string& override) {
   const std::size_t equals = override.find('='), dot = override.find('.');
   const bool has_table = dot != std::string::npos && dot < equals;
@@ -41,7 +41,8 @@ void require_float(const config::Experiment& experiment, const fs::path& source)
                   "set train.init_from in an experiment file");
 }
 
-/// Weights of a quantized run, which train.init_from may name, are no float network either.
+/// Refuses weights of a quantized run, to which train.init_from may point: they are no float
+/// network.
 void require_float_weights(const fs::path& weights) {
   const auto source = source_of_weights(weights);
   if (!source || source->method.empty()) return;
@@ -52,7 +53,7 @@ void require_float_weights(const fs::path& weights) {
                   "set train.init_from in an experiment file");
 }
 
-/// A checkpoint's file is neither a run nor an experiment.
+/// Refuses a checkpoint file, which is neither a run nor an experiment.
 void require_no_weights(const fs::path& source) {
   if (is_run(source) || source.extension() != ".safetensors") return;
   require_float_weights(source);
@@ -63,7 +64,7 @@ void require_no_weights(const fs::path& source) {
                   "set train.init_from = " + quoted(source.string()) + " in an experiment file");
 }
 
-/// The experiment whose network is quantized, still in float.
+/// The experiment of the network to be quantized, still in float.
 config::Experiment source_experiment(const QuantizeRequest& request, ComponentCatalog& catalog,
                                      const fs::path& file,
                                      const std::vector<std::string>& overrides) {
@@ -78,7 +79,8 @@ config::Experiment source_experiment(const QuantizeRequest& request, ComponentCa
   return config::load_experiment_or_throw(file, as_float, catalog).at(0).experiment;
 }
 
-/// "ptq_static input_bits=4": with the options that are not the method's default, of every rule.
+/// "ptq_static input_bits=4": the method of every rule, with the options that differ from its
+/// defaults.
 std::string quantizer_text(const config::Experiment& experiment, Registry& registry) {
   std::string text;
   for (const config::QuantizerRule& rule : experiment.quantizers) {
@@ -121,7 +123,7 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
   require_no_weights(request.source);
   const fs::path file = is_run(request.source) ? request.source / "resolved.toml" : request.source;
   if (is_run(request.source) && !fs::exists(file)) {
-    experiment_of_run(request.source, registry);  // says what a run directory is
+    experiment_of_run(request.source, registry);  // throws the error for a missing run
   }
   ComponentCatalog catalog(registry);
   std::vector<std::string> overrides = {"quantizer.name=" + quoted(request.quantizer),
@@ -147,14 +149,14 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
                 "`none` quantizes nothing\nhelp: `qhost list` shows the "
                 "quantizers");
   }
-  // What is wrong with the quantizer shows before anything is computed.
+  // Errors of the quantizer are reported before anything is computed.
   const Graph graph = build_graph(experiment, registry);
   require_possible(experiment, graph, build_plan(experiment, registry, graph));
 
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
   const FloatNetwork before = evaluate_float(as_float, registry);
   RunRequest run = request.run;
-  run.data = &before.data;  // the quantizer is all that differs
+  run.data = &before.data;  // only the quantizer differs
   run.facts["float_test_accuracy"] = before.metrics.top1;
   run.facts["float_test_loss"] = before.metrics.loss;
   run.facts["quantizer"] = quantizer_text(experiment, registry);

@@ -1,4 +1,4 @@
-/// jobs/quantize_run.h: a quantizer applied to a trained float network, without training.
+/// jobs/quantize_run.h: applies a quantizer to a trained float network, without training.
 #pragma once
 
 #include <filesystem>
@@ -12,19 +12,18 @@
 namespace qhost::jobs {
 
 struct QuantizeRequest {
-  /// A finished float run, or an experiment file with `train.init_from`.
+  /// The directory of a finished float run, or an experiment file with `train.init_from`.
   std::filesystem::path source;
   std::string quantizer;
-  /// KEY=VALUE: options of the quantizer ("bits=4"), or with a table in front ("data.root=...").
+  /// KEY=VALUE: an option of the quantizer ("bits=4"), or a key with its table ("data.root=...").
   std::vector<std::string> overrides;
   RunRequest run;
 };
 
-/// Makes a run of no epoch: the weights loaded, calibrated where the method wants it, quantized,
-/// evaluated. Its result.json also holds {float_test_accuracy, float_test_loss}: those of the same
-/// weights in float; and `quantizer`: its name and the options that are not the default. Throws
-/// Error: configuration for a source that is quantized already or no network at all; else as
-/// run_experiment.
+/// Makes a run of 0 epochs: loads the weights, calibrates if the method needs it, quantizes and
+/// evaluates. Its result.json also has {float_test_accuracy, float_test_loss} of the same weights
+/// in float, and `quantizer`: its name and the options that are not the default. Throws Error:
+/// configuration for a source that is already quantized or has no network; else as run_experiment.
 RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
                        training::Progress& progress);
 

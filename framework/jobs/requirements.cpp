@@ -20,7 +20,7 @@ void refuse_recalibration(const config::Experiment& experiment, const std::strin
       {"set train.bn_recalibrate = 0"}));
 }
 
-/// Crop, cutout and normalization, of images of the network's input.
+/// Checks crop, cutout and normalization against the network's input.
 void require_augmentation(const config::Experiment& experiment, const Shape& image,
                           Faults& faults) {
   data::Dataset set;

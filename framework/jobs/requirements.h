@@ -1,5 +1,5 @@
-/// jobs/requirements.h: what an experiment asks of its network and of its methods together,
-/// which neither a key's declaration nor a rule can see alone.
+/// jobs/requirements.h: checks that involve the network and its methods together, which neither the
+/// declaration of a key nor a rule can make alone.
 #pragma once
 
 #include "config/experiment.h"
@@ -7,11 +7,11 @@
 
 namespace qhost::jobs {
 
-/// Throws Error (configuration) with all that is wrong, each at its key: where [augment] does not
-/// fit the network's input (a crop or a cutout larger than the image, values for another number of
-/// channels); where `train.bn_recalibrate` is set and the network has no batch norm, or a folded
-/// one; where a method corrects biases (Traits::bias_correction) and the network is trained
-/// afterwards, or evaluated as an ensemble.
+/// Throws Error (configuration) with all errors, each at its key: if [augment] does not fit the
+/// network's input (a crop or a cutout larger than the image, values for another number of
+/// channels); if `train.bn_recalibrate` is set and the network has no batch norm, or a folded one;
+/// if a method corrects biases (Traits::bias_correction) and the network is trained afterwards or
+/// evaluated as an ensemble.
 void require_possible(const config::Experiment& experiment, const Graph& graph, const Plan& plan);
 
 }  // namespace qhost::jobs

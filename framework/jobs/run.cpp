@@ -30,7 +30,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// An empty object where the file is missing or damaged.
+/// The object in the file; an empty one if the file is missing or damaged.
 nlohmann::json read_json(const fs::path& file) {
   std::error_code error;
   if (!fs::exists(file, error)) return nlohmann::json::object();
@@ -47,7 +47,7 @@ std::int64_t newest_step(const runs::RunDirectory& run) {
   return steps.empty() ? 0 : steps.front();
 }
 
-/// An older build called a run finished whatever its loss.
+/// Refuses a finished run without a finite loss. Older builds did not check the loss.
 void require_sound_result(const nlohmann::json& result, const fs::path& run) {
   if (!report::has_no_finite_loss(result)) return;
   throw Error(ErrorKind::diverged,
@@ -59,13 +59,13 @@ void require_sound_result(const nlohmann::json& result, const fs::path& run) {
                   "run without --resume");
 }
 
-/// Of the parent's best weights, -1 without any.
+/// The step of the parent's best weights, -1 without any.
 std::int64_t best_step(const ParentRun& parent) {
   const auto best = runs::load_best(parent.run / "checkpoints");
   return best ? best->step : -1;
 }
 
-/// Returns what the user should know.
+/// Returns messages for the user.
 std::vector<std::string> begin_child(training::Trainer& trainer, const ParentRun& parent,
                                      const Continuation& plan, const runs::RunDirectory& run) {
   std::vector<std::string> said;
@@ -74,7 +74,7 @@ std::vector<std::string> begin_child(training::Trainer& trainer, const ParentRun
   const bool has_best = inherit(parent, run, best);
   trainer.continue_from(*parent.checkpoint, plan.step, has_best);
   said.push_back(to_text(parent, plan));
-  // The evaluation of the checkpoint's epoch, when it is pending, chooses that epoch again.
+  // If the evaluation of the checkpoint's epoch is pending, it selects that epoch again.
   const bool chosen_again = trainer.state().evaluation_pending && best_step(parent) == parent.step;
   if (!has_best && !chosen_again) {
     said.push_back(
@@ -106,13 +106,14 @@ nlohmann::json base_result(const config::Experiment& experiment, const Model& mo
   return result;
 }
 
-/// What `--skip-failed` leaves. Versions that kept no exit code knew divergence alone.
+/// The result of a run that `--skip-failed` skips. Versions without an exit code recorded
+/// divergence only.
 RunResult skipped(nlohmann::json result) {
   const int code = result.value("exit_code", static_cast<int>(ErrorKind::diverged));
   return {.json = std::move(result), .exit_code = code, .was_skipped = true};
 }
 
-/// In this order: a directory with resolved.toml is a run that can be continued.
+/// Written in this order: a directory with resolved.toml is a run that can be resumed.
 void record_beginning(const runs::RunDirectory& run, const nlohmann::json& here,
                       const nlohmann::json& identity,
                       const std::optional<Continuation>& continuation,
@@ -123,7 +124,7 @@ void record_beginning(const runs::RunDirectory& run, const nlohmann::json& here,
   storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
 }
 
-/// What it comes from, into `result`.
+/// Adds the run's origin to `result`.
 void add_origin(const runs::RunDirectory& run, nlohmann::json& result) {
   if (const nlohmann::json record = read_parent(run.path()); !record.is_null()) {
     result["parent"] = record;
@@ -135,7 +136,7 @@ void add_origin(const runs::RunDirectory& run, nlohmann::json& result) {
   }
 }
 
-/// The final evaluation, into `result`.
+/// Adds the final evaluation to `result`.
 void add_metrics(training::Trainer& trainer, const data::Dataset& data,
                  training::Progress& progress, nlohmann::json& result) {
   const training::EvaluationResult evaluation = trainer.test();
@@ -201,12 +202,12 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   const training::InterruptGuard interrupts;
   training::set_steps_for_signals(0, -1);
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
-  // All that can be wrong with the experiment is found before a directory is made.
+  // All errors of the experiment are found before a directory is created.
   const std::unique_ptr<Model> model = build_model(experiment, registry);
   require_possible(experiment, model->graph(), model->plan());
   for (const std::string& warning : model->plan().warnings) progress.note("warning: " + warning);
 
-  // Loaded before a directory is chosen: its bytes belong to what makes a run the same.
+  // Load the data before choosing a directory: its bytes are part of the run's identity.
   std::optional<data::Dataset> loaded;
   std::optional<Error> no_data;
   if (request.data == nullptr) {
@@ -236,7 +237,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   if (found.finished) {
     nlohmann::json result = read_json(found.directory->result());
     require_sound_result(result, found.directory->path());
-    // Where it lies now: a folder of runs may be moved or copied.
+    // The current path: a folder of runs may be moved or copied.
     result["run_dir"] = found.directory->path().string();
     return {.json = std::move(result), .exit_code = 0, .was_finished = true};
   }
@@ -248,7 +249,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   if (no_data) throw *no_data;
   const data::Dataset& data = *found_data;
 
-  // The source may be gone when a run that has its weights by now is continued.
+  // The source of the weights may be gone when a run that already has them is resumed.
   const bool continues =
       found.begun && !runs::checkpoint_steps(found.directory->checkpoints()).empty();
   training::BatchUses uses = training::batch_uses(experiment, model->plan().needs_calibration);
@@ -265,7 +266,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     weights = read_initial_weights(experiment, registry, *model);
   }
 
-  // What is refused has been refused by now: from here on there is a directory.
+  // All refusals are behind: create the directory.
   if (!found.directory) found.directory = make_run(experiment, request);
   runs::RunDirectory& run = *found.directory;
   nlohmann::json result = base_result(experiment, *model, data, run);

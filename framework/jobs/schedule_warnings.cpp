@@ -1,4 +1,4 @@
-// Schedules that cannot do what they say in the epochs and steps of their run.
+// Warnings about schedules that cannot work as written in the epochs and steps of their run.
 #include <cstdio>
 
 #include "config/diagnostic_codes.h"
@@ -116,7 +116,7 @@ class ScheduleCheck {
 
 void warn_of_schedule(const config::Experiment& experiment, std::optional<std::int64_t> images,
                       std::vector<config::Diagnostic>& warnings) {
-  if (experiment.train.integer("epochs") == 0) return;  // nothing has a rate
+  if (experiment.train.integer("epochs") == 0) return;  // no step uses a learning rate
   ScheduleCheck check(experiment, warnings);
   check.warmup();
   check.milestones();

@@ -9,7 +9,7 @@
 namespace qhost::jobs {
 namespace {
 
-/// Of one plugin in environment.json's list; null where it has none of that name.
+/// The entry of a plugin in environment.json's list; null if there is none of that name.
 nlohmann::json plugin_in(const nlohmann::json& environment, const std::string& name) {
   for (const nlohmann::json& plugin : environment.value("plugins", nlohmann::json::array())) {
     if (plugin.value("name", "") == name) return plugin;
@@ -17,7 +17,7 @@ nlohmann::json plugin_in(const nlohmann::json& environment, const std::string& n
   return nullptr;
 }
 
-/// Two builds of one version differ in their hash alone.
+/// Two builds of one version differ only in their hash.
 std::string plugin_change(const nlohmann::json& then, const Registry::Loaded& now) {
   if (then.is_null() || then.value("sha256", "") == now.sha256) return "";
   const auto text = [](const std::string& version, const std::string& sha256) {

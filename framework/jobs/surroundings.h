@@ -1,5 +1,5 @@
-/// jobs/surroundings.h: where a run is computed: environment.json, and what of it is another
-/// machine, version or build when the run goes on.
+/// jobs/surroundings.h: the environment of a run: environment.json, and how machine, versions and
+/// builds have changed when the run is resumed.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,18 +12,18 @@
 
 namespace qhost::jobs {
 
-/// The plugin files that the experiment's components come from.
+/// The plugin files of the experiment's components.
 std::vector<Registry::Loaded> plugins_of(const config::Experiment& experiment, Registry& registry);
 
-/// storage::environment_facts and threads, device, aten_cpu_capability, plugins: [{name, version,
-/// path, sha256}], insecure_plugins_allowed.
+/// The content of environment.json: storage::environment_facts and threads, device,
+/// aten_cpu_capability, plugins: [{name, version, path, sha256}], insecure_plugins_allowed.
 nlohmann::json surroundings(const config::Experiment& experiment, Registry& registry,
                             const ModelOptions& model,
                             const std::vector<std::string>& command_line);
 
-/// "\n  libtorch: "2.11.0" then, "2.15.0" now" for each fact that may change the last bits of what
-/// is computed; plugin files of the installation are among them, other plugin files belong to what
-/// makes a run the same (run_identity.h).
+/// "\n  libtorch: "2.11.0" then, "2.15.0" now" for each fact that may change the last bits of the
+/// result. Plugin files of the installation are among them; other plugin files are part of the
+/// run's identity (run_identity.h).
 std::string changed_surroundings(const nlohmann::json& then, const nlohmann::json& now,
                                  const std::vector<Registry::Loaded>& plugins);
 

@@ -48,7 +48,7 @@ void warn_of_threads(const config::Experiment& experiment, Diagnostics& warnings
       doubtful));
 }
 
-/// The key of the last rule of that method.
+/// The key of the last rule with that method.
 std::string rule_of(const config::Experiment& experiment, const std::string& method) {
   std::string key = "quantizer";
   for (std::size_t i = 0; i < experiment.quantizers.size(); ++i) {

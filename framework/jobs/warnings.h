@@ -1,5 +1,5 @@
-/// jobs/warnings.h: what a run is told before its first step: nothing is wrong with it, and it
-/// is seldom what is meant.
+/// jobs/warnings.h: warnings before the first step of a run about valid settings that are seldom
+/// intended.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@
 
 namespace qhost::jobs {
 
-/// What is known of a run beside its configuration.
+/// Facts about a run that its configuration does not contain.
 struct RunFacts {
   std::optional<std::int64_t> images;        ///< training images; empty without the data
   const report::Summary* summary = nullptr;  ///< of the quantized network
   bool calibrates = false;                   ///< observers or a bias correction look at images
-  std::optional<WeightSource> source;        ///< the run that train.init_from names
+  std::optional<WeightSource> source;        ///< the run of the weights of train.init_from
 };
 
 /// Warnings at the keys that they are about, with both values:
-///   config.schedule   milestones and warm-up that the run does not come to or never leaves, a step
+///   config.schedule   milestones and warm-up that the run does not reach or never leaves, a step
 ///                     schedule without a step, a final rate above the optimizer's, train.max_steps
 ///                     before the schedule's end
 ///   config.doubtful   no epoch and no train.init_from, one step an epoch, more threads than cores,
@@ -30,11 +30,11 @@ struct RunFacts {
 std::vector<config::Diagnostic> warnings_of(const config::Experiment& experiment,
                                             const RunFacts& facts);
 
-/// The part of them that is about the schedule.
+/// The warnings about the schedule.
 void warn_of_schedule(const config::Experiment& experiment, std::optional<std::int64_t> images,
                       std::vector<config::Diagnostic>& warnings);
 
-/// `key`'s place is the warning's; that of `other`, where the file gives it, is shown too.
+/// The warning's place is that of `key`; the place of `other` is shown too if the file gives it.
 config::Diagnostic warning_at(const config::Experiment& experiment, const std::string& key,
                               const std::string& other, const std::string& message,
                               const std::string& help, const char* code);

@@ -15,7 +15,7 @@ std::string value_of(const Keys& keys, const std::string& key) {
   return found == keys.end() ? "" : found->second;
 }
 
-/// Without the quotes of a TOML string.
+/// Removes the quotes of a TOML string.
 std::string bare(const std::string& text) {
   return text.size() < 2 || text.front() != '"' ? text : text.substr(1, text.size() - 2);
 }

@@ -1,4 +1,4 @@
-/// jobs/weight_source.h: the run whose weights `train.init_from` names.
+/// jobs/weight_source.h: the run that produced the weights of `train.init_from`.
 #pragma once
 
 #include <filesystem>
@@ -10,18 +10,18 @@ namespace qhost::jobs {
 
 struct WeightSource {
   std::filesystem::path run;
-  /// The method that it quantizes with, as "bwn"; "" for a float run. Its checkpoints hold latent
-  /// weights, from which the codes that were scored are made.
+  /// Its quantization method, as "bwn"; "" for a float run. The checkpoints of a quantized run hold
+  /// latent weights, from which the evaluated codes are computed.
   std::string method;
   std::map<std::string, std::string> keys;  ///< report::result_keys of its resolved.toml
 };
 
-/// `source` is a run directory or a file within one; nothing for any other, and for a run whose
-/// configuration cannot be read: where weights are from is said, and nothing depends on it.
+/// `source` is a run directory or a file in one. Empty for any other path, and for a run whose
+/// configuration cannot be read: this information is only shown, and nothing depends on it.
 std::optional<WeightSource> source_of_weights(const std::filesystem::path& source);
 
-/// "whitening gcn_zca", "pixels / 255", "mean [0.5], std [0.25]", "the mean and std of cifar10":
-/// how the run of these keys normalizes its images.
+/// The image normalization of a run with these keys: "whitening gcn_zca", "pixels / 255", "mean
+/// [0.5], std [0.25]", "the mean and std of cifar10".
 std::string normalization_text(const std::map<std::string, std::string>& keys);
 
 }  // namespace qhost::jobs

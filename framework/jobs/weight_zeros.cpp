@@ -25,10 +25,10 @@ bool keeps_weights(const runs::RunDirectory& run) {
 std::map<std::string, report::Sparsity> count(const runs::RunDirectory& run,
                                               config::Experiment experiment, Registry& registry,
                                               std::vector<std::string>& complaints) {
-  // What was trained on a GPU is counted without one.
+  // Weights that were trained on a GPU are counted on the CPU.
   experiment.train.set("device", std::string("cpu"));
   LoadedRun loaded = load_run(run, experiment, registry, "selected", complaints);
-  // The scores count the bits of the last phase, so that its codes are asked for.
+  // The scores count the bits of the last phase, so count the codes of that phase.
   RunPosition& position = loaded.position;
   position.epochs = std::max<std::int64_t>(1, position.epochs);
   position.epoch = position.epochs - 1;
@@ -71,7 +71,7 @@ WeightZeros zeros_of_run(const std::filesystem::path& run, const config::Experim
     } else {
       result.unknown = "the run keeps no weights";
     }
-  } catch (const std::exception& error) {  // JSON, LibTorch and plugins have their own
+  } catch (const std::exception& error) {  // JSON, LibTorch and plugins have their own types
     const std::string message = error.what();
     result.unknown = "they are unknown, " + message.substr(0, message.find('\n'));
   }

@@ -1,5 +1,5 @@
-/// jobs/weight_zeros.h: how many of a trained network's weights are exactly 0, which the
-/// scoring rules of report/score.h give credit for.
+/// jobs/weight_zeros.h: counts the zeros in a trained network's weights, which the scoring rules of
+/// report/score.h give credit for.
 #pragma once
 
 #include <filesystem>
@@ -14,21 +14,22 @@
 
 namespace qhost::jobs {
 
-/// By conv2d or linear node: of a quantized weight the codes whose level is not 0 (of several
-/// members their mean, rounded up), of a float one the values. A weight that its method leaves
-/// float at `position` is left out: its codes do not exist.
+/// The number of nonzero weights by conv2d or linear node. For a quantized weight these are the
+/// codes whose level is not 0 (for an ensemble the mean over its members, rounded up), for a float
+/// weight the values. A weight that its method keeps in float at `position` is left out, since it
+/// has no codes.
 std::map<std::string, report::Sparsity> count_nonzero(Model& model, const RunPosition& position);
 
 struct WeightZeros {
   std::map<std::string, report::Sparsity> by_node;
-  /// Why nothing is known of them: a sentence about the run, or the first line of what went wrong.
+  /// Why the zeros are unknown: a sentence about the run, or the first line of the error.
   std::string unknown;
-  std::vector<std::string> complaints;  ///< damaged checkpoints that were passed over
+  std::vector<std::string> complaints;  ///< damaged checkpoints that were skipped
 };
 
-/// Of the weights that `qhost eval` evaluates, as they are stored at the end of the training. On
-/// the CPU, without the data set. Does not throw for weights that are missing, damaged or another
-/// network's: a score is possible without.
+/// Counts the weights that `qhost eval` evaluates, as stored at the end of training. Runs on the
+/// CPU, without the data set. Does not throw for weights that are missing, damaged or another
+/// network's: the score can be computed without them.
 WeightZeros zeros_of_run(const std::filesystem::path& run, const config::Experiment& experiment,
                          Registry& registry);
 

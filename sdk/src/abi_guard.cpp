@@ -1,7 +1,7 @@
-// Which plugins this libqhost_core.so fits.
+// The symbols that decide which plugins fit this libqhost_core.so.
 #include "qhost/plugin.h"
 
-// Gate 1: a plugin built for another ABI number, LibTorch or string ABI names another symbol.
+// Gate 1: a plugin for another ABI number, LibTorch or string ABI refers to another symbol.
 extern "C" {
 QHOST_API extern const int QHOST_GUARD;
 const int QHOST_GUARD = QHOST_ABI_VERSION;
@@ -9,7 +9,7 @@ const int QHOST_GUARD = QHOST_ABI_VERSION;
 
 namespace qhost {
 
-// The key function: one type information for host and plugins.
+// The key function, which gives host and plugins the same type information.
 Registrar::~Registrar() = default;
 
 }  // namespace qhost

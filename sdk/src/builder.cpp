@@ -1,4 +1,4 @@
-// The builder's frame: input, scopes, handles and the end of the building.
+// GraphBuilder: input, scopes, handles and finish().
 #include <deque>
 #include <vector>
 
@@ -89,7 +89,7 @@ void require_all_used(const std::deque<Node>& nodes, const Node& output) {
   for (const Node& node : nodes) {
     for (int source : node.inputs) read[static_cast<std::size_t>(source)] = true;
   }
-  // What is unread is the end of a forgotten branch: its author's line is the one to look at.
+  // An unread node is the end of a forgotten branch; the error points to its line.
   std::vector<Operand> ends;
   for (const Node& node : nodes) {
     const auto i = static_cast<std::size_t>(node.id);
@@ -149,7 +149,7 @@ Graph GraphBuilder::finish(Value output, std::int64_t classes, Where where) {
 
   state.finished = where;
   Graph graph;
-  graph.nodes_.assign(state.nodes.begin(), state.nodes.end());  // Values still answer shape()
+  graph.nodes_.assign(state.nodes.begin(), state.nodes.end());  // Values read the originals
   graph.output_ = output.id_;
   return graph;
 }

@@ -24,7 +24,7 @@ std::string differences(const Shape& a, const Shape& b, std::size_t first_dimens
   return text;
 }
 
-// What makes b fit a.
+// How to make b fit a.
 std::string help_to_add(const Shape& a, const Shape& b) {
   if (a.is_image() != b.is_image()) return "flatten the image, or add it before it is pooled";
   if (a.is_features()) return "add features of equal length";

@@ -7,7 +7,7 @@
 namespace qhost {
 namespace {
 
-// torch_default draws the bias like the weight, from the weight's fan-in; with any other
+// torch_default initializes the bias from the weight's fan-in, like the weight; with any other
 // initialization the bias starts at 0.
 ParameterSpec bias_of(std::int64_t outputs, Initialization weight_init) {
   const bool drawn = weight_init == Initialization::torch_default;

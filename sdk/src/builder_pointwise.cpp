@@ -35,7 +35,8 @@ Value GraphBuilder::dropout(std::string_view name, Value x, const DropoutOptions
 
 namespace {
 
-// Max and average pooling check and infer alike. (A template: the draft's type is private.)
+// Max and average pooling share checks and shape inference. (A template: the draft's type is
+// private.)
 template <class Draft>
 void infer_pool(Draft& draft, const PoolOptions& options) {
   draft.node.options = options;
@@ -43,7 +44,7 @@ void infer_pool(Draft& draft, const PoolOptions& options) {
   draft.require_between("kernel", options.kernel, 1);
   draft.require_between("stride", options.stride, 1);
   draft.require_between("padding", options.padding, 0);
-  // Else a window could lie in the padding alone.
+  // With more padding, a window could lie entirely in the padding.
   draft.require(options.padding.height <= options.kernel.height / 2 &&
                     options.padding.width <= options.kernel.width / 2,
                 "the padding " + to_string(options.padding) + " is more than half the kernel " +

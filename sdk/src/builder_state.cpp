@@ -137,7 +137,7 @@ void GraphBuilder::Implementation::Draft::require_image(const std::string& help)
 
 namespace {
 
-// The product, or more than largest_tensor when it does not fit.
+// The product, or more than largest_tensor if it does not fit.
 std::int64_t bounded_product(const std::vector<std::int64_t>& dims) {
   std::int64_t product = 1;
   for (std::int64_t dim : dims) {

@@ -1,4 +1,4 @@
-// builder_state.h: what a GraphBuilder holds, and a node on its way into the graph.
+// builder_state.h: the state of a GraphBuilder, and a node while it is checked.
 #pragma once
 
 #include <deque>
@@ -13,7 +13,7 @@
 
 namespace qhost {
 
-/// Bounds that keep every size computed later (bytes, multiply-accumulates) within 64 bits.
+/// Limits that keep all derived sizes (bytes, multiply-accumulates) within 64 bits.
 inline constexpr std::int64_t largest_dimension = std::int64_t{1} << 24;
 inline constexpr std::int64_t largest_tensor = (std::int64_t{1} << 31) - 1;
 
@@ -23,43 +23,44 @@ struct GraphBuilder::Implementation {
   explicit Implementation(const GraphBuilder& owner) : builder(owner) {}
 
   const GraphBuilder& builder;
-  std::deque<Node> nodes;                       ///< stable: Value::shape() returns references
-  std::map<std::string, int, std::less<>> ids;  ///< by scoped name
-  std::string prefix;                           ///< "stage2.block0." of the open scopes
+  std::deque<Node> nodes;                       ///< a deque, since Value::shape() returns
+                                                ///< references
+  std::map<std::string, int, std::less<>> ids;  ///< by name with its scopes
+  std::string prefix;                           ///< "stage2.block0.", from the open scopes
   std::optional<Where> finished;
 
   Value commit(Draft&& draft);
   bool owns(const Value& value) const;
-  /// What a Value is that this builder did not make: "an empty Value", "node `x` of another ...".
+  /// Names a Value of another builder in an error: "an empty Value", "node `x` of another ...".
   static std::string describe_foreign(const Value& value);
 };
 
-/// A node being checked. The constructor refuses what no operation accepts: a bad or taken name, a
-/// Value of another builder, a builder that has finished.
+/// A node while it is checked. The constructor refuses what no operation accepts: a bad or taken
+/// name, a Value of another builder, a builder that has finished.
 class GraphBuilder::Implementation::Draft {
  public:
   struct Input {
     std::string label;
     Value value;
   };
-  /// `operation`: what errors call it, the name of `op` when empty.
+  /// `operation` is the name in errors; the name of `op` if empty.
   Draft(Implementation& state, Op op, std::string_view name, const std::vector<Input>& inputs,
         Where where, std::string operation = "");
 
   [[noreturn]] void fail(const std::string& sentence, const std::string& help) const;
-  /// fail() that also shows another node.
+  /// fail() with another node in the error.
   [[noreturn]] void fail(const std::string& sentence, const std::string& help,
                          const Operand& also) const;
   void require(bool condition, const std::string& sentence, const std::string& help) const {
     if (!condition) fail(sentence, help);
   }
-  /// lowest <= value <= highest
+  /// Requires lowest <= value <= highest.
   void require_between(const std::string& what, std::int64_t value, std::int64_t lowest,
                        std::int64_t highest = largest_dimension) const;
   void require_between(const std::string& what, const Size2& value, std::int64_t lowest,
                        std::int64_t highest = largest_dimension) const;
   void require_image(const std::string& help) const;
-  /// The sizes of the result and of every parameter, checked before the node is taken.
+  /// Checks the sizes of the result and of every parameter before the node is added.
   void require_sizes() const;
 
   const Shape& input(std::size_t i = 0) const { return nodes_[i]->shape; }
@@ -84,7 +85,7 @@ class GraphBuilder::Implementation::Draft {
 
 /// [A-Za-z0-9_]+
 bool is_node_name(std::string_view name);
-/// Height and width of a window's result; kernel <= size + 2 * padding in both.
+/// Height and width of the result of a window; requires kernel <= size + 2 * padding in both.
 Size2 window_output(const Shape& input, const Size2& kernel, const Size2& stride,
                     const Size2& padding);
 bool window_fits(const Shape& input, const Size2& kernel, const Size2& padding);

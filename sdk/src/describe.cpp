@@ -99,7 +99,7 @@ struct AttributeText {
   std::string operator()(const SubsampleOptions& o) const {
     return Attributes().add("out_channels", o.out_channels).add("stride", o.stride).text();
   }
-  // What an author's node computes is unknown here: its tensors stand for it.
+  // The operation of a custom node is unknown here, so its tensors are listed.
   std::string operator()(const std::shared_ptr<const CustomOpBase>&) const {
     Attributes attributes;
     for (const ParameterSpec& p : node.parameters) {

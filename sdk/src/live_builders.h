@@ -1,5 +1,5 @@
-// live_builders.h: which GraphBuilder objects exist, so that a Value that outlived its
-// builder is an error that says so, not a read of freed memory.
+// live_builders.h: the existing GraphBuilder objects. The use of a Value whose builder is destroyed
+// gives an error that says so, and no read of freed memory.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@ namespace qhost {
 
 void add_live_builder(const GraphBuilder* builder);
 void remove_live_builder(const GraphBuilder* builder);
-/// Calls `use` with the builder, or with null when it lives no more; it stays alive meanwhile.
+/// Calls `use` with the builder, which stays alive meanwhile, or with null if it was destroyed.
 std::string with_live_builder(const GraphBuilder* builder,
                               const std::function<std::string(const GraphBuilder*)>& use);
 bool is_live_builder(const GraphBuilder* builder);

@@ -15,12 +15,12 @@ std::string number_text(double value) {
   char buffer[40];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
   std::string text(buffer, end.ptr);
-  // TOML tells an integer from a float by the point or exponent.
+  // TOML distinguishes a float from an integer by the point or exponent.
   if (text.find_first_of(".en") == std::string::npos) text += ".0";
   return text;
 }
 
-/// Bounds are written as a person would: 8, not 8.0.
+/// Prints bounds as a person would write them: 8, not 8.0.
 std::string bound_text(double value) {
   std::string text = number_text(value);
   if (text.ends_with(".0")) text.resize(text.size() - 2);
@@ -66,8 +66,8 @@ struct Printer {
   }
 };
 
-/// Integers stand for numbers, in lists too, and a boolean for the choice of its name; everything
-/// else keeps its type.
+/// Converts integers to real numbers, also in lists, and a boolean to the choice of its name. Any
+/// other value keeps its type.
 OptionValue converted(const OptionValue& value, const Option& option) {
   const OptionType type = option.type();
   if (const auto* b = std::get_if<bool>(&value); b != nullptr && type == OptionType::string) {
@@ -217,7 +217,7 @@ std::string Option::range_text() const {
 std::string Option::why_invalid(const OptionValue& given) const {
   const OptionValue value = converted(given, *this);
   if (value.index() != static_cast<std::size_t>(type_)) {
-    // An empty TOML array has no element type: it is a list of whatever is wanted.
+    // An empty TOML array has no element type, so it fits every list option.
     const bool empty_list = (std::holds_alternative<std::vector<std::int64_t>>(value) &&
                              std::get<std::vector<std::int64_t>>(value).empty()) ||
                             (std::holds_alternative<std::vector<std::string>>(value) &&

@@ -33,12 +33,12 @@ inline void philox(std::uint64_t counter, std::uint64_t key, std::uint32_t out[4
   out[3] = c3;
 }
 
-/// 24 bits of the word: every value is a float, and 1 is never reached.
+/// A float in [0, 1) from the upper 24 bits of the word, which are exact in float32.
 inline float to_unit(std::uint32_t word) {
   return static_cast<float>(word >> 8) * 0x1p-24F;
 }
 
-/// SplitMix64's finaliser: a bijection that spreads every bit (Steele, Lea, Flood, OOPSLA'14).
+/// SplitMix64's finalizer: a bijection that spreads every bit (Steele, Lea, Flood, OOPSLA'14).
 std::uint64_t mix(std::uint64_t x) {
   x += 0x9E3779B97F4A7C15ULL;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -46,7 +46,7 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// FNV-1a, then mixed; the length separates ("ab","c") from ("a","bc").
+/// FNV-1a, then mixed. The length distinguishes ("ab","c") from ("a","bc").
 std::uint64_t hash(std::string_view text) {
   std::uint64_t h = 0xCBF29CE484222325ULL;
   for (const char c : text) {
@@ -83,7 +83,7 @@ std::uint64_t Random::next_u64() {
 }
 
 std::uint64_t Random::below(std::uint64_t bound) {
-  // Reject the incomplete last stretch of the 64-bit range.
+  // Reject the incomplete last interval of the 64-bit range.
   const std::uint64_t limit = bound * (~std::uint64_t{0} / bound);
   std::uint64_t x = next_u64();
   while (x >= limit) x = next_u64();
@@ -98,7 +98,7 @@ void Random::fill_uniform(float* out, std::size_t n) {
   std::size_t i = 0;
   while (i < n && used_ != 4) out[i++] = uniform();
   const std::size_t blocks = (n - i) / 4;
-  // Independent blocks: the compiler interleaves them, which hides the multiplier's latency.
+  // Independent blocks let the compiler interleave them, which hides the latency of the multiplier.
   for (std::size_t b = 0; b < blocks; ++b) {
     std::uint32_t words[4];
     philox(counter_ + b, key_, words);
@@ -111,7 +111,7 @@ void Random::fill_uniform(float* out, std::size_t n) {
 void Random::fill_normal(float* out, std::size_t n) {
   constexpr double two_pi = 6.283185307179586;
   for (std::size_t i = 0; i < n; i += 2) {
-    // 1 - u lies in (0, 1]: the logarithm is finite.
+    // 1 - u is in (0, 1], so the logarithm is finite.
     const double radius = std::sqrt(-2.0 * std::log(1.0 - static_cast<double>(uniform())));
     const double angle = two_pi * static_cast<double>(uniform());
     out[i] = static_cast<float>(radius * std::cos(angle));

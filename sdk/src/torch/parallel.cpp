@@ -20,8 +20,8 @@ void parallel_blocks(std::int64_t n, std::int64_t block,
     for (std::int64_t first = 0; first < n; first += block) body(first, std::min(n, first + block));
     return;
   }
-  // The loops of TensorIterator are compiled into LibTorch, with its OpenMP. It hands out pieces of
-  // this tensor; where a piece lies says which blocks are meant.
+  // The loops of TensorIterator are compiled into LibTorch with its OpenMP. They divide this tensor
+  // into pieces; the address of a piece says which blocks to process.
   at::Tensor blocks = at::empty({(n + block - 1) / block}, at::kByte);
   const auto* start = static_cast<const char*>(blocks.const_data_ptr());
   auto pieces = at::TensorIterator::nullary_op(blocks);
@@ -30,7 +30,7 @@ void parallel_blocks(std::int64_t n, std::int64_t block,
       body(b * block, std::min(n, (b + 1) * block));
     }
   };
-  // A tensor of one dimension is handed out in rows of one piece: the fourth argument is 1.
+  // A one-dimensional tensor is divided into rows of one piece: the fourth argument is 1.
   pieces.for_each(at::TensorIteratorBase::loop2d_t(loop), /*grain_size=*/1);
 }
 

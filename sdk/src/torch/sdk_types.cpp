@@ -1,4 +1,4 @@
-/// The out-of-line parts of the SDK's LibTorch-facing headers: key functions, levels() and
+/// The out-of-line parts of the SDK headers that need LibTorch: key functions, levels() and
 /// decode().
 #include "qhost/custom.h"
 #include "qhost/error.h"
@@ -23,7 +23,8 @@ const char* to_string(Role role) {
 Random SlotContext::random(std::string_view purpose) const {
   const std::string name =
       slot->node + "/" + to_string(slot->role) + "/" + std::to_string(slot->edge);
-  // Training draws anew in each step; an evaluation repeats, once per member of an ensemble.
+  // Training draws anew in each step; an evaluation uses the same draws again, one set per member
+  // of an ensemble.
   const bool training = mode == Mode::train;
   return Random::keyed(seed, name, purpose, training ? 0U : 1U,
                        static_cast<std::uint64_t>(training ? step : member));
@@ -110,7 +111,7 @@ at::Tensor levels(const Encoded& e, int channel_dimension) {
       if (!e.encoding.codebook_per_channel) {
         return e.table.index_select(0, index.reshape(-1)).reshape(index.sizes());
       }
-      // Row c of the table serves channel c.
+      // Row c of the table belongs to channel c.
       const int64_t entries = e.table.size(1);
       const at::Tensor row = at::arange(e.table.size(0), index.options()).mul_(entries);
       const at::Tensor flat = index + along_channels(row, index, axis);
