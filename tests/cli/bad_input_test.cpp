@@ -1,4 +1,4 @@
-// Experiments, data and plugins that are wrong: what the user reads, and the exit code.
+// Wrong experiments, data and plugins: the message for the user, and the exit code.
 #include <gmock/gmock.h>
 
 #include "cli/process.h"
@@ -18,7 +18,8 @@ class BadInput : public ::testing::Test {
  protected:
   void SetUp() override { workshop_.write("e.toml", small_experiment()); }
 
-  /// stderr of `run`, which must fail with that code, print nothing and leave no run directory.
+  /// Runs a command that must fail with that code, print nothing and leave no run directory.
+  /// Returns its stderr.
   std::string error(int code, const Words& words) {
     Words all = {"run"};
     all.insert(all.end(), words.begin(), words.end());
@@ -30,7 +31,7 @@ class BadInput : public ::testing::Test {
     }
     return result.err;
   }
-  /// The small experiment with one piece of text in the place of another.
+  /// The small experiment with one piece of its text replaced.
   std::string changed(const std::string& from, const std::string& to) {
     std::string text = small_experiment();
     const auto at = text.find(from);
@@ -152,7 +153,7 @@ TEST_F(BadInput, MissingFiles) {
   EXPECT_THAT(error(2, {"."}), HasSubstr("[config.file]"));
 }
 
-// The parser in use overflows the stack on the second and third; a file of 2 GB is never read.
+// The second and third overflow the stack of toml++; a file of 2 GB is never read.
 TEST_F(BadInput, DocumentsThatAreMeantToHarm) {
   workshop_.write("long.toml", "");
   fs::resize_file(workshop_ / "long.toml", std::uintmax_t{2} << 30);
@@ -175,13 +176,13 @@ TEST_F(BadInput, AMissingDataSet) {
                                "cifar-10-batches-bin was looked for in\n"));
   EXPECT_THAT(text, HasSubstr("none (no folder)\nhelp: download "));
   EXPECT_THAT(text, HasSubstr("\nhelp: or name its place with data.root=FOLDER or QHOST_DATA\n"));
-  // A directory that was there stays; one made for this run does not.
+  // An existing directory is kept; one that was created for this run is removed.
   EXPECT_THAT(error(4, {"e.toml", "data.name=cifar10", "--run-dir", "mine"}),
               HasSubstr("not on this machine"));
   EXPECT_FALSE(fs::exists(workshop_ / "mine"));
 }
 
-/// CIFAR-10's files in their published sizes, all zeros, which take no room on disk.
+/// CIFAR-10's files in their published sizes, all zeros: sparse files that take no disk space.
 class BadCifar : public BadInput {
  protected:
   void SetUp() override {
@@ -224,7 +225,7 @@ TEST_F(BadCifar, UnreadableFiles) {
   EXPECT_THAT(error_of_data(), HasSubstr("data_batch_4.bin is missing in "));
   fs::create_directory(file("data_batch_4.bin"));
   EXPECT_THAT(error_of_data(), HasSubstr("data_batch_4.bin is not a regular file"));
-  if (::geteuid() == 0) return;  // who may read everything
+  if (::geteuid() == 0) return;  // root can read every file
   fs::remove(file("data_batch_4.bin"));
   workshop_.write("cifar-10-batches-bin/data_batch_4.bin", "");
   fs::resize_file(file("data_batch_4.bin"), 30'730'000);

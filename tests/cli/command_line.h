@@ -22,7 +22,7 @@ class CommandLine : public ::testing::Test {
     EXPECT_EQ(result.at("status"), "finished");
     return result;
   }
-  /// stderr of what must fail with that code.
+  /// Runs a command that must fail with that code. Returns its stderr.
   std::string refused(const Words& words, int code) {
     const ProcessResult result = workshop_.run(words);
     EXPECT_EQ(result.code, code) << ::testing::PrintToString(result);

@@ -1,4 +1,4 @@
-// What each command prints, where, and with which exit code.
+// The output of each command, its stream, and its exit code.
 #include <gmock/gmock.h>
 
 #include "cli/command_line.h"
@@ -18,7 +18,7 @@ using Words = Workshop::Words;
 
 class Commands : public CommandLine {
  protected:
-  /// stdout of a command that gives one JSON document, and nothing on stderr.
+  /// Runs a command that prints one JSON document and nothing on stderr. Returns its stdout.
   json facts(const Words& words) {
     const ProcessResult result = ok(words);
     EXPECT_EQ(result.err, "");
@@ -42,7 +42,7 @@ TEST_F(Commands, RunEndsWithItsResultAsOneLine) {
   EXPECT_TRUE(line.at("verified").is_null());
   EXPECT_GT(line.at("test_accuracy").get<double>(), 0.15);  // chance is 0.1
   EXPECT_LE(line.at("test_accuracy").get<double>(), 1.0);
-  // stdout holds that line alone; people read stderr.
+  // stdout contains only that line; the text for people is on stderr.
   EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1);
   EXPECT_THAT(result.err, HasSubstr("run directory: runs/e/"));
   EXPECT_THAT(result.err, ContainsRegex("epoch 1/2  train loss [0-9.]+ accuracy [0-9.]+ %  test "
@@ -56,7 +56,7 @@ TEST_F(Commands, RunEndsWithItsResultAsOneLine) {
   for (const char* name : {"resolved.toml", "environment.json", "metrics.jsonl", "result.json"}) {
     EXPECT_TRUE(fs::is_regular_file(run / name)) << name;
   }
-  // What was computed with: enough to explain a different last bit.
+  // The recorded environment can explain a different last bit.
   const json environment = json::parse(slurp(run / "environment.json"));
   expect_keys(environment, {"qhost", "libtorch", "cpu", "aten_cpu_capability", "threads", "device",
                             "plugins", "command_line"});
@@ -76,7 +76,7 @@ TEST_F(Commands, RunWithoutJsonEndsWithATable) {
               ContainsRegex("\ne    finished +[0-9.]+ % +1\\.33 +32\\.00 +13,248  elsewhere/e/"));
 }
 
-// resolved.toml alone gives the same run again.
+// resolved.toml alone repeats the run.
 TEST_F(Commands, TheResolvedFileRepeatsTheRun) {
   ok({"run", "e.toml", "--run-dir", "first"});
   fs::create_directories(workshop_ / "moved");
@@ -161,10 +161,10 @@ TEST_F(Commands, ABadPluginDoesNotStopTheList) {
   EXPECT_GE(json::parse(result.out).size(), 10U);
   EXPECT_THAT(result.err, HasSubstr("refused: " + (workshop_ / "plugins/broken.so").string() +
                                     "\n  it is not a shared library (no ELF header)"));
-  // Before the command, and with an equals sign, the option means the same.
+  // The option may come before the command, and with an equals sign.
   EXPECT_EQ(ok({"--plugin-path", "plugins", "list", "--json"}).err, result.err);
   EXPECT_EQ(ok({"--plugin-path=plugins", "list", "--json"}).err, result.err);
-  // A run that needs other plugins does not mind it.
+  // A run that needs other plugins ignores it.
   ok({"run", "e.toml", "--dry-run", "--plugin-path", "plugins"});
 }
 
@@ -220,10 +220,10 @@ TEST_F(Commands, SummaryCountsWithoutAnyData) {
   EXPECT_EQ(macs, 747136);
   EXPECT_EQ(layers.at("conv1").at("weight_bits"), 32);
   EXPECT_EQ(layers.at("stage1.block0.conv1").at("weight_bits"), 1);
-  // 16 filters of 144 weights, a bit each, and a float scale a filter.
+  // 16 filters of 144 weights: one bit per weight and one float scale per filter.
   EXPECT_EQ(layers.at("stage1.block0.conv1").at("bytes"), 2304 / 8 + 16 * 4);
 
-  // cifar10 is not on this machine, and need not be.
+  // cifar10 is not on this machine, and is not needed.
   const json published = facts({"summary", "e.toml", "data.name=cifar10", "model.depth=20",
                                 "quantizer.name=none", "--json"});
   EXPECT_EQ(published.at("parameters"), 269722);
@@ -239,7 +239,7 @@ TEST_F(Commands, EvalGivesTheRunsOwnFigures) {
   EXPECT_EQ(again.at("per_class"), line.at("test_per_class"));
   EXPECT_EQ(again.at("samples"), 450);
 
-  // An earlier checkpoint gives the figures of its own epoch.
+  // An earlier checkpoint gives the metrics of its own epoch.
   const json first = facts({"eval", "runs/e/latest", "--checkpoint", "5", "--json"});
   EXPECT_EQ(first.at("test_loss"), metrics_of(workshop_ / "runs/e/latest").at(1).at("loss"));
   EXPECT_EQ(facts({"eval", "runs/e/latest", "--split", "train", "--json"}).at("samples"), 135);
@@ -299,7 +299,7 @@ TEST_F(Commands, RecalibratedBatchNormsHaveTwoAccuracies) {
                             "% before, [0-9.]+ % after\n$"));
   EXPECT_FALSE(facts({"eval", "runs/e/latest", "--json"}).contains("bn_recalibration_batches"));
 
-  // 135 images make 4 whole batches of 32.
+  // 135 images give 4 whole batches of 32.
   const ProcessResult all = ok({"run", "e.toml", "train.bn_recalibrate=99", "--json"});
   EXPECT_EQ(last_json_line(all.out).at("bn_recalibration_batches"), 4);
   EXPECT_THAT(all.err,
@@ -367,7 +367,7 @@ TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
   EXPECT_THAT(ok({"compare", runs[0], runs[1], runs[2]}).out,
               AllOf(StartsWith("run "), HasSubstr("\nr/float "),
                     ContainsRegex("\nquantizer.0.name +\"bwn\" +\"none\"\n")));
-  // Made with a plugin that is not here: compared, but not scored.
+  // A run of a plugin that is missing here can be compared, but not scored.
   fs::copy(workshop_ / runs[2], workshop_ / "r/foreign", fs::copy_options::recursive);
   std::string foreign = slurp(workshop_ / "r/foreign/resolved.toml");
   foreign.replace(foreign.find("\"resnet\""), 8, "\"elsewhere\"");
@@ -388,7 +388,7 @@ TEST_F(Commands, CompareShowsRunsTheirMeanAndTheirDifferences) {
 }
 
 TEST_F(Commands, ScoreOfAnExperimentNeedsNoData) {
-  // Published: ResNet-20 of 269,722 parameters and 40,551,040 multiply-accumulates.
+  // Published: ResNet-20 has 269,722 parameters and 40,551,040 multiply-accumulates.
   const Words resnet20 = {"score",  "e.toml", "data.name=cifar10", "model.depth=20", "--rule",
                           "course", "--json"};
   const auto with = [&](const Words& more) {
@@ -404,7 +404,7 @@ TEST_F(Commands, ScoreOfAnExperimentNeedsNoData) {
   EXPECT_EQ(all.at("threshold"), 0.9);
   EXPECT_TRUE(all.at("accuracy").is_null());
   EXPECT_TRUE(all.at("qualifies").is_null());
-  // The quantizer's bits: what is binary weighs less, and reads floats as before.
+  // The bits of the quantizer: a binary layer stores fewer bytes and reads floats as before.
   const json binary = with({});
   EXPECT_LT(binary.at("storage").get<double>(), all.at("storage").get<double>() / 5);
   EXPECT_EQ(binary.at("operations"), all.at("operations"));
@@ -430,7 +430,7 @@ TEST_F(Commands, ScoreOfARunHoldsItsAccuracyAgainstTheThreshold) {
   EXPECT_EQ(score.at("score"),
             facts({"score", "e.toml", "--rule", "course", "--json"}).at("score"));
 
-  // A run on CIFAR-10 that ended below the threshold is scored, and told so.
+  // A CIFAR-10 run below the accuracy threshold is scored, with a message about the threshold.
   workshop_.write("low/resolved.toml",
                   "name = \"low\"\n[data]\nname = \"cifar10\"\n[model]\n"
                   "name = \"resnet\"\n");
@@ -486,7 +486,7 @@ TEST_F(Commands, DataListSaysWhatIsThereAndHowToGetTheRest) {
   EXPECT_THAT(shown.out, ContainsRegex("\ndigits +embedded"));
   EXPECT_THAT(shown.out, HasSubstr("\ncifar10: download "));
 
-  // A folder with a file of another size is there, and damaged.
+  // A folder with a file of another size counts as damaged.
   workshop_.write("sets/cifar-10-batches-bin/data_batch_1.bin", "short");
   for (const json& set : facts({"data", "list", "--root", "sets", "--json"})) {
     if (set.at("name") != "cifar10") continue;
@@ -518,7 +518,7 @@ TEST_F(Commands, HelpAndVersion) {
     EXPECT_THAT(usage.out, HasSubstr(std::string("\n  ") + command + " "));
   }
   EXPECT_EQ(ok({"help"}).out, usage.out);
-  // POSIX regular expressions; outside of a checkout there is no commit.
+  // POSIX regular expressions; without a git checkout there is no commit.
   EXPECT_THAT(ok({"--version"}).out, ContainsRegex("^qhost [0-9]+\\.[0-9]+\\.[0-9]+"
                                                    "( \\(commit [0-9a-f]+(-dirty)?\\))?\n$"));
   EXPECT_THAT(ok({"run", "--help"}).out,
@@ -526,14 +526,14 @@ TEST_F(Commands, HelpAndVersion) {
                     HasSubstr("--resume VALUE")));
   EXPECT_EQ(ok({"help", "run"}).out.substr(0, 15), "usage: qhost ru");
   EXPECT_THAT(ok({"help", "data", "list"}).out, StartsWith("usage: qhost data list"));
-  // Without a command the same page is an answer to a mistake.
+  // Without a command, the same page is the answer to an error.
   const ProcessResult bare = workshop_.run({});
   EXPECT_EQ(bare.code, 2);
   EXPECT_EQ(bare.out, "");
   EXPECT_EQ(bare.err, usage.out);
 }
 
-// A reader that went away: what could not be written is an error, not silence.
+// The reader has closed the pipe: output that cannot be written is an error.
 TEST_F(Commands, AFullStandardOutputIsAnError) {
   const ProcessResult result =
       workshop_.run({"list"}, {.before = [] { ::dup2(::open("/dev/full", O_WRONLY), 1); }});
@@ -579,7 +579,7 @@ TEST_F(Commands, MistakesOnTheCommandLineNameTheNearest) {
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
 }
 
-// A rate this small moves the loss and no decision: the accuracies are equal.
+// A rate this small changes the loss but no decision: the accuracies are equal.
 TEST_F(Commands, OfEqualAccuraciesTheSmallerLossIsTheBest) {
   const nlohmann::json result =
       finished({"run", "e.toml", "--run-dir", "equal", "--json", "data.validation=40",

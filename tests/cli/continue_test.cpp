@@ -1,4 +1,4 @@
-// `qhost run FILE --continue RUN`: a new run that goes on from another one's checkpoint.
+// `qhost run FILE --continue RUN`: a new run that continues from another run's checkpoint.
 #include <gmock/gmock.h>
 
 #include "cli/process.h"
@@ -34,7 +34,7 @@ class Continue : public ::testing::Test {
     EXPECT_FALSE(fs::exists(workshop_ / "child"));
     return result.err;
   }
-  /// What a run has come to, less where it lies and where it comes from.
+  /// Compares the results of two runs, except for their place and origin.
   void expect_same_run(const std::string& one, const std::string& other) {
     const auto files = checkpoint_files(workshop_ / one);
     EXPECT_TRUE(files == checkpoint_files(workshop_ / other)) << names_of(files);
@@ -79,7 +79,7 @@ TEST_F(Continue, AStoppedChildGoesOnAndIsFoundAgain) {
   ok({});
   const Words command = {"--continue", "runs/e/latest", "train.epochs=5", "--resume", "auto"};
   const fs::path parent = fs::canonical(workshop_ / "runs/e/latest");
-  // `latest` names the parent, then the child: the command means the same throughout.
+  // `latest` names first the parent, then the child: the command means the same both times.
   ASSERT_TRUE(workshop_.run_dies_at("loop.step:3", with({"run", "e.toml"}, command)));
   const fs::path child = fs::canonical(workshop_ / "runs/e/latest");
   EXPECT_NE(child, parent);
@@ -90,9 +90,9 @@ TEST_F(Continue, AStoppedChildGoesOnAndIsFoundAgain) {
   expect_same_run("runs/e/latest", "whole");
   EXPECT_EQ(fs::canonical(workshop_ / "runs/e/latest"), child);
 
-  // Not the child of a run: the same configuration without --continue is another one, and back.
+  // The same configuration without --continue is not the child, and the reverse.
   EXPECT_THAT(ok({"train.epochs=5", "--resume", "auto"}), HasSubstr("\n  SHA-256 of parent: "));
-  // By its own name it goes on without its parent.
+  // A child that is named itself continues without its parent.
   fs::remove_all(parent);
   fs::remove(child / "result.json");
   EXPECT_THAT(ok({"train.epochs=5", "--resume", child.string()}), HasSubstr(" at step 25 of 25"));
@@ -120,7 +120,7 @@ TEST_F(Continue, WhatIsNotExactSaysWhy) {
                               "`cosine` of 4 epochs gives it 0.0993844170297569"),
                     Not(HasSubstr(": exact"))));
   EXPECT_EQ(result_of(workshop_ / "child").at("parent").at("exact"), false);
-  // Nor is what goes on from such a run.
+  // A run that continues from an inexact run is not exact either.
   EXPECT_THAT(ok({"--continue", "child", "--run-dir", "grandchild", "schedule.name=cosine",
                   "train.epochs=4", "--checkpoint", "15"}),
               HasSubstr("would be:\n  the run itself went on from "));
@@ -134,7 +134,7 @@ TEST_F(Continue, WhatIsNotExactSaysWhy) {
 TEST_F(Continue, AnotherLearningRateActsFromThereOn) {
   ok({"--run-dir", "r"});
   ok(with(child_of_r, {"train.epochs=3", "optimizer.learning_rate=1e-30"}));
-  // With a rate of nothing the weights stay: the last epoch evaluates like the second.
+  // With a learning rate of 0 the weights stay: the last epoch evaluates like the second.
   const std::vector<json> lines = metrics_of(workshop_ / "child");
   ASSERT_EQ(lines.size(), 6u);
   EXPECT_EQ(lines[4].at("learning_rate"), 1e-30);
@@ -145,7 +145,7 @@ TEST_F(Continue, ABatchSizeChangesAtAnEpochsEdge) {
   ok({"--run-dir", "r"});
   const Words twice = {"train.epochs=3", "train.batch_size=16"};
   ok(with(child_of_r, twice));
-  // 135 images: 5 steps an epoch before, 9 now; epoch 3 ends at step 27.
+  // 135 images: first 5 steps per epoch, now 9; epoch 3 ends at step 27.
   EXPECT_EQ(result_of(workshop_ / "child").at("steps"), 27);
   EXPECT_EQ(metrics_of(workshop_ / "child").back().at("epoch"), 3);
   EXPECT_EQ(result_of(workshop_ / "child").at("parent").at("exact"), false);

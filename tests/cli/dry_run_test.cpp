@@ -1,4 +1,4 @@
-// `qhost run --dry-run` finds what the run would find before its first step.
+// `qhost run --dry-run` finds the errors that the run would find before its first step.
 #include <gmock/gmock.h>
 
 #include "cli/command_line.h"
@@ -18,7 +18,7 @@ class DryRun : public CommandLine {
     words.insert(words.begin(), {"run", "--dry-run"});
     return words;
   }
-  /// stderr of the check; the run itself must end in the same code with the same text in it.
+  /// stderr of the dry run. The run itself must end with the same code and contain the same text.
   std::string both(const Words& words, int code, const std::string& text) {
     const std::string found = refused(dry(words), code);
     EXPECT_THAT(found, HasSubstr(text));
@@ -127,7 +127,7 @@ TEST_F(DryRun, TheRunThatIsNamedIsCheckedToo) {
   EXPECT_EQ(shorter, refused({"run", "e.toml", "train.epochs=1", "--continue", "r"}, 2));
   ok(dry({"e.toml", "train.epochs=2", "--continue", "r"}));
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
-  // What is said of the nearest run is no warning.
+  // The note on the nearest run is not a warning.
   finished({"run", "e.toml", "train.epochs=1", "--json"});
   EXPECT_THAT(ok(dry({"e.toml", "train.seed=2", "--resume", "auto"})).err,
               AllOf(HasSubstr("no run of this name is the same; the nearest is "),

@@ -1,4 +1,4 @@
-// Every experiment file of this tree passes the check that a run begins with.
+// Every experiment file of this tree passes the checks that precede a run.
 #include <gmock/gmock.h>
 
 #include <regex>
@@ -13,7 +13,7 @@ std::vector<std::string> experiment_files() {
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string name = entry.path().lexically_relative(folder).string();
-    // The files of base/ name no network: others extend them.
+    // The files of base/ have no network; other files extend them.
     if (entry.path().extension() == ".toml" && !name.starts_with("base/")) files.push_back(name);
   }
   std::sort(files.begin(), files.end());
@@ -25,7 +25,7 @@ class ExperimentFile : public testing::TestWithParam<std::string> {};
 TEST_P(ExperimentFile, PassesTheCheck) {
   Workshop workshop;
   const std::string file = std::string(QHOST_SOURCE_DIR) + "/experiments/" + GetParam();
-  // What a file asks for is not here: weights of another run, data sets, the machine's cores.
+  // Not available here: weights of another run, data sets, the number of cores.
   const ProcessResult run = workshop.run(
       {"run", "--dry-run", file, "train.init_from=\"\"", "data.root=nowhere", "train.threads=1"});
   const bool has_data = run.code == 0;

@@ -1,4 +1,4 @@
-// `train.init_from` and the names that a file of weights may have.
+// `train.init_from` and the names in a file of weights.
 #include <gmock/gmock.h>
 
 #include <cstring>
@@ -23,7 +23,7 @@ using Words = Workshop::Words;
 
 constexpr const char* akamaster = "akamaster/pytorch_resnet_cifar10";
 
-/// The published name, written out here once more.
+/// The published name, computed independently.
 std::string akamasters(const std::string& own) {
   std::string name = std::regex_replace(own, std::regex("^stage(.)\\.block(.)"), "layer$1.$2");
   return std::regex_replace(name, std::regex("^fc"), "linear");
@@ -150,7 +150,7 @@ TEST_F(InitFrom, NamesThatFitNothingAreComparedWithTheNetworksOwn) {
   EXPECT_FALSE(fs::exists(*workshop_ / "runs/other"));
 }
 
-// chenyaofo's names, but its networks have 1x1 convolutions where this one pads with zeros.
+// chenyaofo's names, whose networks have 1x1 convolutions where this one pads with zeros.
 TEST_F(InitFrom, NamesOfASourceWithoutThisNetworkAreNotTakenForItsOwn) {
   Tensors tensors = published();
   for (const std::string name : {"weight", "bias"}) {
@@ -187,7 +187,7 @@ TEST_F(InitFrom, ANetworkThatIsNotPublishedThereDoesNotTakeItsNames) {
                                         "of akamaster/pytorch_resnet_cifar10, "));
 }
 
-/// The network's tensors with the first values of one of them changed.
+/// The network's tensors, with the first values of one of them replaced.
 class WrongValues : public InitFrom {
  protected:
   Tensors changed(const std::string& name, const std::vector<float>& values,
@@ -200,7 +200,7 @@ class WrongValues : public InitFrom {
     tensors[key].data = bytes_.data();
     return tensors;
   }
-  /// stderr of a run from these, which must leave nothing.
+  /// stderr of a run from these tensors, which must leave no files.
   std::string refused_values(const Tensors& tensors) {
     write("wrong.safetensors", tensors);
     const std::string error = refused(untrained("wrong.safetensors", "wrong"));
@@ -282,7 +282,7 @@ TEST_F(WrongValues, AllAreNamedAtOnceAndADryRunFindsThem) {
   EXPECT_EQ(refused(words), error);
 }
 
-// A BWN's checkpoint holds the latent weights, not what was scored.
+// A BWN checkpoint contains the latent weights, not those that were evaluated.
 TEST_F(InitFrom, AQuantizedSourceIsSaidRecordedAndNotQuantized) {
   finished({"run", "e.toml", "name=bwn", "train.max_steps=2", "--json"});
   const std::string latent =
@@ -309,7 +309,7 @@ TEST_F(InitFrom, AQuantizedSourceIsSaidRecordedAndNotQuantized) {
     EXPECT_THAT(result.err, HasSubstr(" is quantized already, by `bwn`"));
     EXPECT_THAT(result.err, HasSubstr("\nhelp: name a float run; "));
   }
-  // A float run's file is no experiment either; the run is.
+  // A checkpoint file of a float run is no experiment either; the run directory is valid.
   const ProcessResult loose =
       workshop_->run({"quantize", record_of("copy").at("file").get<std::string>(), "bwn"});
   EXPECT_EQ(loose.code, 2);

@@ -1,4 +1,4 @@
-// Every network under every method of the mission, from a TOML file alone: a few steps, evaluation,
+// Every network with every quantization method, from a TOML file alone: a few steps, evaluation,
 // stored bytes and score.
 #include <gmock/gmock.h>
 
@@ -17,9 +17,9 @@ struct Network {
 struct Method {
   std::string name, table;
   double weight_bits = 32, input_bits = 32;
-  bool keeps_ends = false;  ///< the first and the last layer stay float
-  int channel_bytes = 0;    ///< stored for each output channel of a coded weight
-  int layer_bytes = 0;      ///< and for each such layer
+  bool keeps_ends = false;  ///< the first and the last layer stay in float
+  int channel_bytes = 0;    ///< stored bytes per output channel of a coded weight
+  int layer_bytes = 0;      ///< and per such layer
 };
 void PrintTo(const Network& network, std::ostream* out) {
   *out << network.name;
@@ -65,14 +65,14 @@ const std::vector<Method> methods = {
      .layer_bytes = 4},
 };
 
-/// What must be stored and computed, from the sizes of the layers alone.
+/// The expected bytes and score, computed from the sizes of the layers alone.
 struct Expected {
   std::int64_t weight_bytes = 0;
   double course = 0;
 };
 
-/// The course's rule: values of b bits count b/32 over 5.6e6, multiply-accumulates as their wider
-/// operand over 2.8e8 (--dense: zeros count as well).
+/// The course's rule: values of b bits count b/32 over 5.6e6, multiply-accumulates count as their
+/// wider operand over 2.8e8 (--dense: zeros count too).
 Expected expected_of(const json& layers, const Method& method) {
   std::vector<const json*> weighted;
   Expected expected;

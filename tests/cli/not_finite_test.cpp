@@ -1,4 +1,4 @@
-// Batches that no batch norm can take, and losses that are not finite: neither ends as a result.
+// Batches that are too small for a batch norm, and losses that are not finite, give no result.
 #include <gmock/gmock.h>
 
 #include "cli/command_line.h"
@@ -14,7 +14,7 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using Words = Workshop::Words;
 
-/// Ends in batch norms over features: each image is one value there. 135 training images.
+/// Ends in batch norms over features, for which each image is one value. 135 training images.
 std::string features_experiment() {
   std::string text = small_experiment();
   const auto replace = [&](const std::string& from, const std::string& to) {
@@ -31,7 +31,7 @@ class NotFinite : public CommandLine {
     CommandLine::SetUp();
     workshop_.write("v.toml", features_experiment());
   }
-  /// stderr of what must be refused without a trace.
+  /// stderr of a command that must be refused and leave no files.
   std::string refused_at_once(const Words& words) {
     const std::string error = refused(words, 2);
     EXPECT_FALSE(fs::exists(workshop_ / "runs")) << "a run directory was left";
@@ -41,7 +41,7 @@ class NotFinite : public CommandLine {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
-  /// One step that throws the weights away: the loss that it comes from is still finite.
+  /// A step that ruins the weights; the loss of this step itself is still finite.
   const Words wild_ = {"run", "e.toml", "quantizer.name=none", "optimizer.learning_rate=1e30",
                        "train.max_steps=1"};
 };
@@ -61,13 +61,13 @@ TEST_F(NotFinite, ABatchOfOneImageIsRefusedBeforeTraining) {
   EXPECT_FALSE(fs::exists(workshop_ / "mine"));
   EXPECT_THAT(refused_at_once({"run", "v.toml", "train.batch_size=1"}),
               HasSubstr("`train.batch_size` = 1: each batch has 1 image; "));
-  // What the help says, and a run that does not come to that batch.
+  // The remedies in the help text, and a run that does not reach that batch.
   finished({"run", "v.toml", "train.batch_size=66", "name=v1", "--json"});
   finished({"run", "v.toml", "train.batch_size=67", "train.drop_last=true", "name=v2", "--json"});
   finished({"run", "v.toml", "train.batch_size=67", "train.max_steps=2", "name=v3", "--json"});
 }
 
-// The last stage of a network for larger images has one position on these.
+// For these images, the last stage of a network for larger images has a single position.
 TEST_F(NotFinite, AnImageOfOnePositionIsRefusedToo) {
   EXPECT_THAT(refused_at_once({"run", "e.toml", "model.family=imagenet", "model.depth=18",
                                "train.batch_size=1"}),
@@ -84,7 +84,7 @@ TEST_F(NotFinite, CalibrationAndRecalibrationAreRefusedLikewise) {
   EXPECT_THAT(refused_at_once({"run", "v.toml", "train.bn_recalibrate=3", "train.batch_size=1",
                                "train.epochs=0"}),
               HasSubstr("`train.bn_recalibrate` = 3: its batches have 1 image"));
-  // A trained network has running statistics: one image is only doubtful.
+  // A trained network has running statistics: a single image gives only a warning.
   finished({"run", "v.toml", "name=trained", "train.max_steps=4", "--json"});
   const ProcessResult one = ok({"quantize", "runs/trained/latest", "ptq_static",
                                 "calibration.batches=1", "calibration.batch_size=1"});

@@ -1,4 +1,4 @@
-// A plugin that throws, or does other than it announces: what the user reads, and the exit code.
+// Plugins that throw or break a promise: the message for the user, and the exit code.
 #include <gmock/gmock.h>
 
 #include "cli/command_line.h"

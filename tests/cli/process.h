@@ -35,7 +35,7 @@ inline std::string slurp(const fs::path& path) {
 }
 
 struct ProcessResult {
-  int code = -1;    ///< the exit code, -1 when a signal ended it
+  int code = -1;    ///< the exit code; -1 if a signal ended it
   int signal = 0;   ///< that signal
   std::string out;  ///< stdout
   std::string err;  ///< stderr
@@ -47,12 +47,12 @@ inline void PrintTo(const ProcessResult& result, std::ostream* stream) {
 }
 
 struct ProcessOptions {
-  std::map<std::string, std::string> environment;  ///< added to a clean one
+  std::map<std::string, std::string> environment;  ///< added to an empty environment
   std::function<void()> before;                    ///< in the child, before the program starts
 };
 
-/// A folder with experiment files, in which qhost runs with an environment of its own: nothing of
-/// the user's plugins, data sets or settings reaches it.
+/// A folder with experiment files, in which qhost runs with an environment of its own: the user's
+/// plugins, data sets and settings have no effect.
 class Workshop {
  public:
   using Words = std::vector<std::string>;
@@ -77,7 +77,7 @@ class Workshop {
     return path_ / name;
   }
 
-  /// A started qhost. Killed when it goes out of scope before it was waited for.
+  /// A running qhost. It is killed at the end of its scope unless it was waited for.
   class Child {
    public:
     Child(pid_t pid, fs::path out, fs::path err)
@@ -101,7 +101,7 @@ class Workshop {
       ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
       return info.si_pid == 0;
     }
-    /// Waits until `condition` holds; false when the process ends before that.
+    /// Waits until `condition` holds; returns false if the process ends first.
     bool wait_until(const std::function<bool()>& condition) {
       while (!condition()) {
         if (!running()) return condition();
@@ -130,7 +130,7 @@ class Workshop {
   Child start(const Words& arguments, const ProcessOptions& options = {}) {
     const std::string number = std::to_string(++children_);
     const fs::path out = path_ / (".stdout-" + number), err = path_ / (".stderr-" + number);
-    // All that the child needs is made before the fork: afterwards only system calls are safe.
+    // Prepare everything before the fork: afterwards only system calls are safe.
     Words words = {QHOST_BINARY_DIR "/bin/qhost"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::map<std::string, std::string> environment = {{"PATH", "/usr/bin:/bin"},
@@ -138,7 +138,7 @@ class Workshop {
                                                       {"TMPDIR", fs::temp_directory_path()},
                                                       {"OMP_NUM_THREADS", "1"},
                                                       {"LC_ALL", "C"}};
-    // The sanitizers, coverage and a LibTorch elsewhere are configured by the environment.
+    // The environment configures sanitizers, coverage and a LibTorch elsewhere.
     for (const char* name : {"LD_LIBRARY_PATH", "GCOV_PREFIX", "GCOV_PREFIX_STRIP"}) {
       if (const char* value = std::getenv(name)) environment[name] = value;
     }
@@ -170,7 +170,8 @@ class Workshop {
   ProcessResult run(const Words& arguments, const ProcessOptions& options = {}) {
     return start(arguments, options).wait();
   }
-  /// A run that dies at a failpoint (storage/failpoint.h); false when it does not get there.
+  /// Starts a run that dies at a failpoint (storage/failpoint.h); returns false if it does not
+  /// reach it.
   bool run_dies_at(const std::string& point, const Words& arguments) {
     return run(arguments, {.environment = {{"QHOST_FAILPOINT", point}}}).signal == SIGKILL;
   }
@@ -180,8 +181,8 @@ class Workshop {
   int children_ = 0;
 };
 
-/// For a test of random moments: $QHOST_TEST_SEED, or drawn. Printed, so that a failure can be
-/// repeated.
+/// The seed of a test of random moments: $QHOST_TEST_SEED, or random. It is printed, so that a
+/// failure can be repeated.
 inline std::uint32_t drawn_seed() {
   const char* given = std::getenv("QHOST_TEST_SEED");
   const std::uint32_t seed = given != nullptr
@@ -192,7 +193,7 @@ inline std::uint32_t drawn_seed() {
   return seed;
 }
 
-/// The last line of what `run --json` printed.
+/// The last line that `run --json` printed.
 inline nlohmann::json last_json_line(const std::string& text) {
   std::istringstream lines(text);
   std::string line, last;
@@ -202,8 +203,8 @@ inline nlohmann::json last_json_line(const std::string& text) {
   return nlohmann::json::parse(last);
 }
 
-/// The whole lines of metrics.jsonl, less what the clock measures. A run that goes on may have
-/// written half of the last one.
+/// The whole lines of metrics.jsonl, without clock times. A run in progress may have written half
+/// of the last line.
 inline std::vector<nlohmann::json> metrics_of(const fs::path& run) {
   std::vector<nlohmann::json> lines;
   std::ifstream file(run / "metrics.jsonl");
@@ -218,8 +219,8 @@ inline nlohmann::json result_of(const fs::path& run) {
   return nlohmann::json::parse(slurp(run / "result.json"));
 }
 
-/// The hashed files below checkpoints/, by their path there: all that a continued run depends on.
-/// The manifests hold offsets, which vary with the digits of times.
+/// The hashed files below checkpoints/, by their path there: everything that a resumed run depends
+/// on. Manifests are left out: their offsets vary with the digits of times.
 inline std::map<std::string, std::string> checkpoint_files(const fs::path& run) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(run / "checkpoints")) {
@@ -239,8 +240,7 @@ inline std::string names_of(const std::map<std::string, std::string>& files) {
   return text;
 }
 
-/// A small ResNet on a tenth of the digits: 135 images, 5 steps an epoch, hundredths of a second
-/// each.
+/// A small ResNet on a tenth of the digits: 135 images, 5 steps per epoch, some 10 ms per step.
 inline std::string small_experiment() {
   return R"([data]
 name = "digits"

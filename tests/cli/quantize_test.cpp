@@ -90,7 +90,7 @@ TEST_F(Pretrained, QuantizeGivesBothAccuracies) {
   EXPECT_THAT(table.out, HasSubstr("32.00"));
 }
 
-// Two rows that differ in an option alone differ in what they show.
+// The labels of two rows that differ in one option show that option.
 TEST_F(Pretrained, TheTableOfQuantizeNamesTheOptionsAndTheBitsOfInputs) {
   const ProcessResult eight = ok({"quantize", "runs/float/latest", "ptq_static"}),
                       four = ok({"quantize", "runs/float/latest", "ptq_static", "input_bits=4"});
@@ -109,7 +109,7 @@ TEST_F(Pretrained, BinaryConnectBinarizesTheTrainedWeights) {
       finished({"quantize", "runs/float/latest", "binaryconnect", "lr_scale=glorot", "--json"});
   const json other =
       finished({"quantize", "runs/float/latest", "binaryconnect", "lr_scale=none", "--json"});
-  // With drawn weights in the place of the loaded ones they would differ.
+  // With random instead of loaded weights they would differ.
   EXPECT_EQ(result.at("test_loss"), other.at("test_loss"));
   EXPECT_THAT(refused({"quantize", "runs/float/latest", "binaryconnect", "init=paper"}, 2),
               HasSubstr("init = \"paper\" draws the latent weights of conv1 anew"));

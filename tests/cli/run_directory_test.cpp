@@ -1,4 +1,4 @@
-// Run directories: continued, refused, in use by two, damaged, on a full disk.
+// Run directories: resumed, refused, in use by two processes, damaged, on a full disk.
 #include <gmock/gmock.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -69,7 +69,7 @@ TEST_F(RunDirectories, AChangedConfigurationIsRefusedKeyByKey) {
 
   EXPECT_THAT(refused(2, {"quantizer.name=none", "--run-dir", "r"}),
               HasSubstr("\n  quantizer.0.name: \"bwn\" in the run, not there now\n"));
-  // What cannot change a result may differ.
+  // Keys that cannot change a result may differ.
   EXPECT_THAT(ok({"train.keep_checkpoints=5", "train.progress_every=2", "--run-dir", "r"}),
               HasSubstr("nothing to do: this configuration is finished in "));
 }
@@ -83,7 +83,7 @@ TEST_F(RunDirectories, ResumeAutoTellsConfigurationsApart) {
   // The older of the two is still found.
   EXPECT_THAT(ok({"--resume", "auto"}), HasSubstr("nothing to do"));
   EXPECT_EQ(runs_of_e(), 2);
-  // Without --resume a run is always a new one.
+  // Without --resume, a run is always new.
   ok({});
   EXPECT_EQ(runs_of_e(), 3);
 }
@@ -126,7 +126,7 @@ TEST_F(RunDirectories, TwoProcessesOnOne) {
   }
   EXPECT_EQ(runs_of_e(), 1);
   EXPECT_TRUE(holder.running());
-  // The kernel gives the lock back with the process: no file must be removed by hand.
+  // The kernel releases the lock with the process: no file has to be removed by hand.
   holder.signal(SIGKILL);
   EXPECT_EQ(holder.wait().signal, SIGKILL);
   Workshop::Child next = workshop_.start(first);
@@ -154,7 +154,7 @@ TEST_F(RunDirectories, ADamagedNewestCheckpointIsNamedAndTheOneBeforeUsed) {
   std::string bytes = slurp(newest / "state.safetensors");
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   workshop_.write("r/checkpoints/step-00000010/state.safetensors", bytes);
-  // Evaluating says so too, and takes the one before.
+  // Evaluation reports it too, and uses the checkpoint before.
   const ProcessResult evaluated = workshop_.run({"eval", "r"});
   EXPECT_EQ(evaluated.code, 0);
   EXPECT_THAT(evaluated.err, HasSubstr("checkpoint step-00000010 is damaged: "));
@@ -185,7 +185,7 @@ TEST_F(RunDirectories, WithoutAnySoundCheckpointARunDoesNotStartAnew) {
   EXPECT_TRUE(fs::exists(workshop_ / "r/checkpoints/step-00000005"));
 }
 
-/// A run's folder on a file system with room for two checkpoints of 0.7 MB, but not for three.
+/// The folder of a run on a file system with room for two checkpoints of 0.7 MB, but not for three.
 class FullDisk : public RunDirectories {
  protected:
   void SetUp() override {
@@ -231,7 +231,7 @@ TEST_F(FullDisk, KeepsTheCheckpointBeforeSaysSoAndCanBeMadeUpFor) {
   EXPECT_THAT(failed.at("error").get<std::string>(),
               StartsWith("the run is over but its last checkpoint could not be written: "));
 
-  // More room, the same command: the same bits as without all this.
+  // With more room, the same command gives the same bits as an undisturbed run.
   ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", MS_REMOUNT, "size=16m"), 0);
   EXPECT_THAT(ok(in("disk/r")), HasSubstr(" at step 10 of 20\n"));
   EXPECT_TRUE(checkpoint_files(disk_ / "r") == checkpoint_files(workshop_ / "whole"));
@@ -256,7 +256,7 @@ TEST_F(FullDisk, BeforeTheFirstCheckpointStopsTheRunAndTheResultSaysWhy) {
   EXPECT_EQ(result_of(disk_ / "r").at("status"), "finished");
 }
 
-// For those who cannot mount: the size limit of a shell, with its signal's default action.
+// Needs no mount: the file size limit of a shell, with the default action of its signal.
 TEST_F(RunDirectories, AFileSizeLimitIsAFullDisk) {
   const ProcessResult result = workshop_.run({"run", "e.toml", "--run-dir", "r"}, {.before = [] {
                                                const rlimit limit{100'000, 100'000};

@@ -1,4 +1,4 @@
-// What makes a run the same run: configuration, data files, first weights, plugin files.
+// The identity of a run: configuration, data files, initial weights, plugin files.
 #include <gmock/gmock.h>
 
 #include "cli/process.h"
@@ -48,7 +48,7 @@ class SameRun : public ::testing::Test {
   Workshop workshop_;
 };
 
-/// The files of fashion_mnist, packed: dark images but for a corner that tells one from another.
+/// The files of fashion_mnist, compressed: black images with a distinct corner each.
 class OtherBytes : public SameRun {
  protected:
   static std::string big_endian(std::uint32_t value) {
@@ -104,17 +104,17 @@ TEST_F(OtherBytes, UnderDataRootAreAnotherRun) {
                                     "new run without --resume\n")));
   EXPECT_EQ(refused(2, from("other", {"train.max_steps=1", "--run-dir", "r"})), text);
 
-  // By itself a run that is not the same is not taken, and the new one says so.
+  // A run with another identity is not resumed, and the new run says so.
   ok(from("one", {"train.max_steps=1"}));
   const std::string talk = ok(from("other", {"train.max_steps=1", "--resume", "auto"}));
   EXPECT_THAT(talk, AllOf(HasSubstr("no run of this name is the same; the nearest is "),
                           HasSubstr(differs)));
   EXPECT_EQ(runs_of("f"), 2);
-  // The place is no part of it: the same bytes elsewhere are the same run.
+  // The path is not part of the identity: the same bytes elsewhere are the same run.
   fs::rename(workshop_ / "one", workshop_ / "moved");
   EXPECT_THAT(ok(from("moved", {"train.max_steps=1", "--resume", "auto"})),
               HasSubstr("nothing to do"));
-  // Gone data cannot be compared: what is finished is found all the same, and that is said.
+  // Missing data cannot be compared: a finished run is still found, with a note.
   EXPECT_THAT(ok(from("gone", {"train.max_steps=1", "--resume", "auto"})),
               AllOf(HasSubstr("the data files cannot be compared with those that the run began "
                               "with: fashion_mnist: the data set is not on this machine"),
@@ -147,7 +147,7 @@ TEST_F(SameRun, WeightsThatWereTrainedAgainAreAnotherRun) {
   EXPECT_EQ(identity("runs/fine/latest").at("sha256").at("train.init_from"),
             first.at("init_from").at("sha256"));
 
-  // The same weights under another path are the same run; without the source it still is one.
+  // The same weights at another path are the same run, and so is a run without the source.
   const fs::path named = fs::canonical(workshop_ / "runs/src/latest");
   Words by_id = tuned;
   by_id[2] = "train.init_from=" + named.string();
@@ -175,7 +175,7 @@ TEST_F(SameRun, ADamagedIdentityIsSaid) {
               AllOf(HasSubstr("r/identity.json is damaged: it is no JSON object\nhelp: ")));
 }
 
-/// A copy of a plugin in a folder of the user's, in front of the installation's.
+/// A copy of a plugin in a user folder, which precedes the installation.
 class OtherPlugin : public SameRun {
  protected:
   void SetUp() override {
@@ -184,7 +184,7 @@ class OtherPlugin : public SameRun {
     fs::copy_file(QHOST_BINARY_DIR "/lib/qhost/plugins/bwn.so", file_);
     before_ = storage::sha256_file(file_);
   }
-  /// The same code in another file, as a build with another compiler would be.
+  /// The same code in another file, like a build with another compiler.
   std::string rebuild() {
     std::ofstream(file_, std::ios::binary | std::ios::app) << "another build";
     return storage::sha256_file(file_);
@@ -214,7 +214,7 @@ TEST_F(OtherPlugin, IsRefusedByNameAndCanBeAllowed) {
   const std::string sentence =
       "SHA-256 of plugin/bwn: " + before_ + " before, " + now + " since (--allow-other-plugins)";
   EXPECT_EQ(result_of(workshop_ / "r").at("allowed"), json({sentence}));
-  // It was asked for once: the run's plugin is this one now.
+  // It is asked for once: from now on the run's plugin is this one.
   EXPECT_THAT(ok(with_), HasSubstr("nothing to do"));
   const ProcessResult compared = workshop_.run({"compare", "r", "--plugin-path", "plugins"});
   EXPECT_THAT(compared.out, HasSubstr(sentence));
@@ -222,7 +222,7 @@ TEST_F(OtherPlugin, IsRefusedByNameAndCanBeAllowed) {
       workshop_.run({"score", "r", "--rule", "course", "--plugin-path", "plugins"});
   EXPECT_THAT(scored.out + scored.err, HasSubstr(sentence));
 
-  // Another configuration is not what the option is for.
+  // The option does not allow another configuration.
   Words other = allowed;
   other.push_back("model.depth=14");
   EXPECT_THAT(refused(2, other), HasSubstr("\n  model.depth: 8 in the run, 14 now\n"));
@@ -270,11 +270,11 @@ TEST_F(SameRun, LatestMovesWithTheFirstCheckpoint) {
   EXPECT_EQ(runs_of("e"), 3);
   const fs::path third = fs::canonical(latest);
   EXPECT_NE(third, first);
-  // An older run that goes on does not take the name back.
+  // An older run that is resumed does not become `latest`.
   fs::remove(first / "result.json");
   ok({"train.max_steps=1", "--resume", "auto"});
   EXPECT_EQ(fs::canonical(latest), third);
-  // A deleted latest is set anew, to what has something to show.
+  // After `latest` is deleted, it points to the newest run with a checkpoint or a result.
   fs::remove_all(third);
   EXPECT_EQ(workshop_.run({"eval", "runs/e/latest"}).code, 0);
   EXPECT_EQ(fs::canonical(latest), first);

@@ -1,4 +1,4 @@
-// What comes to a run from outside: signals that shall be ignored, readers that go away.
+// External events: signals that must be ignored, readers that go away.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
@@ -33,7 +33,7 @@ TEST_F(Outside, AHangupStopsARunLikeSigterm) {
   EXPECT_EQ(result_of(run).at("status"), "interrupted");
 }
 
-// nohup ignores SIGHUP, and a shell SIGINT for what runs in its background.
+// nohup ignores SIGHUP, and a shell ignores SIGINT for background jobs.
 TEST_F(Outside, ASignalThatIsIgnoredAtTheStartStaysIgnored) {
   for (const int ignored : {SIGHUP, SIGINT}) {
     const std::string directory = "ignores-" + std::to_string(ignored);
@@ -58,7 +58,7 @@ TEST_F(Outside, ASignalThatIsIgnoredAtTheStartStaysIgnored) {
   }
 }
 
-/// In the child: `fd` becomes a pipe that nobody reads.
+/// In the child: makes `fd` a pipe without a reader.
 void leave_reader(int fd) {
   int ends[2];
   if (::pipe(ends) != 0) ::_exit(126);
@@ -93,12 +93,12 @@ TEST_F(Outside, ARunWhoseReaderGoesAwayGoesOnAndEndsWithSix) {
     if (name == "stdout_pipe") {
       EXPECT_THAT(result.err, HasSubstr("error: standard output could not be written: "));
     }
-    // No file of the run took the number of a closed stream, and so what was said.
+    // No file of the run got the descriptor of a closed stream, and with it the messages.
     EXPECT_THAT(slurp(workshop_ / name / "metrics.jsonl"), Not(HasSubstr("epoch 1/2  train")));
   }
 }
 
-// What went wrong counts more than that nobody listens.
+// The exit code of an error has priority over that of a missing reader.
 TEST_F(Outside, AnErrorKeepsItsCodeWithoutAReader) {
   EXPECT_EQ(workshop_.run({"run", "no.toml"}, {.before = [] { leave_reader(2); }}).code, 2);
 }

@@ -1,4 +1,5 @@
-// A sweep one of whose points fails: the others run, the table comes, the point can be tried again.
+// A sweep with a point that fails: the other points run, the table is printed, and the point can be
+// repeated.
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
@@ -28,7 +29,7 @@ class Sweep : public CommandLine {
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
-  /// Files have room for the small networks only.
+  /// Limits the file size, so that only the small networks can be saved.
   ProcessResult in_small_files(const Words& more) {
     return workshop_.run(command(more), {.before = [] {
                            const rlimit limit{1'000'000, 1'000'000};
@@ -89,7 +90,7 @@ TEST_F(Sweep, SkipFailedIsForResumeAuto) {
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
 }
 
-// A diverged point has no accuracy, no zero in its place, and a path to look into.
+// A diverged point has a path, but no accuracy, not even 0.
 TEST_F(Sweep, ADivergedPointHasItsPathAndItsReason) {
   workshop_.write("d.toml", small_experiment() +
                                 "[sweep]\npoints = [{label = \"wild\", optimizer.learning_rate = "
@@ -98,7 +99,7 @@ TEST_F(Sweep, ADivergedPointHasItsPathAndItsReason) {
   EXPECT_EQ(result.code, 5);
   EXPECT_THAT(result.out, ContainsRegex("\nwild +diverged +- +1\\.33 +32\\.00 +13,248  runs/d/"));
   EXPECT_THAT(result.out, HasSubstr("\n\nwild: the loss is "));
-  // It is tried again, and diverges again; skipped, it is left.
+  // It is repeated and diverges again; with --skip-failed it is skipped.
   EXPECT_EQ(workshop_.run({"run", "d.toml", "train.epochs=1", "--resume", "auto"}).code, 5);
   const ProcessResult left =
       workshop_.run({"run", "d.toml", "train.epochs=1", "--resume", "auto", "--skip-failed"});

@@ -1,4 +1,4 @@
-// Trained weights that some methods could not take: layers that are dead, activations beyond fp16.
+// Trained weights that some methods cannot represent: dead layers, activations beyond fp16.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -24,7 +24,7 @@ struct Values {
 };
 using Network = std::map<std::string, Values>;
 
-/// One trained network, changed by each case.
+/// One trained network; each case changes it.
 class TrainedWeights : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -53,7 +53,7 @@ class TrainedWeights : public ::testing::Test {
     workshop_.reset();
   }
 
-  /// The network as `change` makes it, in a file of that name.
+  /// A file of that name with the network after `change`.
   static std::string changed(const std::string& name, const std::function<void(Network&)>& change) {
     Network network = network_;
     change(network);
@@ -69,7 +69,7 @@ class TrainedWeights : public ::testing::Test {
     std::vector<float>& numbers = network.at(name).numbers;
     std::fill(numbers.begin(), numbers.end(), value);
   }
-  /// A residual branch whose gammas are 0, a layer that reads nothing but 0, a layer of weights 0.
+  /// A residual branch with gammas of 0, a layer that reads only 0, a layer of weights 0.
   static void kill_layers(Network& network) {
     fill(network, "stage1.block0.bn2.weight", 0);
     fill(network, "stage2.block0.bn1.bias", -100);
@@ -111,14 +111,14 @@ TEST_F(TrainedWeights, DeadLayersAreExactUnderPtqStatic) {
        {"stage1.block0.conv2/weight", "stage2.block0.conv2/input", "stage3.block0.conv1/weight"}) {
     EXPECT_THAT(run.err, HasSubstr(std::string(slot) + ": 100.0 % of the codes are equal"));
   }
-  // Folded in training, too: nothing is divided by a gamma of 0.
+  // Also with folding in training, no division by a gamma of 0 occurs.
   const json trained = finished(workshop_->run(
       {"run", "e.toml", source, "name=folded", "train.max_steps=3", "quantizer.name=ptq_static",
        "quantizer.training=quantized", "quantizer.observer=moving_average", "--json"}));
   EXPECT_TRUE(std::isfinite(trained.at("test_loss").get<double>()));
 }
 
-/// The same function, with inputs of later layers beyond 65504.
+/// The same function, but the inputs of later layers exceed 65504.
 void enlarge_activations(Network& network) {
   const auto scale = [&](const std::string& name, double factor) {
     for (float& x : network.at(name).numbers) x = static_cast<float>(x * factor);
@@ -148,7 +148,7 @@ TEST_F(TrainedWeights, InputsBeyondFp16AreNamed) {
   EXPECT_NEAR(wide.at("test_loss").get<double>(), wide.at("float_test_loss").get<double>(), 0.05);
 }
 
-/// A network whose convolutions read what a hardtanh gives.
+/// A network whose convolutions read the output of a hardtanh.
 class SignedInputs : public TrainedWeights {
  protected:
   static ProcessResult trained(const Words& options) {
@@ -173,7 +173,7 @@ TEST_F(SignedInputs, LsqGivesThemLevelsOnBothSides) {
                                      "stage1.block0.conv1, "));
   EXPECT_THAT(clipped.err, HasSubstr("signed_inputs = \"auto\" gives them levels on both sides of "
                                      "0; keep_float = [\"stage1.block0.conv1/input\", "));
-  // Behind ReLUs "auto" is what false is.
+  // Behind ReLUs, "auto" means false.
   const auto rectified = [](const std::string& value, const std::string& name) {
     return workshop_->run({"run", "e.toml", "train.max_steps=3", "train.epochs=1", "name=" + name,
                            "quantizer.name=lsq", "quantizer.signed_inputs=" + value, "--json"});

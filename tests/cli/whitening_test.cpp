@@ -1,4 +1,4 @@
-// `augment.whitening`: every command that reads the images whitens them alike.
+// `augment.whitening`: every command that reads the images whitens them in the same way.
 #include <gmock/gmock.h>
 
 #include "cli/command_line.h"
@@ -32,7 +32,7 @@ TEST_F(Whitened, EvalGivesTheRunsOwnFigures) {
       json::parse(ok({"eval", "runs/e/latest", "--split", "validation", "--json"}).out);
   EXPECT_EQ(chosen.at("validation_accuracy"), line.at("validation_accuracy"));
 
-  // Not the images of a run without it.
+  // These are not the images of a run without whitening.
   const json other = finished({"run", "e.toml", "data.fraction=1", "data.validation=100",
                                "quantizer.name=none", "augment.whitening=none", "--json"});
   EXPECT_NE(other.at("test_loss"), line.at("test_loss"));

@@ -1,4 +1,4 @@
-// Zeros among a run's weights, in `qhost score` and `qhost compare`.
+// Zeros in a run's weights, in `qhost score` and `qhost compare`.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
@@ -21,13 +21,13 @@ class Zeros : public CommandLine {
   std::vector<std::string> notes_of(const Words& words) {
     return facts(words).at("notes").get<std::vector<std::string>>();
   }
-  /// With the weights that are evaluated.
+  /// The checkpoint with the evaluated weights.
   fs::path checkpoint(const std::string& run) {
     return facts({"eval", run, "--json"}).at("checkpoint").get<std::string>();
   }
 };
 
-/// arXiv 1605.04711, section 2: what is at most 0.7 times the mean |W| becomes 0.
+/// arXiv 1605.04711, section 2: a weight of at most 0.7 times the mean |W| becomes 0.
 std::map<std::string, std::int64_t> ternary_zeros(const fs::path& checkpoint) {
   const auto file = storage::File::read(checkpoint / "state.safetensors");
   std::map<std::string, std::int64_t> zeros;
@@ -58,7 +58,7 @@ TEST_F(Zeros, LowerATernaryRunsScoreByWhatTheRulesSay) {
     const json sparse = facts({"score", "runs/e/latest", "--rule", rule, "--json"});
     const json dense = facts({"score", "runs/e/latest", "--rule", rule, "--dense", "--json"});
     std::int64_t all = 0;
-    double stored = 0, computed = 0;  // of 32 bits
+    double stored = 0, computed = 0;  // in units of 32 bits
     for (std::size_t i = 0; i < sparse.at("layers").size(); ++i) {
       const json &layer = sparse["layers"][i], &before = dense["layers"][i];
       EXPECT_EQ(before.at("zeros"), nullptr);
@@ -74,9 +74,9 @@ TEST_F(Zeros, LowerATernaryRunsScoreByWhatTheRulesSay) {
         stored += count * 2 / 32;
         continue;
       }
-      // n codes of 2 bits become a mask of n bits and a sign for each of the others.
+      // n codes of 2 bits become a mask of n bits and a sign for each nonzero code.
       stored += count / 32;
-      // A multiply by a sign has 1 bit, an add of floats 32; both at every position.
+      // A multiply by a sign counts 1 bit, an add of floats 32; both at every position.
       const double positions =
           count_of(before.at("computed"), "multiply") / count_of(before.at("stored"), "weights");
       computed += positions * count * (1.0 / 32 + 1);
@@ -113,7 +113,7 @@ TEST_F(Zeros, OfFixedPointCodesAndOfFloats) {
   EXPECT_EQ(
       floats.at("score"),
       facts({"score", "runs/float/latest", "--rule", "micronet", "--dense", "--json"}).at("score"));
-  // Both commands say what the freebie did, in the same words.
+  // Both commands report the freebie in the same words.
   EXPECT_THAT(floats.at("notes").dump(), HasSubstr("(the freebie); without it the score is "));
   const json compared = facts({"compare", "runs/float/latest", run, "--json"});
   const std::string label = compared.at("runs").at(0).at("label");

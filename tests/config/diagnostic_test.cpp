@@ -20,7 +20,7 @@ Diagnostic at(const std::string& text, int line, int column, int length) {
   return diagnostic;
 }
 
-/// The source line and the line of marks, without the gutter.
+/// The source line and the line of marks, without the margin.
 std::pair<std::string, std::string> excerpt(const Diagnostic& diagnostic, int width = 100) {
   const std::string text = render(diagnostic, {.width = width});
   const auto first = text.find(" | "), second = text.find(" | ", first + 3);
@@ -86,7 +86,7 @@ TEST(Render, CutsLongLinesAroundTheSpan) {
     EXPECT_EQ(line.substr(marks.find('^'), 3), "BAD");
     EXPECT_EQ(marks.substr(marks.find('^')), "^^^");
   }
-  // At the end of a line, and a span that is longer than the room.
+  // At the end of a line, and a span that is longer than the available width.
   EXPECT_EQ(excerpt(at(text, 1, 1004, 1), 60).second.back(), '^');
   EXPECT_LE(excerpt(at(text, 1, 1, 1003), 60).second.size(), 60U);
 }
@@ -176,7 +176,8 @@ TEST(Text, FindsWhatIsNotUtf8) {
        {"", "abc", "é", "日本", "\xF0\x9F\x98\x80", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
     EXPECT_FALSE(find_invalid_utf8(good)) << good;
   }
-  // A lone continuation, overlong forms, a surrogate, above U+10FFFF, cut off.
+  // A lone continuation byte, overlong forms, a surrogate, a value above U+10FFFF, a truncated
+  // sequence.
   for (const char* bad : {"a\x80", "a\xC0\x80", "a\xE0\x80\x80", "a\xED\xA0\x80",
                           "a\xF4\x90\x80\x80", "a\xF5\x80\x80\x80", "a\xE6\x97", "a\xFF"}) {
     EXPECT_EQ(find_invalid_utf8(bad), 1U);

@@ -98,7 +98,7 @@ TEST(Document, ReportsAllStatementsThatAreNoToml) {
   EXPECT_THAT(parsed.errors, HasSubstr("x.toml:8:"));
   EXPECT_EQ(std::count(parsed.errors.begin(), parsed.errors.end(), '\n'), 5);
   EXPECT_FALSE(parsed.document.complete);
-  // What is right was read; the keys under the broken header belong to nobody.
+  // The valid parts were read; the keys under the broken header belong to no table.
   EXPECT_NE(parsed.document.root.find("b"), nullptr);
   EXPECT_EQ(parsed.document.root.find("inside"), nullptr);
   EXPECT_NE(parsed.document.root.find("u")->value.table()->find("f"), nullptr);
@@ -169,7 +169,7 @@ TEST(Document, ReportsHeadersThatAreNoKeys) {
 }
 
 TEST(Document, ReportsCharactersThatNeedQuotes) {
-  // toml++ must not see them: the first three are where its tables of characters have holes.
+  // toml++ must not see these characters: the first three are in the gaps of its character tables.
   const auto parsed = parse(
       "\xC3\xA9 = 1\n"
       "a = \xE2\x80\xA8\n"
@@ -194,7 +194,7 @@ TEST(Document, ReportsCharactersThatNeedQuotes) {
 }
 
 TEST(Document, SurvivesEveryCharacterEverywhere) {
-  // Every place of a statement, every range of characters that a parser may treat specially.
+  // Every position in a statement, every range of characters that a parser may treat specially.
   for (const char* frame :
        {"@ = 1",      "a@ = 1",  "a.@ = 1",        "a @= 1",   "a = @",   "a = 1@",
         "a = 1 @",    "a = tr@", "a = [@]",        "a = [1@]", "a = {@}", "a = {b@=1}",

@@ -89,7 +89,7 @@ TEST_F(Load, ReadsRules) {
   EXPECT_FALSE(first.method.options.has("layers"));
   EXPECT_THAT(first.layers, ElementsAre("*"));
   EXPECT_THAT(first.roles, IsEmpty());
-  EXPECT_THAT(first.keep_float, ElementsAre("first", "last"));  // the method's own
+  EXPECT_THAT(first.keep_float, ElementsAre("first", "last"));  // the method's default
   const QuantizerRule& second = experiment.quantizers[1];
   EXPECT_EQ(second.method.options.integer("bits"), 4);
   EXPECT_THAT(second.layers, ElementsAre("stage1.*", "type:linear"));
@@ -100,8 +100,7 @@ TEST_F(Load, ReadsRules) {
   EXPECT_EQ(second.method.where.line, 8);
 }
 
-// Another method brings other options; which layers and which of their tensors the rule is about
-// stays.
+// Another method has other options; the layers and roles of the rule are kept.
 TEST_F(Load, AnotherMethodKeepsARulesLayersAndRoles) {
   const std::string file = minimal +
                            "[[quantizer]]\nname = \"bwn\"\n"
@@ -258,7 +257,7 @@ TEST_F(Load, ResultKeysLeaveOutWhatCannotChangeAResult) {
   EXPECT_TRUE(same({"quantizer.0.bits=8"}));
   EXPECT_FALSE(same({"quantizer.bits=7"}));
   EXPECT_FALSE(same({"train.seed=2"}));
-  EXPECT_TRUE(same({"quantizer.keep_float=[]"}));  // what it is anyway
+  EXPECT_TRUE(same({"quantizer.keep_float=[]"}));  // the default value
   EXPECT_FALSE(same({"quantizer.keep_float=[\"first\"]"}));
   EXPECT_FALSE(same({"quantizer.name=none"}));
 }
@@ -286,7 +285,7 @@ TEST_F(Load, PointsAtKeysThatTurnOutWrongLater) {
   EXPECT_EQ(depth.primary.span.to_string(), "command line:1:13");
   ASSERT_EQ(depth.secondary.size(), 1U);
   EXPECT_THAT(depth.secondary[0].span.to_string(), HasSubstr("x.toml:5:9"));
-  // A default: the table; no table: the file.
+  // For a default, the place of the table; without a table, the file.
   EXPECT_THAT(experiment.diagnostic_at("model.family", "m").primary.span.to_string(),
               HasSubstr("x.toml:3:2"));
   EXPECT_THAT(experiment.diagnostic_at("train.epochs", "m").primary.span.to_string(),
@@ -349,7 +348,7 @@ TEST_F(Load, AWrongValueIsOneErrorNotAConflict) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
-/// An option that was a boolean and has become a choice of words.
+/// An option that was a boolean and is now a choice of words.
 class ChoiceCatalog : public TestCatalog {
  public:
   const std::vector<Option>* find(const std::string& kind, const std::string& name) override {
@@ -383,7 +382,7 @@ TEST(Choices, ABooleanStandsForTheWord) {
   EXPECT_EQ(both_signs("both_signs = true"), "true");
   EXPECT_EQ(both_signs("both_signs = \"true\""), "true");
   EXPECT_EQ(both_signs("", {"quantizer.both_signs=false"}), "false");
-  // The same experiment, whichever way it was written.
+  // The same experiment in either notation.
   const auto keys = [&](const std::string& value) {
     return load(value).points.at(0).experiment.result_keys();
   };

@@ -70,7 +70,7 @@ TEST_F(Extends, ShowsTheChainOfACycle) {
   EXPECT_EQ(errors_,
             "self.toml:1:11: error: a file extends itself: self.toml -> self.toml "
             "[config.extends-cycle]\n");
-  // A link is the file that it names.
+  // A link counts as the file that it points to.
   std::filesystem::create_symlink("self2.toml", folder_.path() / "link.toml");
   folder_.write("self2.toml", "extends = \"link.toml\"\n");
   load("self2.toml");
@@ -105,7 +105,7 @@ TEST_F(Extends, BoundsDepthAndNumber) {
   }
   load("d0.toml");
   EXPECT_EQ(errors_, "d15.toml:1:11: error: more than 16 files deep [config.extends-depth]\n");
-  // Two bases each, 2^10 files without a limit.
+  // Two bases each: 2^10 files without a limit.
   for (int i = 0; i < 10; ++i) {
     const std::string next = "\"w" + std::to_string(i + 1) + ".toml\"";
     folder_.write("w" + std::to_string(i) + ".toml", "extends = [" + next + ", " + next + "]\n");
@@ -171,7 +171,7 @@ TEST(Merge, NumbersNameElements) {
   EXPECT_EQ(merged(two, "quantizer.0.bits = 4"),
             "{quantizer = [{name = \"a\", bits = 4}, {name = \"b\", layers = [\"x\"], "
             "keep_float = [], bits = 2}]}");
-  // A renamed rule stays where it is.
+  // A rule with another method keeps its position.
   EXPECT_EQ(merged(two, "quantizer.1.name = \"c\""),
             "{quantizer = [{name = \"a\", bits = 1}, {name = \"c\", layers = [\"x\"]}]}");
   EXPECT_EQ(merged("[quantizer]\nname = \"a\"\nbits = 1", "quantizer.0.bits = 4"),

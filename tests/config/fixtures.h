@@ -1,4 +1,4 @@
-/// What the tests of config share: a catalog without plugins, a folder of files.
+/// Shared by the tests of config: a catalog without plugins, a folder of files.
 #pragma once
 
 #include <unistd.h>
@@ -74,7 +74,7 @@ class TestCatalog : public Catalog {
   std::map<std::string, std::map<std::string, std::vector<Option>>> kinds_;
 };
 
-/// A folder that is gone with the test.
+/// A folder that is removed with the test.
 class Folder {
  public:
   Folder() {
@@ -100,7 +100,7 @@ class Folder {
 /// The shortest experiment.
 inline const std::string minimal = "[data]\nname = \"digits\"\n[model]\nname = \"resnet\"\n";
 
-/// All diagnostics as one line each, without the folder's path.
+/// All diagnostics, one line each, without the folder's path.
 inline std::string concise(const std::vector<Diagnostic>& diagnostics,
                            const std::filesystem::path& folder = {}) {
   std::string text;

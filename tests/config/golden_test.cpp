@@ -1,9 +1,9 @@
-// Each errors/NAME.toml with what a user reads about it, errors/NAME.expected. Comment lines of the
-// .toml give the rest of the input:
+// Compares the message for each errors/NAME.toml with errors/NAME.expected. Comment lines of the
+// .toml give further input:
 //   #: arg KEY=VALUE        an argument of the command line
 //   #: pad BYTES            the file is filled up with comments to that size
 //   #: at KEY | TEXT | HELP | CODE    a diagnostic that is found after loading
-// QHOST_UPDATE_GOLDEN=1 writes the expected files anew.
+// QHOST_UPDATE_GOLDEN=1 writes the expected files again.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -61,7 +61,7 @@ std::vector<std::string> cases() {
   return names;
 }
 
-/// What a user reads about errors/NAME.toml, in the folder of the files.
+/// The message for errors/NAME.toml, run in the folder of the files.
 std::string output(const std::string& name) {
   fs::path file = name + ".toml";
   const Case input = read_case(read(file));
@@ -109,7 +109,7 @@ TEST_P(Golden, ShowsWhatIsExpected) {
   if (std::getenv("QHOST_UPDATE_GOLDEN") != nullptr) std::ofstream(expected) << text;
   ASSERT_TRUE(fs::exists(expected)) << "no expected text beside " << GetParam() << ".toml";
   EXPECT_EQ(text, read(expected));
-  // Every message says what to do.
+  // Every message has a help.
   EXPECT_NE(text.find("  help: "), std::string::npos) << text;
 }
 

@@ -1,4 +1,4 @@
-// What must be refused before a parser sees it.
+// Texts that must be refused before a parser sees them.
 #include "config/guard.h"
 
 #include <fcntl.h>
@@ -53,7 +53,7 @@ TEST(Guard, RefusesInlineTablesThatMultiplyDottedKeys) {
   const std::string line = "{a" + repeated(".a", 1900) + " = [\n";
   EXPECT_EQ(parse("x = [\n" + repeated(line, 30)),
             "x.toml:2:61: error: nested more than 32 levels deep [config.nesting]\n");
-  // Few parts a line, many lines: the sum counts.
+  // Few parts per line and many lines: the sum counts.
   EXPECT_EQ(parse("x = [\n" + repeated("{a.b.c = [\n", 126)),
             "x.toml:9:5: error: nested more than 32 levels deep [config.nesting]\n");
 }
@@ -69,13 +69,13 @@ TEST(Guard, CountsHeaderKeyAndValueTogether) {
   const std::string key = "b" + repeated(".b", 13) + " = ";      // 14
   EXPECT_EQ(parse(header + key + "[[[1]]]\n"), "");              // 32
   EXPECT_THAT(parse(header + key + "[[[[1]]]]\n"), HasSubstr("[config.nesting]"));
-  // A next key starts anew.
+  // The next key starts with a count of 0.
   EXPECT_EQ(parse(header + key + "1\n" + key + "[[[1]]]\nc.c = 3\n" + header),
             parse(header + key + "1\n" + key + "[[[1]]]\nc.c = 3\n" + header));
 }
 
 TEST(Guard, DoesNotCountWhatIsNoNesting) {
-  // Strings, comments, numbers, closed brackets, quoted keys with dots and brackets.
+  // Strings, comments, numbers, closed brackets, quoted keys with dots and brackets do not count.
   EXPECT_EQ(
       parse("a = \"" + repeated("[", 100) + "\\\"" + repeated("{", 100) + "\"\n" + "b = '" +
             repeated("[", 100) + "' # " + repeated("[", 100) + "\n" + "c = \"\"\"\n" +
@@ -86,7 +86,7 @@ TEST(Guard, DoesNotCountWhatIsNoNesting) {
 }
 
 TEST(Guard, ALimitOfTheFileBoundsTheSum) {
-  // The largest document that passes: as deep and as long as allowed, everywhere.
+  // The largest valid document: as deep and as long as allowed, everywhere.
   std::string text;
   int table = 0;
   while (text.size() < max_file_bytes - 200) {
@@ -101,7 +101,7 @@ TEST(Guard, ALimitOfTheFileBoundsTheSum) {
 TEST(Guard, RefusesALineOfTwoGigabytesUnread) {
   const Folder folder;
   const auto file = folder.write("big.toml", "a = \"");
-  // The file is sparse: it takes no room on the disk.
+  // The file is sparse and takes no disk space.
   std::filesystem::resize_file(file, std::uintmax_t{2} << 30);
   EXPECT_EQ(read(file, folder.path()),
             "big.toml: error: has 2147483648 bytes, an experiment at most 131072 "
@@ -129,7 +129,7 @@ TEST(Guard, SaysWhyAFileCannotBeRead) {
             "sub.toml: error: is a directory [config.file]\n");
   EXPECT_EQ(read(folder.write("a.toml", "") / "b.toml", folder.path()),
             "a.toml/b.toml: error: does not exist [config.file]\n");
-  // A pipe that nobody writes to must not be waited for.
+  // A pipe without a writer must not be waited for.
   ASSERT_EQ(::mkfifo((folder.path() / "pipe.toml").c_str(), 0600), 0);
   EXPECT_EQ(read(folder.path() / "pipe.toml", folder.path()),
             "pipe.toml: error: is not a regular file [config.file]\n");

@@ -1,4 +1,4 @@
-// The conformance suite over every plugin of this project, one test for each component.
+// Runs the conformance suite on every plugin of this project, one test per component.
 #include "conformance/conformance.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// The conformance suite over components that break one promise each: it must say which.
+// Runs the conformance suite on components that break one promise each: it must name that promise.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// "CHECK: FAILURE" of what does not hold, each once, without the numbers that samples decide.
+/// "CHECK: FAILURE" of each failed check, once each, without numbers that depend on the samples.
 std::set<std::string> complaints(const std::vector<Finding>& findings) {
   std::set<std::string> texts;
   for (const Finding& finding : findings) {
@@ -102,7 +102,7 @@ at::Tensor straight_through(const at::Tensor& x, const at::Tensor& value) {
 
 // ---- weights ------------------------------------------------------------------------------------
 
-/// sign(w) times the mean magnitude that the weight began with: keeps every promise.
+/// sign(w) times the mean magnitude of the initial weight: keeps every promise.
 class Sign : public WeightQuantizer {
  public:
   Encoding encoding(const SlotInfo&) const override { return Encoding::binary(ScaleKind::tensor); }
@@ -164,7 +164,7 @@ class ZeroGradient : public Sign {
   }
 };
 
-/// Each object has a factor of its own.
+/// Each object has a different factor.
 class UnkeyedForward : public Sign {
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override {
     const at::Tensor value = Sign::forward(context, latent);
@@ -188,7 +188,7 @@ class ForwardHalvesTheWeight : public Sign {
   }
 };
 
-/// The code 2 for large weights.
+/// Gives the code 2 for large weights.
 class UndeclaredCode : public Sign {
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override {
     Encoded encoded = Sign::encode(context, latent);
@@ -247,7 +247,7 @@ class DrawsAnew : public Sign {
   }
 };
 
-/// Divides by the mean magnitude, which a dead layer has not.
+/// Divides by the mean magnitude, which is 0 in a dead layer.
 class DividesByItsMean : public Sign {
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override {
     const at::Tensor mean = latent.detach().abs().mean();
@@ -388,7 +388,7 @@ class UndeclaredInputCode : public SignOfInput {
   }
 };
 
-/// Negative for both zeros, announced as positive.
+/// Encodes both zeros as negative, but announces positive.
 class NegativeZeroOfInput : public SignOfInput {
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override {
     return {.value = straight_through(x, decode(encode(context, x.detach()).codes, 1))};
@@ -399,7 +399,7 @@ class NegativeZeroOfInput : public SignOfInput {
   }
 };
 
-/// Subtracts the mean of the first batch, which no checkpoint has.
+/// Subtracts the mean of the first batch, which is not in the checkpoint.
 class KeepsItsMeanToItself : public SignOfInput {
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override {
     if (!mean_.defined()) mean_ = x.detach().mean() + 0.1;
@@ -426,7 +426,7 @@ TEST(Inputs, ThatBreakAPromise) {
 
 // ---- gradients ----------------------------------------------------------------------------------
 
-/// Noise of the call's key, and a factor that only the slots of a network have.
+/// Noise from the call's key, and a factor that only the slots of a network get.
 class Noisy : public GradientQuantizer {
  public:
   at::Tensor backward(const SlotContext& context, const at::Tensor& gradient) override {
@@ -477,7 +477,7 @@ class Silent : public Noisy {
   std::string summary() const override { return ""; }
 };
 
-/// The noise follows memory, not the indices.
+/// The noise depends on the memory order, not on the indices.
 class NoiseInMemoryOrder : public Noisy {
   at::Tensor backward(const SlotContext& context, const at::Tensor& gradient) override {
     at::Tensor result = gradient.clone();
@@ -533,7 +533,7 @@ TEST(Methods, WhoseDeclarationsAreWrong) {
 
 // ---- in a network -------------------------------------------------------------------------------
 
-/// Its scale shrinks with each step, which no checkpoint says.
+/// Its scale shrinks with each step, which is not in the checkpoint.
 class CountsSteps : public Sign {
   void after_step(const SlotContext&, at::Tensor&) override { shrink_ *= 0.5; }
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override {

@@ -37,7 +37,7 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> out;
-  // Widths on both sides of what the fast kernels take in one step, and every number of channels.
+  // Widths below and above one step of the fast kernels, and every number of channels.
   for (const Shape& shape :
        {Shape{{3, 32, 32}}, Shape{{1, 8, 8}}, Shape{{3, 5, 7}}, Shape{{1, 28, 28}},
         Shape{{3, 8, 48}}, Shape{{3, 20, 16}}, Shape{{4, 9, 32}}, Shape{{2, 6, 3}}}) {
@@ -56,7 +56,7 @@ std::vector<Case> cases() {
   return out;
 }
 
-/// What image_of(pixels) makes, augmented in each case, with twelve draws and in both layouts.
+/// Augments the result of image_of(pixels) in each case, with twelve draws and in both layouts.
 template <class MakeImage>
 void expect_the_slow_reference(const MakeImage& image_of, double tolerance) {
   for (const Case& c : cases()) {
@@ -191,7 +191,7 @@ TEST(Draws, CoverTheirRangesEvenly) {
     ++cut_x.at(static_cast<std::size_t>(draw.cut_x));
     flips += draw.flip ? 1 : 0;
   }
-  // Six standard deviations of a binomial count; the draws are fixed, so this cannot flicker.
+  // Six standard deviations of a binomial count. The draws are fixed, so the test is not flaky.
   const auto even = [&](const std::vector<int>& counts) {
     const double p = 1.0 / static_cast<double>(counts.size());
     for (const int count : counts) EXPECT_NEAR(count, n * p, 6 * std::sqrt(n * p * (1 - p)));
@@ -305,7 +305,7 @@ TEST(AugmentOptions, OfWhitenedImagesHaveNoNormalization) {
   Options table;
   EXPECT_FALSE(whitened(table));
   table.set("whitening", std::string("gcn_zca"));
-  table.set("normalize", true);  // the defaults, as a resolved experiment holds them
+  table.set("normalize", true);  // the default, which a resolved experiment contains
   table.set("mean", std::vector<double>{});
   table.set("std", std::vector<double>{});
   table.set("flip", true);

@@ -1,4 +1,4 @@
-/// A Fashion-MNIST without content.
+/// A Fashion-MNIST of black images.
 #pragma once
 
 #include <map>
@@ -15,7 +15,8 @@ inline std::string word(std::uint32_t value) {
   return out;
 }
 
-/// The four files, all values 0: the images are holes, which cost no disk, the labels are packed.
+/// The four files with all values 0: sparse image files, which take no disk space, and compressed
+/// labels.
 inline void make_black_images(const fs::path& folder) {
   for (const auto& [name, count] :
        std::map<std::string, std::uint32_t>{{"train", 60000}, {"t10k", 10000}}) {

@@ -94,7 +94,7 @@ TEST_F(Small10, Unreadable) {
 
 TEST_F(Small10, NoPermission) {
   fs::permissions(folder / "a.bin", fs::perms::none);
-  // Root may read every file: become nobody, who may look into the folder.
+  // root can read every file: become user nobody, who may list the folder.
   const uid_t self = geteuid();
   fs::permissions(folder.path(), fs::perms::others_exec | fs::perms::group_exec,
                   fs::perm_options::add);
@@ -142,7 +142,7 @@ TEST(Cifar10, APublishedHeadReadsAsItIs) {
   QHOST_NEED_DATA(head, "cifar10/data_batch_1.head.bin");
   const CifarLayout layout = {"cifar10", {{"label", 10}}, {{head.filename().string(), 932}}, {}};
   const Dataset set = read_cifar(layout, head.parent_path(), 0);
-  // frog, truck, truck, deer, automobile: the images that every tutorial shows first.
+  // frog, truck, truck, deer, automobile: the first images of the set, known from tutorials.
   EXPECT_THAT(std::vector<int>(set.train.labels.begin(), set.train.labels.begin() + 5),
               ElementsAre(6, 9, 9, 4, 1));
   EXPECT_EQ(set.train.pixels[0], 59);

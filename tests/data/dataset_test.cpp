@@ -78,7 +78,7 @@ TEST(Digits, AreTheUciImages) {
               ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
   EXPECT_EQ(set.train.source_index.back(), 1346U);
   EXPECT_EQ(set.test.source_index.front(), 0U);
-  // Class counts of the 1,797 images, as their authors give them.
+  // The class counts of the 1,797 images, as published.
   std::vector<int> counts(10, 0);
   for (const Split* split : {&set.train, &set.test}) {
     for (const auto label : split->labels) ++counts[label];
@@ -119,7 +119,7 @@ TEST(Take, KeepsPixelsLabelsAndSourcesTogether) {
   EXPECT_THAT(take(whitened, {2, 0}).floats, ElementsAre(5, 6, 1, 2));
 }
 
-/// Which images with which labels, as text.
+/// The images and their labels, as text.
 std::string content(const Dataset& set) {
   std::string text = std::to_string(set.classes);
   for (const std::string& name : set.class_names) text += " " + name;
@@ -131,7 +131,7 @@ std::string content(const Dataset& set) {
   return text;
 }
 
-/// CIFAR-10 with the labels 0 .. 9 in turn.
+/// CIFAR-10 with the labels 0 .. 9 in a cycle.
 void make_labeled_cifar10(const fs::path& folder) {
   make_sparse_cifar10(folder);
   for (const PublishedFile& file : cifar10_files().files) {
@@ -144,7 +144,7 @@ void make_labeled_cifar10(const fs::path& folder) {
   }
 }
 
-// Every option that a set declares, under what it needs: another value loads other images.
+// For every option of a set, under the settings that it needs: another value loads other images.
 TEST(Datasets, EachOptionOfEachSetChangesWhatIsLoaded) {
   using Given = std::map<std::string, OptionValue>;
   const std::map<std::string, Given> values = {

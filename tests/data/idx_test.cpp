@@ -48,7 +48,7 @@ struct Idx : ::testing::Test {
   void expect_refused(const std::vector<std::string>& parts) {
     expect_error(ErrorKind::data, parts, [&] { read_idx_set(small, folder.path()); });
   }
-  /// With these bytes in the place of the training images, as they are and packed.
+  /// Replaces the training images by these bytes, plain and compressed.
   void expect_images_refused(const std::string& bytes, const std::string& what,
                              const std::string& packed_what) {
     write_file(folder / train_images, bytes);
@@ -94,7 +94,7 @@ TEST_F(Idx, GzipReadersGiveTheSame) {
                         ", unpacked sha256 " + storage::sha256(whole)));
 }
 
-// RFC 1952: the members of a file are their contents one after the other. Empty ones too.
+// RFC 1952: the members of a file are concatenated. Empty members are allowed.
 TEST_F(Idx, ConcatenatedMembersAreOneFile) {
   const std::string whole = images(5);
   for (const std::size_t cut : {std::size_t{0}, std::size_t{3}, std::size_t{16}, whole.size()}) {
@@ -103,13 +103,13 @@ TEST_F(Idx, ConcatenatedMembersAreOneFile) {
     const IdxSet read = read_idx_set(small, folder.path());
     EXPECT_EQ(read.sha256[0], storage::sha256(whole)) << "cut at " << cut;
   }
-  // A member more is more values, and is not passed over.
+  // An additional member means additional values, and must not be ignored.
   pack(train_images, gzip_bytes(whole) + gzip_bytes("x"));
   expect_refused({"goes on at unpacked byte 46; 46 bytes expected"});
 }
 
 TEST_F(Idx, TheContentDecidesWhatIsPacked) {
-  write_file(folder / (train_labels + ".gz"), labels(5));  // a browser that unpacked it
+  write_file(folder / (train_labels + ".gz"), labels(5));  // a browser has decompressed it
   fs::remove(folder / train_labels);
   EXPECT_EQ(read_idx_set(small, folder.path()).set.train.labels[3], 3);
 }
@@ -139,7 +139,7 @@ TEST_F(Idx, Dimensions) {
                         "dimension 0 at unpacked byte 4 is 6; ");
   expect_images_refused(with(5, 2, 3), "dimension 1 at byte 8 is 2; 3 expected (5 x 3 x 2)\n",
                         "dimension 1 at unpacked byte 8 is 2; ");
-  // What a file declares is compared, never allocated.
+  // The declared sizes are compared, never allocated.
   expect_images_refused(with(5, 3, 0xffffffff), "dimension 2 at byte 12 is 4294967295; 2 expected",
                         "dimension 2 at unpacked byte 12 is 4294967295; ");
 }
@@ -180,7 +180,7 @@ TEST_F(Idx, MissingAndSpecialFiles) {
   expect_refused({"train-labels-idx1-ubyte is not a regular file in"});
 }
 
-// Cut at every byte: an incomplete download is never taken for a whole file.
+// Truncated at every byte: an incomplete download is never accepted.
 TEST_F(Idx, GzipTruncatedAtEveryByte) {
   const std::string packed = gzip_bytes(images(5));
   for (std::size_t size = 2; size < packed.size(); ++size) {
@@ -190,8 +190,8 @@ TEST_F(Idx, GzipTruncatedAtEveryByte) {
   }
 }
 
-// Each byte changed in turn. The header's time, flags of the packer and system carry no meaning;
-// everything else is noticed, if not by the format then by the checksum.
+// Each byte changed in turn. The time, compressor flags and system in the header have no meaning;
+// every other change is detected, by the format or by the checksum.
 TEST_F(Idx, GzipDamagedAtAnyByte) {
   const std::string packed = gzip_bytes(images(5)), unpacked = images(5);
   for (std::size_t at = 0; at < packed.size(); ++at) {
@@ -221,7 +221,7 @@ TEST_F(Idx, NothingMayFollowTheGzipData) {
   expect_refused({"something follows the gzip data at byte "});
 }
 
-// 16 MB of zeros in 16 kB: as soon as one byte too many comes out, unpacking ends.
+// 16 MB of zeros in 16 kB: decompression ends at the first byte too many.
 TEST_F(Idx, ABombIsRefusedAtItsFirstSurplusByte) {
   const std::string bomb = gzip_bytes(images(5) + std::string(std::size_t{1} << 24, '\0'));
   pack(train_images, bomb);
@@ -230,7 +230,7 @@ TEST_F(Idx, ABombIsRefusedAtItsFirstSurplusByte) {
   expect_refused({"begins with 0x00000000; "});
 }
 
-// A file that cannot be the packed set is not read: a terabyte of empty members would take hours.
+// A file of a wrong size is not read: a terabyte of empty members would take hours.
 TEST_F(Idx, AnEnormousFileIsRefusedByItsSize) {
   pack(train_images, gzip_bytes(images(5)));
   fs::resize_file(folder / (train_images + ".gz"), std::uintmax_t{1} << 40);

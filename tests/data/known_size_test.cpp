@@ -1,4 +1,4 @@
-// The number of training images without the data, against the selection that is applied to a set.
+// Compares the number of training images, computed without the data, with the selection of a set.
 #include "data/known_size.h"
 
 #include <gmock/gmock.h>
@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-/// Without files: labels in equal numbers, pixels of nothing.
+/// A set without files: equal numbers of each label, empty pixels.
 Dataset unread(const DatasetInfo& info, const Options& options, std::int64_t images) {
   Dataset set;
   set.name = info.name;

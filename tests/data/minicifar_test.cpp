@@ -9,7 +9,7 @@
 namespace qhost::data::testing {
 namespace {
 
-/// Image i has the label `labels(i)` and four bytes that spell i.
+/// Image i has the label `labels(i)` and four bytes that encode i.
 Split numbered(std::uint32_t count, std::uint16_t (*labels)(std::uint32_t)) {
   Split split;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -28,8 +28,8 @@ std::uint32_t number(const Split& split, std::size_t i) {
   return n;
 }
 
-/// 5,000 and 1,000 images of each of ten classes, the classes taking turns: position p of class k
-/// is image 10 p + k.
+/// 5,000 and 1,000 images of each of ten classes, in a cycle: position p of class k is image 10 p +
+/// k.
 Dataset whole() {
   Dataset set;
   set.name = "cifar10";

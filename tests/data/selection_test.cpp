@@ -15,7 +15,7 @@ std::set<std::uint32_t> sources(const Split& split) {
   return {split.source_index.begin(), split.source_index.end()};
 }
 
-/// Every image of `part` is the one that `whole` has at its source index, label included.
+/// Checks that every image of `part` equals that of `whole` at its source index, label included.
 void expect_same_images(const Split& part, const Split& whole, const Labels& classes) {
   const std::size_t size = whole.pixels.size() / whole.labels.size();
   ASSERT_EQ(part.pixels.size(), part.labels.size() * size);
@@ -65,7 +65,7 @@ TEST(Selection, ValidationIsDisjointCompleteAndReproducible) {
   const Dataset other =
       load("digits", {{"validation", std::int64_t{200}}, {"split_seed", std::int64_t{1}}});
   EXPECT_NE(other.validation.source_index, set.validation.source_index);
-  // Drawn from everywhere, not cut off an end.
+  // Drawn from the whole range, not cut from one end.
   EXPECT_LT(set.validation.source_index.front(), 100U);
   EXPECT_GT(set.validation.source_index.back(), 1247U);
 }

@@ -1,4 +1,4 @@
-/// The augmentation written without a thought for speed: pixel by pixel, in double.
+/// A simple and slow implementation of the augmentation: pixel by pixel, in double.
 #pragma once
 
 #include <cstddef>
@@ -51,7 +51,7 @@ std::vector<double> slow_augment(const Pixel* image, const Shape& shape,
   return out;
 }
 
-/// The place of element (c, y, x) in an image of that layout.
+/// The index of element (c, y, x) in an image of that layout.
 inline std::size_t place(const Shape& shape, Layout layout, std::int64_t c, std::int64_t y,
                          std::int64_t x) {
   const std::int64_t C = shape.channels(), H = shape.height(), W = shape.width();
@@ -59,7 +59,7 @@ inline std::size_t place(const Shape& shape, Layout layout, std::int64_t c, std:
                                                          : (y * W + x) * C + c);
 }
 
-/// Pixels without a pattern that a wrong index could hide in.
+/// Pixels without a pattern, so that a wrong index shows.
 inline std::vector<std::uint8_t> noise(std::size_t count, std::uint64_t key) {
   Random random(key);
   std::vector<std::uint8_t> out(count);
@@ -67,7 +67,7 @@ inline std::vector<std::uint8_t> noise(std::size_t count, std::uint64_t key) {
   return out;
 }
 
-/// The same of floats on both sides of 0, none of which is 0.
+/// The same for floats of both signs, none of which is 0.
 inline std::vector<float> float_noise(std::size_t count, std::uint64_t key) {
   Random random(key);
   std::vector<float> out(count);

@@ -1,4 +1,4 @@
-/// What the tests of framework/data, and of what works on its images, share.
+/// Shared by the tests of framework/data and of the code that works on its images.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -25,7 +25,7 @@ namespace qhost::data::testing {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-/// Runs `action`, expects an Error of `kind` whose text holds all of `parts`.
+/// Runs `action` and expects an Error of `kind` whose text contains all `parts`.
 inline void expect_error(ErrorKind kind, const std::vector<std::string>& parts,
                          const std::function<void()>& action) {
   try {
@@ -53,7 +53,7 @@ inline void expect_option_error(const std::string& name, const std::vector<std::
   });
 }
 
-/// An empty folder of its own, removed at the end.
+/// A new empty folder, removed at the end.
 class Folder {
  public:
   Folder() {
@@ -74,7 +74,7 @@ class Folder {
   fs::path path_;
 };
 
-/// Sets or (nullopt) unsets an environment variable until it goes out of scope.
+/// Sets or (nullopt) unsets an environment variable until the end of the scope.
 class Variable {
  public:
   Variable(const char* name, std::optional<std::string> value) : name_(name) {
@@ -125,7 +125,7 @@ inline std::string records(const CifarLayout& layout, std::int64_t count) {
   return out;
 }
 
-/// A complete CIFAR-10 in `folder`: 184 MB of holes, so it costs no disk; all bytes are 0.
+/// A complete CIFAR-10 in `folder`: sparse files of 184 MB, all bytes 0.
 inline void make_sparse_cifar10(const fs::path& folder) {
   fs::create_directories(folder);
   for (const PublishedFile& file : cifar10_files().files) {
@@ -134,7 +134,7 @@ inline void make_sparse_cifar10(const fs::path& folder) {
   }
 }
 
-/// A complete CIFAR-100 in `folder`, of holes as well.
+/// A complete CIFAR-100 in `folder`, also sparse.
 inline void make_sparse_cifar100(const fs::path& folder) {
   fs::create_directories(folder);
   for (const PublishedFile& file : cifar100_files().files) {
@@ -143,7 +143,7 @@ inline void make_sparse_cifar100(const fs::path& folder) {
   }
 }
 
-/// The project's real test data; empty when there is none.
+/// The folder of the project's real test data; empty if there is none.
 inline fs::path test_data() {
   const char* given = std::getenv("QHOST_TEST_DATA");
   const fs::path path =
@@ -151,7 +151,7 @@ inline fs::path test_data() {
   return fs::exists(path) ? path : fs::path();
 }
 
-/// Skips the test without the named file of the real data.
+/// Skips the test if the file of the real data is missing.
 #define QHOST_NEED_DATA(variable, file)                                                      \
   const std::filesystem::path variable = ::qhost::data::testing::test_data() / (file);       \
   if (::qhost::data::testing::test_data().empty() || !std::filesystem::exists(variable)) {   \

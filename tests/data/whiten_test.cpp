@@ -43,7 +43,7 @@ data::Split noise(std::int64_t count, std::int64_t size, std::uint64_t key) {
   Random random(key);
   std::vector<std::uint8_t> pixels;
   for (std::int64_t i = 0; i < count * size; ++i) {
-    // A pixel resembles the one before it.
+    // A pixel is similar to the one before it.
     const auto drawn = static_cast<std::uint8_t>(random.below(256));
     pixels.push_back(i % size == 0 ? drawn
                                    : static_cast<std::uint8_t>((pixels.back() + drawn) / 2));
@@ -114,13 +114,13 @@ TEST(Whitening, MakesTheCovarianceTheIdentity) {
   data::WhiteningOptions options;
   options.filter_bias = 1e-7;
   options.subtract_mean = false;
-  data::Split split = noise(3000, 12, 1);  // more images than are computed with at a time
+  data::Split split = noise(3000, 12, 1);  // more images than one chunk
   const data::Split before = split;
   data::Whitener(split, options).apply(split);
   EXPECT_LT(rows_of(split).mean(0).abs().max().item<double>(), 1e-4);
   EXPECT_LT(largest_difference(covariance_of(split), at::eye(12, at::kDouble)), 1e-3);
 
-  // The brightness that each image lost is missing, and nothing else.
+  // Only the brightness of each image is removed.
   options.subtract_mean = true;
   split = before;
   data::Whitener(split, options).apply(split);
@@ -156,7 +156,7 @@ TEST(Whitening, IsFittedOnTheTrainingImagesAlone) {
   EXPECT_NE(one.test.floats, two.test.floats);
   EXPECT_EQ(one.validation.floats.size(), 20U * 8);
   EXPECT_EQ(one.test.floats.size(), 30U * 8);
-  // An image alone, or in another split, becomes the same.
+  // The result of an image does not depend on the other images or the split.
   const data::Whitener whitener(noise(50, 8, 1), {});
   data::Split test = noise(30, 8, 3);
   whitener.apply(test);
@@ -263,7 +263,7 @@ TEST_F(WhiteningCache, TheNextStartHasTheSameBits) {
   }
 }
 
-// A sum that the kept file says instead of the fit shows that the file is read at all.
+// A changed value in the stored file shows in the result, so the file is read.
 TEST_F(WhiteningCache, WhatIsKeptIsUsed) {
   const data::Split train = noise(40, 8, 1);
   std::vector<std::string> notes;

@@ -1,4 +1,4 @@
-// Shapes, parameters and names of what the builder makes.
+// Shapes, parameters and names of the nodes that the builder creates.
 #include <stdexcept>
 
 #include "graph/fans.h"
@@ -149,7 +149,7 @@ TEST(Builder, SubsampleTakesEveryStridethPixelAndAddsChannels) {
   EXPECT_EQ(n.g.subsample("a", n.x, {.out_channels = 32, .stride = 2}).shape(), shape("32x5x4"));
   EXPECT_EQ(n.g.subsample("b", n.x, {.out_channels = 16, .stride = {1, 3}}).shape(),
             shape("16x9x3"));
-  // Equal to a padded 3x3 convolution of the same stride, which it stands beside.
+  // Equal to the shape of a padded 3x3 convolution of the same stride, which is parallel to it.
   for (std::int64_t size = 1; size <= 9; ++size) {
     Network m("1x" + std::to_string(size) + "x" + std::to_string(size));
     EXPECT_EQ(

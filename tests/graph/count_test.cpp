@@ -1,4 +1,4 @@
-// Counts, against numbers worked out by hand.
+// Compares counts with numbers computed by hand.
 #include "graph/count.h"
 
 #include "graph/helpers.h"

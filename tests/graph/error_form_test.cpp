@@ -1,4 +1,4 @@
-// The whole text of an error, once.
+// The complete text of one error.
 #include "graph/helpers.h"
 
 namespace qhost {
@@ -11,7 +11,7 @@ TEST(ErrorForm, ShowsPlacePathSentenceInputsAndHelp) {
   GraphBuilder g;
   auto stage = g.scope("stage2");
   auto block = g.scope("block0");
-  // The lines of an architecture's source, so that the text is the same wherever this file lies.
+  // Lines of an architecture's source, so that the text does not depend on this file's path.
   // clang-format off
 #line 20 "plugins/wrn/wrn.cpp"
   const Value image = g.input(shape("16x32x32"));

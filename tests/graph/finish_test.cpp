@@ -1,4 +1,4 @@
-// The end of the building: what finish() refuses.
+// Errors of finish().
 #include "graph/helpers.h"
 
 namespace qhost {
@@ -19,7 +19,7 @@ TEST(Finish, NeedsOneFeatureForEachClass) {
   EXPECT_THAT(text, is_graph_error(
                         "fc (linear): the output has 100 features, but the data set has 10 classes",
                         "set the last layer's features to the context's `classes`"));
-  // The place is the layer's, where the number is to be changed, not that of finish().
+  // The place is that of the layer, where the number must be changed, not that of finish().
   EXPECT_THAT(text, HasSubstr("finish_test.cpp:" + std::to_string(line) + ":"));
   EXPECT_THAT(text, HasSubstr("\n  output = fc  linear  -> [N,100]"));
 }
@@ -59,7 +59,7 @@ TEST(Finish, EveryNodeMustReachTheOutput) {
   const std::string text = error_of([&] { n.g.finish(y, 10); });
   EXPECT_THAT(text, is_graph_error("side (relu): does not reach the output `fc`",
                                    "pass its Value on, or remove the node"));
-  // The ends are named, not what leads to them.
+  // The error names the ends of the branches, not the nodes before them.
   EXPECT_THAT(text, AllOf(HasSubstr("\n  unread = side"), HasSubstr("\n  unread = after"),
                           HasSubstr("\n  output = fc"), Not(HasSubstr("unread = lost"))));
 }

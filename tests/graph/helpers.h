@@ -20,7 +20,8 @@ inline Shape shape(const std::string& text) {
   return result;
 }
 
-/// What the call throws as qhost::Error of kind configuration; "" with a test failure otherwise.
+/// The message of the qhost::Error of kind configuration that the call throws; "" with a test
+/// failure otherwise.
 template <class Call>
 std::string error_of(Call call) {
   try {
@@ -36,7 +37,7 @@ std::string error_of(Call call) {
   return "";
 }
 
-/// Passes for the text of a graph error with this path, sentence and help, in the one form:
+/// Matches the text of a graph error with this path, sentence and help, in the common form:
 /// "FILE:LINE:COLUMN: error: PATH: SENTENCE\n ... help: HELP".
 inline auto is_graph_error(const std::string& path_and_sentence, const std::string& help) {
   using namespace ::testing;

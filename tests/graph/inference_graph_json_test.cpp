@@ -121,7 +121,7 @@ TEST(InferenceGraphJson, IsWhatTheManualShows) {
 TEST(InferenceGraphJson, ReadsBackWhatWasWritten) {
   for (const InferenceGraph& graph : {five_nodes(), all_kinds()}) {
     ASSERT_EQ(why_invalid(graph), "");
-    // Through text, as a file keeps it.
+    // Through text, as in a file.
     const json written = json::parse(to_json(graph).dump());
     const TensorBytes tensors = tensor_bytes(graph);
     const InferenceGraph read = read_inference_graph(written, tensors, "file");
@@ -188,8 +188,8 @@ std::string error_of(const json& value, const TensorBytes& tensors) {
 }
 
 struct Damage {
-  const char* pointer;  ///< what is replaced
-  json value;           ///< null: taken out
+  const char* pointer;  ///< the value to replace
+  json value;           ///< null: remove it
   const char* message;
 };
 

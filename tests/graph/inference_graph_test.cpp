@@ -36,12 +36,12 @@ TEST(InferenceGraph, InsertsAndRemovesNodesWithAllThatNamesThem) {
   EXPECT_EQ(graph.node(4).inputs[0].node, 3);
   EXPECT_EQ(graph.output, 5);
 
-  graph.redirect(3, 2);  // what reads bn reads extra
+  graph.redirect(3, 2);  // the readers of bn now read extra
   graph.remove_if([](int index) { return index == 3; });
   EXPECT_THAT(names(graph), ElementsAre("input", "conv", "extra", "relu", "pool"));
   EXPECT_EQ(graph.node(3).inputs[0].node, 2);
   EXPECT_EQ(graph.output, 4);
-  EXPECT_EQ(graph.tensors.size(), 1U);  // the batch norm's are gone
+  EXPECT_EQ(graph.tensors.size(), 1U);  // the tensors of the batch norm are removed
   EXPECT_EQ(why_invalid(graph), "");
 }
 

@@ -1,4 +1,4 @@
-// What add, concat and custom refuse, and what a custom node declares.
+// Errors of add, concat and custom, and the declarations of a custom node.
 #include <stdexcept>
 
 #include "graph/helpers.h"
@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 struct AddErrorCase {
   const char* name;
-  Conv2dOptions branch;  // makes b from the input a of 16x8x8
+  Conv2dOptions branch;  // makes b from the 16x8x8 input a
   const char* sentence;
   const char* help;
 };
@@ -102,7 +102,7 @@ TEST(ConcatErrors, CountsTheWholeOutput) {
                              "use fewer or smaller channels"));
 }
 
-// Scales each channel by a learned factor; every answer can be replaced by a wrong one.
+// Scales each channel by a learned factor. Each of its answers can be replaced by a wrong one.
 class ScaleChannels : public CustomOpBase {
  public:
   std::string type() const override { return type_name; }

@@ -1,4 +1,4 @@
-// What conv2d, linear and batch_norm refuse.
+// Errors of conv2d, linear and batch_norm.
 #include <cmath>
 #include <limits>
 

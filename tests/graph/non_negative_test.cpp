@@ -9,12 +9,13 @@ namespace {
 
 using test::Network;
 
-/// Whether the node of that name is never negative.
+/// True if the node of that name is never negative.
 bool never_negative(const Graph& graph, const std::string& name, const KnownSigns& known = {}) {
   return non_negative_nodes(graph, known).at(static_cast<std::size_t>(graph.find(name)->id));
 }
 
-/// `next`, a node of its own behind what `body` makes of a batch norm, which may be negative.
+/// Applies `body` to the output of a batch norm, which may be negative; `body` ends in the node
+/// `next`.
 Graph behind(const std::function<Value(GraphBuilder&, Value)>& body) {
   Network n("4x8x8");
   Value y = body(n.g, n.g.batch_norm("bn", n.x));
@@ -33,7 +34,7 @@ TEST(NonNegative, BehindActivations) {
   }
   for (const Activation kind : {leaky_relu, hardtanh, tanh, silu, gelu}) {
     EXPECT_FALSE(never_negative(behind_activation({.kind = kind}), "next")) << to_string(kind);
-    // What is not negative stays so.
+    // A non-negative value stays non-negative.
     const Graph graph = behind([&](GraphBuilder& g, Value x) {
       return g.activation("next", g.relu("relu", x), {.kind = kind});
     });

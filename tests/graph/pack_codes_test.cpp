@@ -37,7 +37,7 @@ TEST(PackCodes, WritesTheLowestBitFirst) {
   EXPECT_EQ(packed({}, 5), Bytes());
 }
 
-/// Bit by bit, as the header has it.
+/// Bit by bit, by the formula of the header.
 TEST(PackCodes, EqualsTheDefinitionForEveryWidthAndLength) {
   Random random(7);
   for (int bits = 1; bits <= 8; ++bits) {

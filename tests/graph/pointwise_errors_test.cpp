@@ -1,4 +1,4 @@
-// What activations, dropout, pooling and reshaping refuse.
+// Errors of activations, dropout, pooling and reshaping.
 #include <cmath>
 #include <functional>
 #include <limits>

@@ -13,7 +13,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A batch norm `bn`, what `middle` puts behind it, then a convolution or linear layer `next`.
+// A batch norm `bn`, then the nodes of `middle`, then a convolution or linear layer `next`.
 Graph behind(const std::function<Value(GraphBuilder&, Value)>& middle) {
   test::Network n("4x8x8");
   GraphBuilder& g = n.g;

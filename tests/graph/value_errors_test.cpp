@@ -1,4 +1,4 @@
-// Bad names, inputs and Values: what every call refuses.
+// Errors of every call about bad names, inputs and Values.
 #include "graph/helpers.h"
 
 namespace qhost {

@@ -1,4 +1,4 @@
-// What makes two runs the same, and what a changed machine or build says.
+// The identity of a run, and the messages about a changed machine or build.
 #include "runs/run_identity.h"
 
 #include <gmock/gmock.h>
@@ -57,7 +57,7 @@ TEST(RunIdentity, APathDoesNotCountWhereTheBytesAreKnown) {
   EXPECT_TRUE(keys(one(), now).empty());
   now.sha256["train.init_from"] = std::string(64, 'e');
   EXPECT_THAT(keys(one(), now), ElementsAre("SHA-256 of train.init_from"));
-  // Gone: the path is what is left.
+  // The file is gone: only its path is left to compare.
   now.sha256.erase("train.init_from");
   now.unknown["train.init_from"] = "cannot open it";
   EXPECT_THAT(keys(one(), now), ElementsAre("train.init_from"));
@@ -86,7 +86,7 @@ TEST(RunIdentity, AnOlderRunKeptLittle) {
   EXPECT_THAT(runs::not_compared(before, one()), ElementsAre("it kept no hashes"));
   before.sha256["train.init_from"] = std::string(64, 'e');
   EXPECT_THAT(keys(before, one()), ElementsAre("SHA-256 of train.init_from"));
-  // It cannot be the child of a run: there were none.
+  // A run of an older version cannot be a child: it had no children.
   runs::RunIdentity child = one();
   child.sha256 = {{"parent", std::string(64, 'a')}};
   before.sha256.clear();
@@ -117,14 +117,14 @@ TEST(Surroundings, SayWhatIsAnotherBuildNow) {
       {"device", "cpu"},
       {"plugins", {{{"name", "bwn"}, {"version", "0.1.0"}, {"sha256", std::string(64, '1')}}}}};
   json now = then;
-  now["commit"] = "abc";  // the older one did not say
+  now["commit"] = "abc";  // the older record has no commit
   EXPECT_EQ(jobs::changed_surroundings(then, now, {plugin("0.1.0", '1', true)}), "");
   now["libtorch"] = "2.15.0";
   EXPECT_EQ(jobs::changed_surroundings(then, now, {plugin("0.2.0", '2', true)}),
             "\n  libtorch: \"2.11.0\" then, \"2.15.0\" now"
             "\n  plugin bwn: version 0.1.0 (SHA-256 1111111111111111...) then, version 0.2.0 "
             "(SHA-256 2222222222222222...) now");
-  // One from elsewhere is part of what makes the run the same, and said there.
+  // A plugin from elsewhere is part of the run's identity, and is reported there.
   EXPECT_EQ(jobs::changed_surroundings(then, then, {plugin("0.2.0", '2', false)}), "");
 }
 

@@ -1,4 +1,4 @@
-// What a run is told before its first step although nothing is wrong with it.
+// Warnings of a run before its first step.
 #include "jobs/warnings.h"
 
 #include <gmock/gmock.h>
@@ -35,7 +35,7 @@ class Warnings : public ::testing::Test {
     }
     return text;
   }
-  /// The schedule's, for 100 images in batches of 10 at a learning rate of 0.1.
+  /// Warnings about the schedule, for 100 images in batches of 10 at a learning rate of 0.1.
   std::string of_schedule(const std::string& schedule, std::int64_t epochs, int max_steps = 0) {
     const std::string text = warnings(
         experiment("[train]\nepochs = " + std::to_string(epochs) +
@@ -92,7 +92,7 @@ TEST_F(Warnings, AFinalRateAboveTheFirst) {
   }
 }
 
-// Ten steps an epoch. cosine, step 25 of 300: 0.1 * (1 + cos(pi * 24 / 300)) / 2 = 0.09843.
+// Ten steps per epoch. cosine, step 25 of 300: 0.1 * (1 + cos(pi * 24 / 300)) / 2 = 0.09843.
 TEST_F(Warnings, MaxStepsThatCutsADecayingSchedule) {
   EXPECT_THAT(
       of_schedule("name = \"cosine\"\n", 30, 25),

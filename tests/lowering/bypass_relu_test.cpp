@@ -66,7 +66,7 @@ TEST(BypassRelu, ReadersOfTheSameValueShareIt) {
                           "b: a/max", "sum: a b", "pool: sum"));
 }
 
-/// The pooling's own quantizer is not seen: it belongs to the value behind the ReLU.
+/// The pooling's own quantizer is not affected: it belongs to the value behind the ReLU.
 TEST(BypassRelu, ARepeatedNodeHasNoQuantizer) {
   const Graph graph = test::network({{2, 4, 4}}, [](GraphBuilder& g, Value x) {
     x = g.max_pool("max", g.relu("relu", g.batch_norm("bn", x)));

@@ -20,7 +20,7 @@ TEST(CountNetworks, FromTheFirstSampledLayerOn) {
   for (const char* name : {"input", "stem", "relu", "side"}) EXPECT_EQ(networks(name), 1) << name;
   for (const char* name : {"sampled", "sum", "pool"}) EXPECT_EQ(networks(name), 5) << name;
 
-  // An input that is sampled makes its reader run as often.
+  // With a sampled input, the node that reads it also runs once per member.
   encoding.ensemble_size = 3;
   result = start_graph(graph, {{"side", {.input = encoding}}});
   count_networks(result);

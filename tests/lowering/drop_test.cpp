@@ -30,7 +30,7 @@ TEST(DropDead, TakesOutWhatTheOutputDoesNotDependOn) {
   drop_dead(result);
   EXPECT_EQ(result.nodes.size(), 5U);  // nothing is dead
 
-  result.node(3).inputs[0].node = 0;  // the sum reads its input twice
+  result.node(3).inputs[0].node = 0;  // the add reads its input twice
   drop_dead(result);
   EXPECT_THAT(lines(result), ElementsAre("input:", "sum: input input", "pool: sum"));
   EXPECT_TRUE(result.tensors.empty());

@@ -37,10 +37,10 @@ TEST(FoldBatchNorm, OfCodesTheFactorJoinsTheScale) {
   EXPECT_EQ(scale_of(Encoding::binary(ScaleKind::none), every), ScaleKind::channel);
   EXPECT_EQ(scale_of(Encoding::ternary(ScaleKind::tensor), every), ScaleKind::channel);
   EXPECT_EQ(scale_of(Encoding::codebook(4, ScaleKind::none, false), every), ScaleKind::channel);
-  // These take the factor in.
+  // These kinds absorb the factor.
   EXPECT_EQ(scale_of(Encoding::codebook(4, ScaleKind::none, true), every), ScaleKind::none);
   EXPECT_EQ(scale_of(Encoding::float16(), every), ScaleKind::none);
-  // Here the method encodes the folded weight: the scale is its own.
+  // Here the method encodes the folded weight, so the scale is its own.
   EXPECT_EQ(scale_of(Encoding::ternary(ScaleKind::tensor), FoldWhere::methods_that_fold),
             ScaleKind::tensor);
 }
@@ -70,7 +70,7 @@ TEST(FoldBatchNorm, ABatchNormOfSomethingElseStays) {
     x = g.batch_norm("bn3", g.batch_norm("bn2", g.conv2d("conv", x, {.out_channels = 3})));
     return g.global_average_pool("pool", x);
   });
-  // Of two in a row the first is the convolution's.
+  // Of two consecutive batch norms, the first is folded into the convolution.
   EXPECT_THAT(
       lines(folded(graph, {}, FoldWhere::every_layer)),
       ElementsAre("input:", "relu: input", "bn1: relu", "conv: bn1", "bn3: conv", "pool: bn3"));

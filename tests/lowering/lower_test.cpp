@@ -9,8 +9,8 @@ using test::at;
 using test::lines;
 using ::testing::ElementsAre;
 
-/// A binary convolution that wants signed values behind ReLU, max pooling and dropout; the first
-/// one's method folds and corrects.
+/// A binary convolution that wants signed values behind ReLU, max pooling and dropout. The method
+/// of the first convolution folds and corrects.
 Graph two_convolutions(bool shortcut) {
   return test::network({{2, 8, 8}}, [&](GraphBuilder& g, Value x) {
     x = g.batch_norm("bn", g.conv2d("conv1", x, {.out_channels = 4, .padding = 1}));
@@ -55,7 +55,7 @@ TEST(Lower, ForEvaluationWhatIsComputedIsLeft) {
 TEST(Lower, ForASummaryNothingIsTakenOut) {
   const InferenceGraph graph = lowered(false, Purpose::summary);
   EXPECT_EQ(graph.nodes.size(), two_convolutions(false).nodes().size());
-  EXPECT_FALSE(at(graph, "conv1").has_tensor("bias"));  // its batch norm takes it
+  EXPECT_FALSE(at(graph, "conv1").has_tensor("bias"));  // its batch norm absorbs it
 }
 
 TEST(Lower, ForAScoreAsTrainedBatchNormsStay) {
@@ -74,7 +74,7 @@ TEST(Lower, ForAFoldedScoreEveryBatchNormGoesThatCan) {
   EXPECT_EQ(why_invalid(graph), "");
 }
 
-/// No pass is left to be carried out, whatever the purpose (a summary's graph is not stored).
+/// No pass is left to apply, for every purpose (the graph of a summary is not stored).
 TEST(Lower, TheGraphIsSoundAfterwards) {
   for (const bool shortcut : {false, true}) {
     for (const Purpose purpose : {Purpose::evaluation, Purpose::score_folded}) {

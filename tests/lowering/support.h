@@ -1,4 +1,4 @@
-/// Small networks for the passes, and what is left of them.
+/// Small networks for the passes, and text forms of their results.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -23,7 +23,7 @@ inline Graph network(const Shape& input, const std::function<Value(GraphBuilder&
   return g.finish(output, output.shape().channels());
 }
 
-/// "bn: conv" of a batch norm that reads conv, in order.
+/// "bn: conv" for a batch norm that reads conv, in order.
 inline std::vector<std::string> lines(const InferenceGraph& graph) {
   std::vector<std::string> all;
   for (const InferenceNode& node : graph.nodes) {
