@@ -1,4 +1,4 @@
-/// The caching allocator: alignment, reuse and what it reports.
+/// The caching allocator: alignment, reuse and statistics.
 #include "model/caching_allocator.h"
 
 #include <c10/core/CPUAllocator.h>
@@ -19,7 +19,7 @@ class CachingAllocator : public ::testing::Test {
  protected:
   void SetUp() override {
     {
-      const at::Tensor before = at::full({1 << 20}, 7.0F);  // the first time: by LibTorch's own
+      const at::Tensor before = at::full({1 << 20}, 7.0F);  // from LibTorch's allocator
       use_caching_allocator();
       EXPECT_EQ(before.sum().item<double>(), 7.0 * (1 << 20));
     }
@@ -45,7 +45,7 @@ TEST_F(CachingAllocator, AlignsEverySizeToACacheLine) {
     addresses.insert(data);
   }
   EXPECT_EQ(addresses.size(), alive.size());
-  for (std::size_t i = 0; i < alive.size(); ++i) {  // no block reaches into another
+  for (std::size_t i = 0; i < alive.size(); ++i) {  // no block overlaps another
     EXPECT_TRUE(alive[i].eq(static_cast<int>(i + 1)).all().item<bool>()) << i;
   }
   EXPECT_EQ(at::empty({0}).numel(), 0);
@@ -68,7 +68,7 @@ TEST_F(CachingAllocator, GivesAFreedBlockToTheNextOfNearlyItsSize) {
   EXPECT_EQ(second.const_data_ptr(), address);
   EXPECT_EQ(allocator_statistics().reused, start_.reused + 1);
   EXPECT_EQ(allocator_statistics().bytes_kept, 0);
-  const at::Tensor third = bytes(1 << 20);  // none is kept now
+  const at::Tensor third = bytes(1 << 20);  // no block is kept now
   EXPECT_NE(third.const_data_ptr(), address);
   EXPECT_EQ(allocator_statistics().reused, start_.reused + 1);
   EXPECT_EQ(allocator_statistics().requests, start_.requests + 3);
@@ -144,7 +144,7 @@ TEST_F(CachingAllocator, ChangesNoResult) {
   };
   const at::Tensor first = gradient();  // fresh blocks
   const std::int64_t reused = allocator_statistics().reused;
-  EXPECT_TRUE(same_bits(gradient(), first));  // used ones
+  EXPECT_TRUE(same_bits(gradient(), first));  // used blocks
   EXPECT_GT(allocator_statistics().reused, reused);
 }
 

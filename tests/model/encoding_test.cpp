@@ -52,7 +52,7 @@ TEST(Levels, OfCodebooksPerTensorAndPerChannel) {
   e.scale = floats({1, 2}, {2});
   EXPECT_TRUE(same_bits(levels(e), floats({9, -4, -0.125, 12, 12, 10}, {2, 3})));
   EXPECT_TRUE(same_bits(decode(e), floats({9, -4, -0.125, 24, 24, 20}, {2, 3})));
-  // Inputs: [N, C], so row c of the table serves column c.
+  // Inputs are [N, C], so row c of the table belongs to column c.
   e.codes = codes({3, 0, 1, 2}, {2, 2});
   EXPECT_TRUE(same_bits(levels(e, 1), floats({9, 10, -0.125, 12}, {2, 2})));
 }

@@ -1,4 +1,4 @@
-/// Model against the same network written out by hand in ATen calls: every operation, forward,
+/// Compares Model with the same network written by hand in ATen calls: every operation, forward,
 /// backward and running statistics, equal to the bit.
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
@@ -55,7 +55,7 @@ Graph every_operation() {
   });
 }
 
-/// Leaves of a model, by name, with gradients of their own.
+/// The leaf tensors of a model by name, with gradients of their own.
 std::map<std::string, at::Tensor> leaves(const Model& model) {
   std::map<std::string, at::Tensor> copy = copy_of_state(model);
   for (const NamedTensor& entry : model.state()) {
@@ -132,7 +132,7 @@ TEST_P(Forward, TrainsAsTheSameNetworkWrittenByHand) {
   const auto model = make_model(every_operation(), {}, options());
   auto reference = leaves(*model);
   const RunPosition position{.step = 5, .seed = 3};
-  for (std::uint64_t batch = 0; batch < 2; ++batch) {  // the second with moved statistics
+  for (std::uint64_t batch = 0; batch < 2; ++batch) {  // the second batch with updated statistics
     const at::Tensor x = in_layout(normal({6, 8, 12, 12}, batch), GetParam().channels_last);
     const at::Tensor weights = normal({6, 10}, 50 + batch);
     const at::Tensor got = model->train(x, position);
@@ -176,8 +176,8 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Forward,
                          [](const auto& instance) { return instance.param.name; });
 
 TEST(InPlace, LeavesTheInputAndSharedValuesAlone) {
-  // The ReLU may not overwrite the batch norm's output, which the second add reads as well, nor may
-  // the add overwrite the network's input.
+  // The ReLU must not overwrite the batch norm's output, which the second add reads too, and the
+  // add must not overwrite the network's input.
   const Graph graph = network({4, 6, 6}, 4, [](GraphBuilder& g, Value x) {
     const Value norm = g.batch_norm("bn", g.conv2d("conv", x, {.out_channels = 4, .kernel = 1}));
     const Value y = g.add("sum", g.relu("relu", norm), norm);
@@ -216,7 +216,7 @@ TEST(Dropout, DropsItsShareAndDependsOnStepAndSeedOnly) {
   EXPECT_TRUE(same_bits(model->evaluate(x, {.step = 1, .seed = 2}), x.flatten(1)));
 }
 
-/// Declares a node but no forward.
+/// Declares a node without a forward.
 class NoForward : public CustomOpBase {
  public:
   std::string type() const override { return "no_forward"; }

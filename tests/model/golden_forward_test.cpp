@@ -1,6 +1,7 @@
-// The logits of whole networks against tests/golden/forward, which tools/golden/forward.py makes
-// from descriptions of its own. Weights, statistics and images follow from names by the formula
-// that stands there; the names are the network's own or those of a published implementation.
+// Compares the logits of whole networks with tests/golden/forward, which tools/golden/forward.py
+// makes from its own descriptions. Weights, statistics and images are functions of the tensor
+// names, by the formula in that script. The names are the network's own or those of a published
+// implementation.
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>

@@ -1,10 +1,10 @@
-/// Gradient slots: what flows back into a node with a weight passes through its quantizer.
+/// Gradient slots: the gradient of a node with a weight passes through its quantizer.
 #include "support.h"
 
 namespace qhost::test {
 namespace {
 
-/// A multiple of the gradient, and a note of what it saw.
+/// Multiplies the gradient by a factor, and records the call.
 class Multiplied : public GradientQuantizer {
  public:
   Multiplied(std::vector<std::string>* seen, double factor) : seen_(seen), factor_(factor) {}
@@ -49,7 +49,7 @@ MethodRule doubles(std::vector<std::string>* seen, std::vector<std::string> laye
   return multiplies(seen, std::move(layers), 2, std::move(traits));
 }
 
-/// The ReLU works in place on what the second convolution gives.
+/// The ReLU works in place on the output of the second convolution.
 Graph two_layers() {
   return network({3, 6, 6}, 4, [](GraphBuilder& g, Value x) {
     Value y = g.batch_norm("bn", g.conv2d("conv1", x, {.out_channels = 4, .padding = 1}));
@@ -98,7 +98,7 @@ TEST(Gradients, OfALinearLayerAndOfTwoLayersMultiply) {
   EXPECT_TRUE(same_bits(got.at("conv1.weight"), wanted.at("conv1.weight") * 4));
 }
 
-/// The add works in place on what `front` gives, which nobody else reads.
+/// The add works in place on the output of `front`, which no other node reads.
 Graph joined() {
   return network({3, 6, 6}, 4, [](GraphBuilder& g, Value x) {
     const Value y = g.batch_norm("bn", g.conv2d("conv1", x, {.out_channels = 4, .padding = 1}));
@@ -109,8 +109,8 @@ Graph joined() {
   });
 }
 
-/// With `rules` and a gradient slot at `front`, what `front` owns gets twice the gradient that it
-/// has with `rules` alone, and what does not lie before it the same.
+/// Checks a gradient slot at `front` in addition to `rules`: the parameters of `front` and of the
+/// nodes before it get twice the gradient, all other parameters the same.
 void expect_doubled_at_front(std::vector<MethodRule> rules, Precision precision) {
   const auto plain = make_model(joined(), rules, {.precision = precision});
   const auto wanted = gradients(*plain, {});
@@ -134,7 +134,7 @@ TEST(Gradients, PassAnAddThatWorksInPlace) {
   }
 }
 
-// The bias, which is added behind the scale, says that the slot lies behind both.
+// The bias is added behind the scale, so its gradient shows that the slot is behind both.
 TEST(Gradients, AreOfTheOutputWithItsScaleAndItsBias) {
   const MethodRule scaled = input_rule("scaled", {"front"}, [](const SlotInfo& slot) {
     return std::make_unique<SignInput>(slot, InputRange::any, /*output_scale=*/true);
@@ -144,8 +144,8 @@ TEST(Gradients, AreOfTheOutputWithItsScaleAndItsBias) {
   }
 }
 
-// y = conv(x, Q(f * W)) / f: the slot lies behind the division, so that both of the ways on which
-// gamma's gradient passes f double, and the one through the batch norm itself does not.
+// y = conv(x, Q(f * W)) / f: the slot is behind the division. Gamma's gradient has two paths
+// through f, which both double, and one through the batch norm itself, which does not.
 TEST(Gradients, AreOfTheOutputThatTheFoldFactorDivided) {
   const Graph graph = network({3, 6, 6}, 4, [](GraphBuilder& g, Value x) {
     x = g.conv2d("conv1", x, {.out_channels = 4, .padding = 1});
@@ -213,13 +213,13 @@ TEST(Evaluation, NamesTheStatisticThatCodesWouldHide) {
             what +
                 "a batch with a single value per channel leaves a batch norm no variance: set "
                 "train.drop_last = true or another train.batch_size");
-  // A float network shows them itself.
+  // A float network is not checked: its output is not finite.
   const auto plain = make_model(two_layers(), {});
   set(*plain, "bn.running_var", broken);
   EXPECT_FALSE(at::isfinite(plain->evaluate(x, {})).all().item<bool>());
 }
 
-// Training takes the batch's statistics where evaluation takes the running ones.
+// Training uses the batch's statistics, evaluation the running ones.
 TEST(Evaluation, NamesTheFirstOutputThatIsNotFinite) {
   const auto model = make_model(two_layers(), {});
   const at::Tensor x = in_layout(normal({2, 3, 6, 6}, 1), true);

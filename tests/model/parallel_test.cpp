@@ -27,7 +27,7 @@ std::multiset<Block> blocks_of(std::int64_t n, std::int64_t block) {
   return blocks;
 }
 
-/// With this many threads until the end of the scope.
+/// Sets the number of threads until the end of the scope.
 struct Threads {
   explicit Threads(int count) { at::set_num_threads(count); }
   ~Threads() { at::set_num_threads(was); }
@@ -48,7 +48,7 @@ TEST(ParallelBlocks, AreTheSameForAnyNumberOfThreads) {
 
 TEST(ParallelBlocks, RunOnSeveralThreads) {
   const Threads scope(2);
-  // Each of the two blocks waits for the other: one thread alone would not come to an end.
+  // Each of the two blocks waits for the other: a single thread would never finish.
   std::atomic<int> arrived = 0;
   parallel_blocks(2, 1, [&](std::int64_t, std::int64_t) {
     ++arrived;

@@ -1,4 +1,4 @@
-/// make_plan: which rule wins each slot, and what is said about a rule that is wrong.
+/// make_plan: which rule gets each slot, and the errors of wrong rules.
 #include "support.h"
 
 namespace qhost::test {
@@ -8,7 +8,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Strings = std::vector<std::string>;
 
-/// stem, two blocks of two convolutions, a shortcut add, and a linear layer.
+/// A stem, two blocks of two convolutions, a shortcut add, and a linear layer.
 Graph blocks() {
   return network({3, 8, 8}, 5, [](GraphBuilder& g, Value x) {
     x = g.conv2d("stem", x, {.out_channels = 4, .padding = 1});
@@ -23,7 +23,7 @@ Graph blocks() {
   });
 }
 
-/// A method that takes every slot of the roles that it offers.
+/// A method that takes every slot of its roles.
 MethodRule rule(const std::string& name, std::vector<Role> offers, Strings layers = {"*"}) {
   auto method = std::make_shared<Method>();
   method->make_weight = [](const SlotInfo&) { return std::make_unique<IdentityWeight>(); };
@@ -123,7 +123,7 @@ TEST(Plan, KeepFloatNarrowsItsOwnRuleOnly) {
   first.keep_float = Strings{};
   EXPECT_EQ(make_plan(blocks(), {first}).slots.size(), 6U);
 
-  // What the second rule keeps is the first one's.
+  // Slots that the second rule keeps in float stay with the first rule.
   MethodRule second = rule("second", weight, {"a.*", "b.*"});
   second.keep_float = Strings{"b.*"};
   EXPECT_THAT(
@@ -201,7 +201,7 @@ TEST(Plan, GradientsAreSlotsOfTheirOwn) {
   EXPECT_EQ(plan.gradients[0]->info.role, Role::gradient);
   EXPECT_EQ(plan.gradients[0]->info.shape, (std::vector<std::int64_t>{4, 8, 8}));
   EXPECT_EQ(plan.slots.size(), 6U);
-  // Alone it leaves a network whose evaluation is float, and is no rule without an effect.
+  // Alone it leaves a network with a float evaluation, but it counts as a rule with an effect.
   EXPECT_TRUE(make_plan(blocks(), {gradients}).slots.empty());
   EXPECT_FALSE(make_plan(blocks(), {gradients}).is_float());
 }
@@ -213,7 +213,7 @@ TEST(Plan, NoneMasksTheRulesBefore) {
   weights.roles = weight;
   EXPECT_THAT(slots(make_plan(blocks(), {rule("m", both, {"a.conv1"}), weights})),
               ElementsAre("a.conv1 input by m"));
-  // A later rule takes a layer back.
+  // A later rule takes a layer from an earlier one.
   EXPECT_THAT(slots(make_plan(blocks(), {none({"*"}), rule("m", weight, {"fc"})})),
               ElementsAre("fc weight by m"));
   const Plan all = make_plan(blocks(), {none({"*"})});
@@ -232,7 +232,7 @@ TEST(Plan, WarnsOfARuleThatIsWhollyOverridden) {
   EXPECT_TRUE(masked.is_float());
 }
 
-/// A method whose inputs have the range and the advice given.
+/// A method whose inputs have the given range and advice.
 class Ranged : public UniformInput {
  public:
   Ranged(InputRange range, std::string advice)
@@ -261,12 +261,12 @@ TEST(Plan, SlotsKnowWhichInputsCanBeNegative) {
   };
   const MethodRule all = ranged(InputRange::any, "", {"*"});
   EXPECT_THAT(non_negative(make_plan(blocks(), {all})), ElementsAre("a.conv1", "b.conv1"));
-  // Not of the weights' slots.
+  // Slots of weights are not marked.
   EXPECT_THAT(non_negative(make_plan(blocks(), {rule("m", weight)})), IsEmpty());
   EXPECT_THAT(non_negative(make_plan(blocks(), {all}, /*non_negative_image=*/true)),
               ElementsAre("stem", "a.conv1", "b.conv1"));
 
-  // Binary codes make a sum of rectified values signed, for whoever reads it.
+  // Binary codes make a sum of rectified values signed, for every node that reads it.
   const Graph sum = network({4}, 4, [](GraphBuilder& g, Value x) {
     const Value y = g.relu("relu", x);
     return g.linear("fc", g.add("sum", y, y), {.out_features = 4});

@@ -1,4 +1,4 @@
-/// What a method announces and does otherwise, and what it throws: named, in the model.
+/// Methods that break a promise or throw: the model names them.
 #include <limits>
 #include <new>
 #include <stdexcept>
@@ -132,7 +132,7 @@ Graph one_layer() {
   });
 }
 
-/// Codes beyond those of 1 bit, from the evaluation `from` on.
+/// Stores codes that exceed 1 bit, from evaluation number `from` on.
 class BeyondInput : public SignInput {
  public:
   BeyondInput(const SlotInfo& slot, int from)
@@ -160,7 +160,7 @@ TEST(PluginWord, WeightsAreHeldAgainstTheirEncodingAtEachEvaluation) {
   rule.plugin = "liars";
   rule.layers = {"conv"};
   const auto model = make_model(one_layer(), {rule});
-  model->train(images, {});  // nobody asks for codes
+  model->train(images, {});  // training needs no codes
   const std::string wanted =
       "plugin `liars`: method `liar` broke its word in encode() for the weight of conv: encode() "
       "gives binary, scale per channel, announced is binary\nhelp: this is a defect of the plugin; "
@@ -290,7 +290,7 @@ TEST(PluginBackward, CatchesWhatIsNoException) {
               AllOf(StartsWith("method `fragile` failed in backward() for the weight of conv: an "
                                "exception of type "),
                     HasSubstr("Oops")));
-  // The thread's next backward pass is a sound one.
+  // The next backward pass of this thread works.
   const auto sound = make_model(one_layer(), {});
   sound->backward(sound->train(images, {}).sum());
   EXPECT_TRUE(tensor_of(*sound, "conv.weight").grad().defined());
@@ -306,11 +306,11 @@ TEST(PluginBackward, ChangesNoGradient) {
   }
 }
 
-/// What the host's own operations throw is no plugin's.
+/// An exception of the host's own operations is not attributed to a plugin.
 TEST(PluginBackward, LeavesTheHostsOwnErrorsAlone) {
   const auto model = make_model(one_layer(), {weight_rule<BinaryWeight>("binary", {})});
   const at::Tensor logits = model->train(images, {});
-  EXPECT_THROW(model->backward(logits), c10::Error);  // no scalar
+  EXPECT_THROW(model->backward(logits), c10::Error);  // not a scalar
 }
 
 TEST(PluginForward, AnotherShapeIsNamed) {

@@ -20,7 +20,7 @@ Graph two_layers() {
   });
 }
 
-/// Published as "there.conv.weight" and so on, the channels of fc in that order.
+/// Published as "there.conv.weight" and so on, with the given order of fc's channels.
 Architecture published(const Order& order) {
   Architecture architecture;
   architecture.name = "two";

@@ -1,5 +1,5 @@
-/// Quantized slots: evaluation on codes, folded batch norms, elided ReLUs, output scales,
-/// ensembles and phases, each against its formula written out.
+/// Quantized slots: evaluation on codes, folded batch norms, elided ReLUs, output scales, ensembles
+/// and phases. Each is compared with its formula.
 #include "support.h"
 
 namespace qhost::test {
@@ -7,7 +7,7 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-/// One convolution over the whole image: the logits are its outputs.
+/// One convolution over the whole image: its outputs are the logits.
 Graph one_convolution(bool bias) {
   return network({6, 5, 5}, 7, [&](GraphBuilder& g, Value x) {
     return g.flatten("flat", g.conv2d("conv", x, {.out_channels = 7, .kernel = 5, .bias = bias}));
@@ -36,7 +36,7 @@ TEST(Evaluation, OfBinaryWeightsEqualsTheConvolutionWithTheDecodedOnes) {
                                 p["bn.running_var"], false, 0.1, 1e-5, true));
     y = at::linear(y.mean({2, 3}), decode(encoded.at("fc")), p["fc.bias"]);
     EXPECT_TRUE(close(got, y, 1e-5));
-    // The codes are what decides: the float network gives something else.
+    // The codes matter: the float network gives another result.
     EXPECT_FALSE(close(got, make_model(graph, {})->evaluate(x, {}), 1e-2));
   }
 }
@@ -52,7 +52,7 @@ TEST(Evaluation, MultipliesIntegerAccumulatorsByTheScalesAndAddsTheBias) {
   set(*model, "conv.bias", normal({7}, 8));
   const at::Tensor x = in_layout(normal({3, 6, 5, 5}, 2), true);
   const at::Tensor latent = tensor_of(*model, "conv.weight").detach();
-  // In double every sum of half steps is exact.
+  // In double, every sum of half steps is exact.
   const at::Tensor codes = x.div(step).add(zero_point * 0.5).round().clamp(0, 255);
   EXPECT_GT(codes.max().item<double>() - codes.min().item<double>(), 50);
   const at::Tensor sums = at::conv2d(codes.to(at::kDouble).sub(zero_point * 0.5),
@@ -209,7 +209,7 @@ TEST_F(Folded, TrainsByTheFormula) {
   }
 }
 
-/// Its folded weight is 0, and 0 divided by the factor 0 would be no number.
+/// The folded weight is 0; dividing it by the factor 0 would give NaN.
 TEST_F(Folded, AChannelWhoseGammaIsZeroTrainsOn) {
   const auto model = make_model(graph(), {weight_rule<BinaryWeight>("binary", traits)});
   disturb(*model);
@@ -217,7 +217,7 @@ TEST_F(Folded, AChannelWhoseGammaIsZeroTrainsOn) {
   gamma[1] = 0;
   set(*model, "bn.weight", gamma);
   const at::Tensor got = model->train(x, {});
-  // Its output is the batch norm's beta.
+  // The output of the channel is the batch norm's beta.
   const double beta = tensor_of(*model, "bn.bias")[1].item<double>();
   EXPECT_TRUE(close(got.detach().select(1, 1), at::full({3}, std::max(beta, 0.0)), 1e-6));
   got.square().sum().backward();
@@ -231,7 +231,7 @@ TEST_F(Folded, AChannelWhoseGammaIsZeroTrainsOn) {
 TEST_F(Folded, EvaluatesWithTheStatisticsOfNow) {
   const auto model = make_model(graph(), {weight_rule<BinaryWeight>("binary", traits)});
   const at::Tensor before = model->evaluate(x, {});
-  model->train(x, {});  // moves the running statistics
+  model->train(x, {});  // updates the running statistics
   const auto fresh = make_model(graph(), {weight_rule<BinaryWeight>("binary", traits)});
   fresh->load(copy_of_state(*model));
   const at::Tensor after = model->evaluate(x, {});
@@ -247,7 +247,7 @@ TEST_F(Folded, RestsUnfoldedInTrainingWhereTheMethodSaysSo) {
   disturb(*plain);
   EXPECT_TRUE(same_bits(model->train(x, {}), plain->train(x, {})));
   EXPECT_TRUE(close(model->evaluate(x, {}), plain->evaluate(x, {}), 1e-5));
-  // Nothing is divided by gamma, so that it may start at 0.
+  // There is no division by gamma, so it may start at 0.
   const Graph zeros = network({5, 6, 6}, 4, [](GraphBuilder& g, Value y) {
     y = g.batch_norm("bn", g.conv2d("conv", y, {.out_channels = 4}),
                      {.gamma_init = Initialization::zeros});
@@ -270,8 +270,8 @@ TEST_F(Folded, NeedsALearnedGammaThatDoesNotStartAtZero) {
   }
 }
 
-/// A signed input behind ReLU, max pooling and dropout; with `shortcut` the ReLU has another
-/// reader.
+/// A signed input behind ReLU, max pooling and dropout; with `shortcut`, another node reads the
+/// ReLU too.
 Graph behind_relu(bool shortcut) {
   return network({4, 8, 8}, 5, [&](GraphBuilder& g, Value x) {
     Value y = g.batch_norm("bn", g.conv2d("conv1", x, {.out_channels = 6, .padding = 1}));
@@ -348,7 +348,7 @@ TEST(Phases, RestAsFloatUntilTheirEpoch) {
     EXPECT_TRUE(same_bits(phased->evaluate(x, {.epoch = epoch}), wanted.evaluate(x, {})));
     EXPECT_EQ(phased->encoded_weights({.epoch = epoch}).size(), epoch < 2 ? 0U : 1U);
   }
-  // Without a training step in between.
+  // Without a training step between them.
   EXPECT_TRUE(same_bits(phased->evaluate(x, {.epoch = 1}), plain->evaluate(x, {})));
   EXPECT_TRUE(same_bits(phased->evaluate(x, {.epoch = 2}), binary->evaluate(x, {})));
 }
@@ -367,7 +367,7 @@ class DrawnWeight : public WeightQuantizer {
   }
 };
 
-/// The same three draws, stored together.
+/// The same three draws, stored as one ensemble.
 class EnsembleWeight : public DrawnWeight {
  public:
   Encoding encoding(const SlotInfo& slot) const override {
@@ -416,7 +416,7 @@ TEST(Members, AreAveraged) {
   EXPECT_FALSE(at::equal(drawn->train(x, {.step = 10, .seed = 12}), trained));
 }
 
-/// value = gain * latent; the gain starts at the latent weight's largest magnitude.
+/// value = gain * latent; the gain starts at the largest magnitude of the latent weight.
 class LearnedGain : public WeightQuantizer {
  public:
   Encoding encoding(const SlotInfo&) const override { return Encoding::float32(); }
@@ -472,7 +472,7 @@ TEST(LearnedParameter, IsStateIsTrainedAndItsTraitsReachTheOptimizer) {
       close(model->evaluate(x, {}), x.sum({1, 2, 3}).reshape({-1, 1}).expand({2, 7}), 1e-5));
 }
 
-/// Counts what calibration shows it.
+/// Records the tensors of calibration.
 class Observer : public InputQuantizer {
  public:
   explicit Observer(std::vector<at::Tensor>& seen) : seen_(seen) {}

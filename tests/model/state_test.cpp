@@ -1,4 +1,4 @@
-/// The tensors that a model owns: first values, loading, and the search for a bad one.
+/// The tensors of a model: initial values, loading, and the search for a bad one.
 #include <cmath>
 #include <limits>
 
@@ -94,7 +94,7 @@ TEST(Initialize, DrawsFromThePrescribedDistributions) {
               std::sqrt(2.0 / (20 * 25)), 1e-3);
   EXPECT_EQ(drawn(I::ones, {3}, 1).sum().item<float>(), 3);
   EXPECT_EQ(drawn(I::zeros, {3}, 1).abs().sum().item<float>(), 0);
-  // A bias has its weight's fans.
+  // A bias has the fans of its weight.
   const auto model = make_model(small(), {});
   EXPECT_LE(tensor_of(*model, "conv.bias").abs().max().item<double>(), 1 / std::sqrt(2.0 * 9));
   EXPECT_GT(tensor_of(*model, "conv.bias").abs().max().item<double>(), 0);
@@ -135,7 +135,7 @@ TEST(Load, NamesAllThatDoesNotFitAndChangesNothing) {
   }
 }
 
-/// Notes what initialize() sees.
+/// Records the argument of initialize().
 class Noting : public WeightQuantizer {
  public:
   explicit Noting(std::vector<std::pair<bool, at::Tensor>>& seen) : seen_(seen) {}
@@ -207,7 +207,7 @@ TEST(FirstNonFinite, NamesTheNodeAndChangesNothing) {
   EXPECT_EQ(model->first_non_finite(x, {}), "");
   unchanged(sound);
 
-  // 1e38 * 4 channels is more than a float holds.
+  // 1e38 * 4 channels exceeds the float range.
   auto overflowing = sound;
   overflowing["conv2.weight"] = at::full({4, 4, 1, 1}, 3e38F);
   model->load(overflowing);
@@ -226,8 +226,8 @@ TEST(FirstNonFinite, NamesTheNodeAndChangesNothing) {
   EXPECT_EQ(model->first_non_finite(x, {}), "fc.bias");
 }
 
-/// Two convolutions with a batch norm each: the second one's inputs follow from the first one's
-/// statistics.
+/// Two convolutions with a batch norm each: the inputs of the second depend on the statistics of
+/// the first.
 Graph two_norms() {
   return network({2, 5, 5}, 3, [](GraphBuilder& g, Value x) {
     Value y = g.conv2d("conv1", x, {.out_channels = 4});
@@ -250,7 +250,8 @@ at::Tensor normalized(const at::Tensor& x, const Moments& by, double epsilon) {
   return (x - wide(by.mean)) / wide((by.biased + epsilon).sqrt());
 }
 
-// The mean of the batches' means and unbiased variances, each layer behind normalized by its batch.
+// The mean of the batches' means and unbiased variances; each later layer is normalized by its
+// batch.
 TEST(Recalibration, AveragesTheStatisticsOfTheBatches) {
   for (const bool quantized : {false, true}) {
     SCOPED_TRACE(quantized);
@@ -263,7 +264,7 @@ TEST(Recalibration, AveragesTheStatisticsOfTheBatches) {
     const auto model = make_model(two_norms(), rules);
     set(*model, "bn1.weight", at::tensor({1.5F, 0.5F, -1.0F, 2.0F}));
     set(*model, "bn1.bias", at::tensor({0.1F, 0.2F, 0.3F, -0.4F}));
-    // Of no influence, and not finite: nothing of the old values is averaged in.
+    // The old values are not finite: they must have no influence on the result.
     set(*model, "bn1.running_mean", at::full({4}, std::numeric_limits<float>::infinity()));
     const auto before = copy_of_state(*model);
     const at::Tensor w1 = before.at("conv1.weight");
@@ -298,7 +299,7 @@ TEST(Recalibration, AveragesTheStatisticsOfTheBatches) {
   }
 }
 
-// Afterwards training and evaluation move and read the statistics as ever.
+// Afterwards, training and evaluation update and read the statistics as before.
 TEST(Recalibration, IsOverWithItsCall) {
   const auto model = make_model(two_norms(), {});
   const at::Tensor x = normal({6, 2, 5, 5}, 1);

@@ -22,7 +22,7 @@
 
 namespace qhost::test {
 
-/// A network of one straight line of calls: body(builder, input) returns the output.
+/// A network without branches: body(builder, input) returns the output.
 inline Graph network(const std::vector<std::int64_t>& input, std::int64_t classes,
                      const std::function<Value(GraphBuilder&, Value)>& body) {
   GraphBuilder g;
@@ -83,14 +83,15 @@ inline std::map<std::string, at::Tensor> copy_of_state(const Model& model) {
   return copy;
 }
 
-/// Overwrites a tensor of the model through load(), as a checkpoint would.
+/// Overwrites a tensor of the model through load(), as loading a checkpoint does.
 inline void set(Model& model, const std::string& name, const at::Tensor& value) {
   auto state = copy_of_state(model);
   state.at(name) = value;
   model.load(state);
 }
 
-/// What the call throws as qhost::Error of that kind; "" with a test failure otherwise.
+/// The message of the qhost::Error of that kind that the call throws; "" with a test failure
+/// otherwise.
 template <class Call>
 std::string error_of(ErrorKind kind, Call call) {
   try {
@@ -128,7 +129,7 @@ inline at::Tensor sign_straight_through(const at::Tensor& x) {
                                 at::le(plain.abs(), 1).to(at::kFloat));
 }
 
-/// The latent weight as it is.
+/// Keeps the latent weight unchanged.
 class IdentityWeight : public WeightQuantizer {
  public:
   Encoding encoding(const SlotInfo&) const override { return Encoding::float32(); }
@@ -213,7 +214,7 @@ class UniformInput : public InputQuantizer {
   int zero_point_;
 };
 
-/// A method made of two functions.
+/// A method from two functions.
 class Method : public Quantizer {
  public:
   std::function<std::unique_ptr<WeightQuantizer>(const SlotInfo&)> make_weight;

@@ -25,8 +25,8 @@ inline std::string read_bytes(const fs::path& file) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-/// A fresh folder of mode 0700 for each test. Files are never overwritten, since a library that is
-/// open must not change under the loader.
+/// A new folder of mode 0700 for each test. Files are never overwritten, since an open library must
+/// not change under the loader.
 class PluginFolder : public testing::Test {
  protected:
   void SetUp() override {
@@ -52,7 +52,7 @@ class PluginFolder : public testing::Test {
     return write(new_name + ".so", read_bytes(built_plugin(name)));
   }
 
-  /// A copy in which every `from` is replaced by `to` of the same length.
+  /// A copy in which every `from` is replaced by `to`, which has the same length.
   fs::path patched(const std::string& name, const std::string& from, const std::string& to) const {
     std::string bytes = read_bytes(built_plugin(name));
     if (from.size() != to.size()) throw std::runtime_error("lengths differ: " + from + ", " + to);
@@ -68,7 +68,7 @@ class PluginFolder : public testing::Test {
   fs::path folder;
 };
 
-/// The exception's text; a failure and "" when nothing of type E is thrown.
+/// The exception's text; "" with a test failure if no exception of type E is thrown.
 template <class E, class Function>
 std::string text_of(Function&& function) {
   try {

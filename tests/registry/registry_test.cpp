@@ -30,7 +30,7 @@ class RegistryTest : public PluginFolder {
     return Registry(
         {.plugin_paths = {folder}, .allow_insecure = allow_insecure, .default_paths = false});
   }
-  /// The error of asking for an architecture.
+  /// The error of a request for an architecture.
   static Error error_of(Registry& registry, const std::string& name) {
     try {
       registry.architecture(name);
@@ -386,7 +386,7 @@ TEST_F(RegistryTest, ABuiltInAndAFileWithOneComponent) {
                         "in)"));
 }
 
-// What the registrar refuses, whoever registers it.
+// Errors of the registrar, for plugins and built-ins alike.
 TEST_F(RegistryTest, IllFormedComponents) {
   const auto architecture = [](std::string name, std::vector<Option> options) {
     return Architecture{.name = std::move(name),
@@ -432,7 +432,7 @@ TEST_F(RegistryTest, IllFormedComponents) {
       "architecture \"shallow\": the default of the option \"depth\" is not valid: " + why);
 }
 
-// LibTorch exports std::filesystem symbols; the calls of the host must bind to ones that work.
+// LibTorch exports std::filesystem symbols; the host's calls must be bound to working ones.
 TEST(HostFilesystem, Works) {
   std::string pattern = (fs::temp_directory_path() / "qhost-fs-XXXXXX").string();
   ASSERT_NE(::mkdtemp(pattern.data()), nullptr);

@@ -21,7 +21,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-/// Sets a variable for one scope.
+/// Sets a variable until the end of the scope.
 class Variable {
  public:
   Variable(const char* name, const std::string& value) : name_(name) {
@@ -93,7 +93,7 @@ TEST_F(Search, TheWorkingDirectoryIsNeverSearched) {
               "it is relative, and the working directory is never searched");
     EXPECT_FALSE(directories[i].exists);
   }
-  // Nor by any other way: a plugin in the working directory is not found.
+  // A plugin in the working directory is not found in any other way either.
   copy("good");
   const fs::path before = fs::current_path();
   fs::current_path(folder);
@@ -200,7 +200,7 @@ TEST_F(Search, InsecurePluginsAreAcceptedOnRequest) {
 }
 
 TEST_F(Search, AFolderThatCannotBeReadIsReported) {
-  const fs::path gone = folder / "gone";  // since it was found
+  const fs::path gone = folder / "gone";  // removed after it was found
   const Scan scanned = scan({{gone, "test", true, ""}}, false);
   ASSERT_THAT(scanned.files, SizeIs(1));
   EXPECT_EQ(scanned.files[0].file, gone);

@@ -209,7 +209,7 @@ TEST_F(ReadStamp, ForAnotherMachine) {
 
 TEST_F(ReadStamp, TruncatedAnywhere) {
   const std::string bytes = read_bytes(built_plugin("good"));
-  // In small steps through the headers, in larger ones further on, then the last bytes.
+  // In small steps through the headers, in larger steps further on, then the last bytes.
   std::vector<std::size_t> lengths;
   for (std::size_t length = 0; length < bytes.size(); length += length < 1024 ? 7 : 97) {
     lengths.push_back(length);
@@ -285,7 +285,7 @@ TEST_F(ReadStamp, AMalformedStamp) {
   expect_refused(patched("good", "\ntorch=", "\ntorcj="), "its stamp has no line \"torch=\"");
 }
 
-// Whatever bytes a file has, the answer is a stamp or a refusal.
+// For any bytes, the answer is a stamp or a refusal.
 TEST_F(ReadStamp, RandomDamage) {
   const std::string bytes = read_bytes(built_plugin("good"));
   std::mt19937 random(7);

@@ -47,7 +47,7 @@ ComparedRun unfinished(const std::string& label, const std::string& status, int 
   return out;
 }
 
-/// With the scores of a rule that its data set is not for, and of one with a threshold.
+/// Adds the score of a rule for another data set, and that of a rule with a threshold.
 ComparedRun scored(ComparedRun run) {
   const double score = run.result.value("bits_per_weight", 32.0) / 100;
   run.scores["micronet"] = {score, false, "the rule is for cifar100, the network for cifar10"};
@@ -66,7 +66,7 @@ TEST(MeanAndDeviation, OfTheSample) {
   EXPECT_THAT(one.mean, Optional(0.75));
   EXPECT_FALSE(one.deviation) << "one number has no deviation, not the deviation 0";
   EXPECT_THAT(one.common(), Optional(0.75));
-  // 2, 4, 4, 4, 5, 5, 7, 9: squares about the mean 5 sum up to 32.
+  // 2, 4, 4, 4, 5, 5, 7, 9: the squared deviations from the mean 5 sum to 32.
   const MeanAndDeviation eight = mean_and_deviation({2, 4, 4, 4, 5, 5, 7, 9});
   EXPECT_EQ(eight.count, 8U);
   EXPECT_DOUBLE_EQ(eight.mean.value(), 5);
@@ -76,7 +76,7 @@ TEST(MeanAndDeviation, OfTheSample) {
   const MeanAndDeviation equal = mean_and_deviation(std::vector<double>(10, 0.1));
   EXPECT_THAT(equal.mean, Optional(0.1));
   EXPECT_THAT(equal.deviation, Optional(0.0));
-  // Far from 0, where sum(x^2) - n mean^2 has no correct digit.
+  // Far from 0, where sum(x^2) - n mean^2 would have no correct digit.
   EXPECT_NEAR(mean_and_deviation({1e9, 1e9 + 1, 1e9 + 2}).deviation.value(), 1, 1e-12);
 }
 
@@ -110,7 +110,7 @@ TEST(Compare, DifferencesAreKeysWithTheValueOfEachConfiguration) {
   EXPECT_EQ(c.differences[2].key, "quantizer.0.name");
 }
 
-/// Quantized from the weights of a float run: of `depth` layers, trained with `source_seed`.
+/// A run quantized from the weights of a float run of `depth` layers with the seed `source_seed`.
 ComparedRun quantized(const std::string& label, const std::string& source_seed,
                       const std::string& depth, int seed = 1) {
   auto own = keys(seed, "\"bwn\"");
@@ -132,7 +132,7 @@ TEST(Compare, RunsFromWeightsThatDifferInTheirSeedAreOneConfiguration) {
               ElementsAre("runs float (seeds 1, 2, 3)", std::nullopt, "run float (seed 1)"));
   EXPECT_EQ(c.differences[1].key, "train.init_from: model.depth");
   EXPECT_THAT(c.differences[1].values, ElementsAre("20", std::nullopt, "32"));
-  // Four times seed 1 and 2, but each from other weights: nothing is repeated.
+  // Two runs each of seed 1 and 2, but from different weights: no run is a repetition.
   EXPECT_THAT(c.notes, ElementsAre("configuration 1: its runs start from runs that differ in their "
                                    "seed only: runs float (seeds 1, 2, 3)"));
   const json runs = to_json(c).at("runs");
@@ -175,7 +175,7 @@ TEST(Compare, OnlyFinishedRunsEnterTheMean) {
       compare({unfinished("b", "diverged", 2)}).configurations[0].metrics.at("test_accuracy").mean);
 }
 
-// An older build called a run finished whatever its loss.
+// Older builds marked a run as finished whatever its loss.
 TEST(Compare, AFinishedRunWithoutAFiniteLossIsInNoMean) {
   const auto with_loss = [](ComparedRun one, const json& loss) {
     one.result["test_loss"] = loss;
@@ -237,7 +237,7 @@ TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
   const std::string text = to_text(c);
   EXPECT_THAT(text, HasSubstr("40,813,184     0.32*    0.64\n"));
   EXPECT_THAT(text, HasSubstr("40,813,184   0.0125*  0.025*\n*: does not qualify"));
-  // Configurations have no accuracy of their own that could qualify.
+  // A configuration has no single accuracy that could qualify.
   EXPECT_THAT(text, HasSubstr("40,813,184    0.0125   0.025\n"));
   const json runs = to_json(c).at("runs");
   EXPECT_EQ(runs.at(2).at("course_score"), 0.025);

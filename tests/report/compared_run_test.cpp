@@ -56,7 +56,7 @@ TEST(ResultKeys, AreThoseThatCanChangeAResult) {
   }
 }
 
-// An option that came later means its default in the runs before it.
+// An option that is newer than a run has its default there.
 TEST(ResultKeys, AnAbsentHostKeyHasItsDefault) {
   const auto keys = result_keys("resolved.toml", resolved);
   EXPECT_THAT(keys, Contains(Pair("optimizer.momentum", "0.9")));
@@ -135,7 +135,7 @@ TEST_F(LoadRuns, ARunThatIsNotOverHasNoResult) {
   EXPECT_EQ(load_runs({begun})[0].status, "running");
 }
 
-// An uninterrupted run of the same configuration is another one.
+// An uninterrupted run of the same configuration is another configuration.
 TEST_F(LoadRuns, AChildWithAnotherPastIsAConfigurationOfItsOwn) {
   const fs::path whole = finished("e/1"), exact = finished("e/2"), other = finished("e/3");
   write("e/2/parent.json", R"({"run": "/r", "epoch": 4, "exact": true,

@@ -1,4 +1,4 @@
-// The course's rules against their published figures.
+// Compares the course's rules with their published figures.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -129,13 +129,14 @@ TEST(CourseScore, ACorrectedBiasCountsWhereThereIsNoOther) {
 
 TEST(CourseScore, FoldsBatchNormWhereALayerCanTakeIt) {
   const Score result = score(small(), {.rule = ScoreRule::course_folded, .plans = plans()});
-  // conv1 is coded: its batch norm leaves a scale and a bias a channel. bn2 reads a sum and stays.
+  // conv1 is coded: its batch norm leaves a scale and a bias per channel. bn2 reads a sum and
+  // stays.
   EXPECT_DOUBLE_EQ(layer(result, "conv1").storage(), 216 / 32.0 + 8 + 8);
   EXPECT_DOUBLE_EQ(layer(result, "bn1").storage(), 0);
   EXPECT_DOUBLE_EQ(layer(result, "conv2").storage(), 64 * 4 / 32.0);
   EXPECT_DOUBLE_EQ(layer(result, "bn2").storage(), 16);
   EXPECT_DOUBLE_EQ(layer(result, "fc").storage(), 90);
-  // A float weight takes gamma in: what is left is the bias.
+  // A float weight absorbs gamma: only the bias is left.
   const Score plain = score(small(), {.rule = ScoreRule::course_folded});
   EXPECT_DOUBLE_EQ(layer(plain, "conv1").storage(), 216 + 8);
   EXPECT_DOUBLE_EQ(plain.operations, score(small(), {.rule = ScoreRule::course}).operations);
@@ -215,7 +216,7 @@ TEST(Course2021Score, OtherOperationsOfTheScript) {
   const Score modules = score(graph, {.rule = ScoreRule::course2021_script});
   EXPECT_DOUBLE_EQ(layer(modules, "bn").operations(), 3 * 512);
   EXPECT_DOUBLE_EQ(layer(modules, "relu").operations(), 512);
-  EXPECT_DOUBLE_EQ(layer(modules, "mean").operations(), 4 * 32);  // k, where k*k was meant
+  EXPECT_DOUBLE_EQ(layer(modules, "mean").operations(), 4 * 32);  // k instead of the intended k*k
   EXPECT_THAT(modules.notes, ::testing::Contains(::testing::HasSubstr("512 ReLUs are counted")));
   const Score calls = score(graph, {.rule = ScoreRule::course2021_script_functional});
   EXPECT_DOUBLE_EQ(layer(calls, "relu").operations(), 0);
@@ -223,7 +224,7 @@ TEST(Course2021Score, OtherOperationsOfTheScript) {
   EXPECT_DOUBLE_EQ(modules.counted_operations - calls.counted_operations, 512 + 128);
 }
 
-// The text scales every operation of a layer, the script its multiplies only.
+// The text scales every operation of a layer, the script only its multiplies.
 TEST(Course2021Score, TextAndScriptDisagree) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 1}, 8);
   const std::map<std::string, LayerPlan> coded = {
@@ -235,7 +236,7 @@ TEST(Course2021Score, TextAndScriptDisagree) {
   EXPECT_DOUBLE_EQ(layer(readme, "conv").storage(), 128 * 3 / 32.0);
   const Score script = score(graph, {.rule = ScoreRule::course2021_script, .plans = coded});
   EXPECT_DOUBLE_EQ(layer(script, "conv").operations(), 256 * (8 * 3 / 32.0 + 7));
-  // Alike everywhere, all operations have the larger of the two widths.
+  // With the same encoding everywhere, all operations have the larger of the two widths.
   const Score alike = uniform(resnet20(), ScoreRule::course2021_readme, {1, 8});
   const Score full = uniform(resnet20(), ScoreRule::course2021_readme, {32, 32});
   EXPECT_DOUBLE_EQ(alike.operations, full.operations / 4);

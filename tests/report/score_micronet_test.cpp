@@ -32,7 +32,7 @@ TEST(MicronetScore, TheReferenceScoresTwoAndWithTheFreebieFiveQuarters) {
       ::testing::Contains(::testing::HasSubstr("the freebie); without it the score is 2.001")));
 }
 
-// The entry MSUNet v3: 98.5 thousand parameters and 85.27 million operations scored 0.0108.
+// The entry MSUNet v3: 98.5 thousand parameters and 85.27 million operations had the score 0.0108.
 TEST(MicronetScore, TheReferenceFiguresGiveAPublishedScore) {
   const ScoreReference reference = info(ScoreRule::micronet).references.front();
   EXPECT_EQ(as_printed(98.5e3 / reference.parameters + 85.27e6 / reference.operations, "0.0108"),
@@ -40,8 +40,8 @@ TEST(MicronetScore, TheReferenceFiguresGiveAPublishedScore) {
   EXPECT_EQ(reference.threshold, 0.8);
 }
 
-// Published: 3 x 5 bits is 5/32 of an operation, 32 x 8 one; a sign times a float 1/32, times an
-// integer, whose sign bit does not stand alone, the integer's width.
+// Published: 3 x 5 bits is 5/32 of an operation, 32 x 8 bits is one; a sign times a float is 1/32.
+// A sign times an integer has the width of the integer, whose sign is not a bit of its own.
 TEST(MicronetScore, AMultiplyHasTheWidthOfItsWiderInput) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 1}, 8);
   const Encoding binary = Encoding::binary(ScaleKind::none);
@@ -68,7 +68,7 @@ TEST(MicronetScore, AMultiplyHasTheWidthOfItsWiderInput) {
 }
 
 TEST(MicronetScore, CountsAsTheOfficialCounter) {
-  // k*k*Cin multiplies and one add less an output value; a bias is one add more.
+  // k*k*Cin multiplies and one add less per output value; a bias is one more add.
   const Score full =
       micronet(one_convolution({.out_channels = 16, .kernel = 3, .padding = 1, .bias = true}, 8));
   EXPECT_EQ(item(layer(full, "conv").computed, "multiply").count, 256 * 72);
@@ -122,7 +122,7 @@ TEST(MicronetScore, TheFreebieHalvesValuesAndMultipliesButNoAdds) {
   EXPECT_DOUBLE_EQ(layer(result, "conv").storage(), 128 / 2.0);
   EXPECT_DOUBLE_EQ(layer(result, "conv").operations(), 256 * (8 / 2.0 + 7));
   EXPECT_DOUBLE_EQ(layer(result, "fc").storage(), 170 / 2.0);
-  // Half precision is no quantization; one coded input is, and takes it from the whole network.
+  // Half precision does not count as quantization; one coded input does, for the whole network.
   EXPECT_TRUE(micronet(graph, {{"conv", {.weight = Encoding::float16()}}}).freebie);
   const Score coded = micronet(graph, {{"fc", {.input = integer(8)}}});
   EXPECT_FALSE(coded.freebie);
@@ -131,7 +131,7 @@ TEST(MicronetScore, TheFreebieHalvesValuesAndMultipliesButNoAdds) {
   EXPECT_DOUBLE_EQ(layer(coded, "conv").operations(), 256 * (8 + 7));
 }
 
-// A mask pays off beyond a share of 1/b zeros: 3.1 % at 32 bits, 50 % at 2, never at 1.
+// A mask pays off above a share of 1/b zeros: 3.1 % at 32 bits, 50 % at 2, never at 1.
 TEST(MicronetScore, AMaskPaysOffWhereMoreThanOneInBWeightsIsZero) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 1}, 64);
   const std::int64_t n = 16 * 64;
@@ -178,7 +178,7 @@ TEST(MicronetScore, ABlockThatIsNotFullNeedsABitOfTheMaskToo) {
   EXPECT_EQ(item(layer(score(graph, request), "fc").stored, "mask").count, 41);
 }
 
-// As the organizers accepted it: a bit a non-zero weight, the mask, one scale a layer.
+// As accepted by the organizers: one bit per nonzero weight, the mask, one scale per layer.
 TEST(MicronetScore, TernaryWeightsAreSignsBesideAMask) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 1}, 64);
   ScoreRequest request{.rule = ScoreRule::micronet,
@@ -215,7 +215,7 @@ TEST(MicronetScore, SumsOfIntegersHaveTheWidthOfTheirAccumulator) {
   EXPECT_EQ(add_bits(4, binary, Encoding::float32(), ScoreRule::micronet_adder_tree), 32);
 }
 
-// Binary weights on floats, the case of BinaryConnect: multiplies at 1/32, adds in full.
+// Binary weights with float inputs, as in BinaryConnect: multiplies at 1/32, adds in full.
 TEST(MicronetScore, EverythingThatInferenceReadsIsStored) {
   GraphBuilder g;
   Value x = g.conv2d("conv", g.input({{8, 4, 4}}), {.out_channels = 16, .kernel = 1});
@@ -227,7 +227,7 @@ TEST(MicronetScore, EverythingThatInferenceReadsIsStored) {
               {"fc",
                {.weight = Encoding::codebook(3, ScaleKind::tensor, false),
                 .input = Encoding::uniform(8, ScaleKind::tensor, ZeroPointKind::tensor)}}});
-  // bn becomes a scale and a bias a channel, and the weights' own scale goes into these.
+  // bn becomes a scale and a bias per channel, which absorb the scale of the weights.
   EXPECT_DOUBLE_EQ(layer(result, "conv").storage(), 128 / 32.0 + 16 + 16);
   EXPECT_DOUBLE_EQ(layer(result, "conv").operations(), 256 * (8 / 32.0 + 7 + 1 + 1));
   EXPECT_TRUE(layer(result, "bn").stored.empty());
@@ -239,7 +239,7 @@ TEST(MicronetScore, EverythingThatInferenceReadsIsStored) {
   EXPECT_DOUBLE_EQ(layer(result, "fc").operations(), 160 + 150 + 10 + 10);
 }
 
-// XNOR-Net's K: |x|, its sum over the channels, a box filter, and one multiply an output value.
+// XNOR-Net's K: |x|, its sum over the channels, a box filter, and one multiply per output value.
 TEST(MicronetScore, AFactorPerPositionIsComputedAndNotStored) {
   const Graph graph = one_convolution({.out_channels = 16, .kernel = 3, .padding = 1}, 8);
   const Score result = micronet(graph, {{"conv",

@@ -1,4 +1,4 @@
-// tests/report/score_networks.h: the networks whose scores are published, and helpers.
+// tests/report/score_networks.h: the networks with published scores, and helpers.
 #pragma once
 
 #include <cstdio>
@@ -50,8 +50,8 @@ inline Graph densenet_cifar() {
   return g.finish(g.linear("fc", x, {.out_features = 10}), 10);
 }
 
-/// One convolution of `channels` inputs to 16 outputs on 4x4 pixels, then nothing that a rule
-/// counts but the layer "fc" and the pooling.
+/// One convolution of `channels` inputs to 16 outputs on 4x4 pixels; behind it, a rule counts only
+/// the layer "fc" and the pooling.
 inline Graph one_convolution(const Conv2dOptions& options, std::int64_t channels) {
   GraphBuilder g;
   Value x = g.conv2d("conv", g.input({{channels, 4, 4}}), options);
@@ -72,7 +72,7 @@ inline ScoreItem item(const std::vector<ScoreItem>& items, const std::string& wh
   return {what, 0, 0};
 }
 
-/// `value` with as many decimals as `printed` has.
+/// `value` rounded to the number of decimals of `printed`.
 inline std::string as_printed(double value, const std::string& printed) {
   const std::size_t point = printed.find('.');
   const int decimals =

@@ -1,4 +1,4 @@
-// What all scoring rules share: names, references, verdicts, output, complaints.
+// Common to all scoring rules: names, references, verdicts, output, errors.
 #include "report/score.h"
 
 #include <gmock/gmock.h>
@@ -76,7 +76,7 @@ TEST(Score, BelowTheThresholdItIsStillAScore) {
   EXPECT_EQ(below.why_not, "accuracy 89.99 % is below the threshold of 90 %");
   EXPECT_THAT(to_text(below), HasSubstr("\nqualifies     no: accuracy 89.99 % is below the "
                                         "threshold of 90 %\n"));
-  request.accuracy = 0.9;  // 9000 of 10000: the threshold is reached, not passed
+  request.accuracy = 0.9;  // 9000 of 10000: the threshold is reached, not exceeded
   const Score reached = score(network(), request);
   EXPECT_EQ(reached.qualifies, true);
   EXPECT_EQ(reached.score, below.score);
@@ -202,8 +202,8 @@ TEST(Score, ZerosLowerItByWhatTheyDoNotCost) {
     request.sparsity = {{"conv1", {.nonzero = 116}}, {"fc", {.nonzero = 80}}};
     const Score sparse = score(network(), request);
     const bool course = rule == ScoreRule::course;
-    // 100 codes of 2 bits; or from 216 * 2 bits to a mask of 216 and 116 signs. A multiply by a
-    // sign has 1 bit, an add of floats 32.
+    // course: 100 fewer codes of 2 bits. micronet: from 216 * 2 bits to a mask of 216 bits and 116
+    // signs. A multiply by a sign has 1 bit, an add of floats 32.
     EXPECT_DOUBLE_EQ(dense.stored_parameters - sparse.stored_parameters,
                      course ? 200 / 32.0 : (216 * 2 - 216 - 116) / 32.0);
     EXPECT_DOUBLE_EQ(dense.counted_operations - sparse.counted_operations,

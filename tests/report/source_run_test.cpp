@@ -1,4 +1,4 @@
-// The run whose weights another one started from, as it lies on the disk.
+// Finds the run that provided another run's weights, on the disk.
 #include "report/source_run.h"
 
 #include <gmock/gmock.h>
@@ -107,7 +107,7 @@ TEST_F(FindSource, AFileInARunIsPartOfWhatCounts) {
   };
   EXPECT_EQ(keys(one, "step-00000010"), keys(two, "step-00000010"));
   EXPECT_NE(keys(one, "step-00000010"), keys(two, "step-00000020"));
-  // Where the best epoch was follows from the seed.
+  // The seed decides which epoch is the best.
   EXPECT_EQ(keys(one, "best-00000010"), keys(two, "best-00000020"));
 }
 

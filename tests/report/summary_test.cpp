@@ -65,7 +65,7 @@ std::map<std::string, LayerPlan> plans() {
 
 TEST(Summary, CountsTheBytesOfEncodings) {
   const Summary summary = summarize(network(), plans());
-  const std::int64_t packed = 64 / 8 + 8 * 4;  // a bit a weight, a scale a channel
+  const std::int64_t packed = 64 / 8 + 8 * 4;  // one bit per weight, one scale per channel
   EXPECT_EQ(layer(summary, "conv2").weight_bytes, packed);
   EXPECT_EQ(layer(summary, "conv2").bytes, packed);
   EXPECT_EQ(layer(summary, "conv2").float_bytes, 4 * conv2);
@@ -79,7 +79,7 @@ TEST(Summary, CountsTheBytesOfEncodings) {
   EXPECT_EQ(summary.quantized_weights, 2);
   EXPECT_EQ(summary.quantized_inputs, 2);
   EXPECT_DOUBLE_EQ(summary.bits_per_weight, (32.0 * conv1 + conv2 + 16.0 * fc) / 360);
-  // What they read: 3 x 8 x 8 and 8 floats, 8 x 8 x 8 values of 4 bits. `add` is no such layer.
+  // The inputs: 3 x 8 x 8 and 8 floats, 8 x 8 x 8 values of 4 bits. `add` is no such layer.
   EXPECT_DOUBLE_EQ(summary.bits_per_input, (32.0 * (192 + 8) + 4.0 * 512) / (192 + 8 + 512));
   EXPECT_EQ(to_json(summary).at("bits_per_input"), summary.bits_per_input);
 }
@@ -88,7 +88,7 @@ TEST(StoredBytes, EachMemberOfAnEnsembleBeginsAtAByte) {
   Encoding ensemble = Encoding::binary(ScaleKind::tensor);
   EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 2 + 4);
   ensemble.ensemble_size = 3;
-  EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 3 * 2 + 4);  // 27 bits in one piece would be 4 bytes
+  EXPECT_EQ(stored_bytes(ensemble, {3, 3}), 3 * 2 + 4);  // 27 bits in one piece would take 4 bytes
 }
 
 TEST(Summary, CountsEveryMemberOfAnEnsemble) {
@@ -99,8 +99,8 @@ TEST(Summary, CountsEveryMemberOfAnEnsemble) {
   EXPECT_EQ(to_json(summary)["layers"][3]["weight_bits"], 5);
 }
 
-// The bias that takes a correction is a new one where the layer has none and no batch norm follows
-// whose bias could take it.
+// The bias for a correction is a new one if the layer has no bias and no following batch norm whose
+// bias could take the correction.
 TEST(Summary, ACorrectedBiasIsStoredWhereThereIsNoOther) {
   const Encoding coded = Encoding::uniform(4, ScaleKind::tensor, ZeroPointKind::none);
   std::map<std::string, LayerPlan> corrected, plain;
@@ -109,7 +109,7 @@ TEST(Summary, ACorrectedBiasIsStoredWhereThereIsNoOther) {
     corrected[name] = {.weight = coded, .bias_correction = true};
   }
   const Summary with = summarize(network(), corrected), without = summarize(network(), plain);
-  // conv1 is read by a batch norm alone, conv2 by an add, and fc has a bias of its own.
+  // Only a batch norm reads conv1, an add reads conv2, and fc has a bias of its own.
   EXPECT_FALSE(layer(with, "conv1").added_bias);
   EXPECT_TRUE(layer(with, "conv2").added_bias);
   EXPECT_FALSE(layer(with, "fc").added_bias);

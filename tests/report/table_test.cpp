@@ -73,12 +73,12 @@ TEST(DisplayWidth, CountsColumns) {
 
 TEST(DisplayWidth, MalformedBytesCountOne) {
   EXPECT_EQ(display_width("\xff"), 1u);
-  EXPECT_EQ(display_width("a\xe6\xbc"), 3u);  // cut off in a character
+  EXPECT_EQ(display_width("a\xe6\xbc"), 3u);  // truncated within a character
   EXPECT_EQ(display_width("\xc3("
                           "x"),
-            3u);                             // no continuation
-  EXPECT_EQ(display_width("\x80\x80"), 2u);  // no lead
-  EXPECT_EQ(display_width("\xc0\xaf"), 2u);  // over-long
+            3u);                             // no continuation byte
+  EXPECT_EQ(display_width("\x80\x80"), 2u);  // no lead byte
+  EXPECT_EQ(display_width("\xc0\xaf"), 2u);  // overlong
 }
 
 TEST(Separators, EveryThreeDigits) {

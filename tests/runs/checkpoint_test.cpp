@@ -135,7 +135,7 @@ TEST_F(Checkpoint, NoneIsNoneAndStrangersAreLeftAlone) {
             "step--0000001 step-00000002 step-00000003 step-0000001x step-12");
 }
 
-/// One way to damage a checkpoint, and what is said about it.
+/// One kind of damage to a checkpoint, and its message.
 struct Damage {
   const char* name;
   std::function<void(const fs::path& folder)> apply;
@@ -205,7 +205,7 @@ TEST_P(DamagedCheckpoint, IsNamedAndTheOneBeforeIsUsed) {
   EXPECT_THAT(complaints_[0], StartsWith("checkpoint step-00000020 is damaged: " + expected));
   EXPECT_THAT(complaints_[0], ::testing::EndsWith("; step-00000010 is used instead"));
 
-  // The only one that is left damaged too: never a silent new start.
+  // The only remaining checkpoint is damaged too: a silent new start must not happen.
   fs::remove(directory_ / "step-00000010/state.json");
   const std::string message = error_of(ErrorKind::storage, [&] { newest(); });
   EXPECT_THAT(message, StartsWith("no checkpoint in " + directory_.string() + " can be used\n"));

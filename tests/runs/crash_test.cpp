@@ -1,5 +1,5 @@
-// The process dies at every named point of a save; what is on disk is then the old state or the new
-// one, whole, and the next save leaves what an undisturbed one would have left.
+// The process dies at every failpoint of a save. Then the disk has the complete old state or the
+// complete new one, and the next save leaves the same as an undisturbed one.
 
 #include <gmock/gmock.h>
 #include <sys/wait.h>
@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 
 struct Crash {
   std::string point;
-  bool is_new;  ///< whether the save counts
+  bool is_new;  ///< true if the new state must be found
 };
 void PrintTo(const Crash& crash, std::ostream* out) {
   *out << crash.point;
@@ -155,9 +155,9 @@ TEST(CrashPoint, CountsAndLetsOtherNamesPass) {
   EXPECT_EQ(status_of_child(run(3)), 0);
 }
 
-// Kills at arbitrary moments, where no point is named. Each round a child writes checkpoints as
-// fast as it can; after the first one it is killed. The newest must be whole and no older than that
-// one.
+// Kills at random moments, not at failpoints. In each round a child writes checkpoints as fast as
+// it can, and is killed after the first. The newest checkpoint must be whole and at least as new as
+// that one.
 TEST(RandomKill, NeverLosesACheckpoint) {
   const TestFolder folder;
   const fs::path directory = folder.path();

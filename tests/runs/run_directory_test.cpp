@@ -22,7 +22,7 @@ using ::testing::StartsWith;
 
 constexpr std::chrono::system_clock::time_point time{std::chrono::seconds(1795445527)};
 
-/// A child that holds the lock of a run until it is told to go.
+/// A child that holds the lock of a run until it is told to exit.
 class Holder {
  public:
   explicit Holder(const fs::path& run) {
@@ -136,7 +136,8 @@ TEST_F(RunDirectoryTest, LatestIsTheNewestThatHasSomethingToShow) {
       runs::RunDirectory::create(root_, "r", time + std::chrono::seconds(2));
   third.point_latest();
   EXPECT_EQ(fs::read_symlink(root_ / "r/latest"), third.id());
-  // One whose run was deleted names the newest of the others that has a result or a checkpoint.
+  // If the latest run was deleted, `latest` names the newest other run with a result or a
+  // checkpoint.
   fs::remove_all(third.path());
   EXPECT_THAT(
       error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_ / "r/latest"); }),
@@ -191,7 +192,7 @@ TEST_F(RunDirectoryTest, ASecondProcessIsToldWhoHasIt) {
   EXPECT_FALSE(run.locked());
   ASSERT_TRUE(runs::Lock::owner(path));
   EXPECT_EQ(runs::Lock::owner(path)->pid, holder.pid());
-  // The kernel gives the lock back when its owner is killed.
+  // The kernel releases the lock when its owner is killed.
   holder.kill();
   EXPECT_FALSE(runs::Lock::owner(path));
   run.lock();
@@ -222,7 +223,7 @@ TEST_F(RunDirectoryTest, LocksMove) {
   const fs::path path = runs::RunDirectory::create(root_, "r").path();
   runs::Lock first = runs::Lock::acquire(path);
   runs::Lock second = std::move(first);
-  EXPECT_FALSE(first.held());  // NOLINT: that is the question
+  EXPECT_FALSE(first.held());  // NOLINT: the moved-from state is tested
   EXPECT_TRUE(second.held());
   EXPECT_THAT(error_of(ErrorKind::configuration, [&] { runs::Lock::acquire(path); }),
               HasSubstr("is in use by process " + std::to_string(::getpid())));
@@ -230,7 +231,7 @@ TEST_F(RunDirectoryTest, LocksMove) {
   EXPECT_FALSE(runs::Lock::owner(path));
 }
 
-// Ten processes want one run: exactly one gets it, each time.
+// Ten processes compete for one run: exactly one gets it, each time.
 TEST_F(RunDirectoryTest, OnlyOneOfManyGetsTheLock) {
   const fs::path path = runs::RunDirectory::create(root_, "r").path();
   int ends[2];

@@ -1,4 +1,4 @@
-// What qhost_add_plugin() and QHOST_PLUGIN() refuse before a plugin exists. Needs no LibTorch.
+// Errors of qhost_add_plugin() and QHOST_PLUGIN() at build time. Needs no LibTorch.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ class PluginMacro : public testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output};
   }
 
-  /// Compiles a plugin that includes nothing but qhost/plugin.h.
+  /// Compiles a plugin that includes only qhost/plugin.h.
   std::pair<int, std::string> compile(const std::string& use, const std::string& name,
                                       const std::string& options = "") const {
     const fs::path file = folder_ / "plugin.cpp";
@@ -55,7 +55,7 @@ class PluginMacro : public testing::Test {
         name + "\"' " + options + " " + file.string());
   }
 
-  /// Calls qhost_add_plugin() outside of a project: it refuses before it makes a target.
+  /// Calls qhost_add_plugin() outside of a project: it fails before it creates a target.
   std::string add_plugin(const std::string& arguments) const {
     const fs::path file = folder_ / "script.cmake";
     std::ofstream(file) << "include(" QHOST_SOURCE_DIR "/sdk/cmake/QhostPlugin.cmake)\n"

@@ -1,4 +1,4 @@
-// Installs qhost into an empty folder, builds the plugin project of sdk/template against it, in the
+// Installs qhost into an empty folder, builds the plugin project of sdk/template against it in the
 // other build type, and uses the plugin here and in the installed program.
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/equal.h>
@@ -51,7 +51,7 @@ std::string quoted(const fs::path& path) {
   return "'" + path.string() + "'";
 }
 
-/// The run paths of an ELF file, one text.
+/// The run paths of an ELF file as one text.
 std::string run_path(const fs::path& file) {
   const Result result = run("readelf -d " + quoted(file) + " | grep -E 'R(UN)?PATH'");
   const std::size_t open = result.output.find('['), close = result.output.find(']');
@@ -105,7 +105,7 @@ TEST_F(Sdk, InstallsItsParts) {
         prefix() / "include/qhost/quantizer.h", prefix() / "share/qhost/template/sign.cpp"}) {
     EXPECT_TRUE(fs::is_regular_file(file)) << file;
   }
-  // Plugins that exist for tests stay in the build tree.
+  // The plugins of the tests are not installed.
   for (const auto& entry : fs::directory_iterator(lib / "qhost/plugins")) {
     const std::string name = entry.path().stem().string();
     EXPECT_TRUE(fs::exists(fs::path(QHOST_SOURCE_DIR) / "plugins" / name)) << entry.path();
@@ -121,7 +121,7 @@ TEST_F(Sdk, RunPathsAreRelativeAndHaveNoEmptyEntry) {
   for (const fs::path& file : files) {
     const std::string path = run_path(file);
     EXPECT_THAT(path, testing::StartsWith("$ORIGIN")) << file;
-    // The loader takes an empty entry for the working directory.
+    // The loader reads an empty entry as the working directory.
     EXPECT_THAT(":" + path + ":", Not(HasSubstr("::"))) << file;
     EXPECT_THAT(path, Not(HasSubstr(build.string()))) << file;
   }
@@ -168,7 +168,8 @@ TEST_F(Sdk, AForeignPluginOfAnotherBuildTypeLoadsWithAWarningAndWorks) {
   EXPECT_TRUE(
       at::equal(weight.detach(), at::tensor({1., -1., 1., -1., 1., 1.}, at::kFloat).view({2, 3})));
   EXPECT_TRUE(at::equal(weight.detach(), decode(sign->encode(context, latent.detach()))));
-  // Autograd crosses the boundary: the straight-through gradient arrives in the latent weight.
+  // Autograd works across the library boundary: the straight-through gradient reaches the latent
+  // weight.
   const at::Tensor upstream = at::tensor({1., 2., 3., 4., 5., 6.}, at::kFloat).view({2, 3});
   weight.backward(upstream);
   EXPECT_TRUE(at::equal(latent.grad(), upstream));

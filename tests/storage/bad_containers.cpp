@@ -13,7 +13,7 @@ std::string length_bytes(std::uint64_t length) {
   return bytes;
 }
 
-/// A file with the one entry "a", made of these three values.
+/// A file with one entry "a" of these three values.
 std::string one(const std::string& dtype, const std::string& shape, const std::string& offsets,
                 std::size_t data) {
   return container(
@@ -47,7 +47,7 @@ std::vector<BadContainer> bad_containers() {
        "(16.0 MiB)"},
       {"header_longer_than_file", length_bytes(3) + "{}", "the header is longer than the file",
        "at byte 0: found 3 bytes; allowed: at most 2 bytes, the rest of the file"},
-      // 2. one JSON object in UTF-8, spaces after it
+      // 2. one JSON object in UTF-8, followed by spaces
       {"empty_header", container(""), "the header does not begin with {",
        "at byte 8: found an empty header; allowed: {"},
       {"leading_space", container(" {}"), "the header does not begin with {",

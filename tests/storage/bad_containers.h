@@ -1,4 +1,4 @@
-// Damaged and hostile safetensors files, each a few hundred bytes, and what a reader says to them.
+// Damaged and hostile safetensors files, each of some hundred bytes, and the reader's messages.
 #pragma once
 
 #include <ostream>

@@ -9,7 +9,7 @@
 namespace qhost::storage {
 namespace {
 
-/// An environment variable with another value, or none, while it lives.
+/// Sets or unsets an environment variable for its lifetime.
 class Variable {
  public:
   Variable(const char* name, const char* value) : name_(name) {

@@ -1,4 +1,4 @@
-// A small state to store, and what it must be when it comes back.
+// A small state to store, and the expected state after loading.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace qhost::storage {
 
-/// A state that depends on its step in every part.
+/// A state of which every part depends on its step.
 class SampleState {
  public:
   explicit SampleState(std::int64_t step, std::size_t length = 5) : weights_(length), step_(step) {

@@ -28,7 +28,7 @@ void limit_files_to(rlim_t bytes) {
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/// Expects steps 10 and 20, whole, and nothing else.
+/// Expects exactly steps 10 and 20, whole.
 void expect_untouched(const fs::path& directory) {
   EXPECT_EQ(names_in(directory), "step-00000010 step-00000020");
   std::vector<std::string> complaints;
@@ -37,8 +37,8 @@ void expect_untouched(const fs::path& directory) {
   SampleState(10).expect_in(runs::load_checkpoint(directory / "step-00000010"));
 }
 
-// In children, since a limit cannot be raised again. SIGXFSZ has its default action there: a
-// process that it killed would not exit with 0.
+// In child processes, since a limit cannot be raised again. SIGXFSZ has its default action there:
+// it would kill the process, which then would not exit with 0.
 TEST(FileSizeLimit, ACheckpointFailsAndTheOnesBeforeStay) {
   const TestFolder folder;
   const fs::path directory = folder.path();
@@ -154,7 +154,7 @@ TEST_F(FullDisk, ACheckpointThatJustFitsFailsOnTheWayAndLeavesNoTrace) {
   write_sample(folder_.path(), 10);
   write_sample(folder_.path(), 20);
   const std::uint64_t before = free_bytes();
-  // Its bytes would fit, but each file takes whole pages.
+  // Its bytes would fit, but each file needs whole pages.
   const SampleState state(30, before / 4 - 100);
   EXPECT_THAT(
       error_of(ErrorKind::storage,
@@ -189,7 +189,7 @@ TEST_F(FullDisk, MetricsKeepWholeLinesAndGoOnWhenThereIsSpace) {
 
 void do_nothing(int) {}
 
-// A pipe takes what fits (short writes), and a timer interrupts the rest (EINTR).
+// A pipe accepts what fits (short writes), and a timer interrupts the rest (EINTR).
 TEST(WriteAll, GoesOnAfterSignalsAndShortWrites) {
   std::string sent(3 << 20, '\0');
   for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = static_cast<char>(i * 31 >> 7);
@@ -212,7 +212,7 @@ TEST(WriteAll, GoesOnAfterSignalsAndShortWrites) {
   ssize_t n = 0;
   while ((n = ::read(ends[0], buffer, sizeof buffer)) > 0) {
     received.append(buffer, static_cast<std::size_t>(n));
-    ::usleep(500);  // so that the pipe is full and the timer finds the writer waiting
+    ::usleep(500);  // wait until the pipe is full and the timer finds the writer waiting
   }
   ::close(ends[0]);
   int status = -1;

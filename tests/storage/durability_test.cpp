@@ -1,7 +1,7 @@
-// The order in which writes become durable, which no kill shows: the bytes of a file are synced
-// before its name is given to it, and the folder that holds the name after.
+// The order in which writes become durable, which no kill can show: the bytes of a file are synced
+// before the file gets its name, and its folder is synced afterwards.
 //
-// fsync, rename and their like are replaced here; what libqhost_core calls comes to these first.
+// This file replaces fsync, rename and similar functions; calls from libqhost_core come here first.
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -21,8 +21,8 @@
 namespace qhost::storage {
 namespace {
 
-/// What was called since a Recording began: "fsync FILE", "rename FROM TO". Temporary names are
-/// "~".
+/// The calls since the start of a Recording: "fsync FILE", "rename FROM TO". Temporary names are
+/// written as "~".
 class Recording {
  public:
   explicit Recording(const std::filesystem::path& folder) : folder_(folder.string()) {
@@ -59,7 +59,7 @@ std::string path_of(int fd) {
   return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored).string();
 }
 
-/// The C library's own.
+/// The C library's function.
 template <class Function>
 Function next(const char* name) {
   return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));
@@ -101,7 +101,7 @@ using ::testing::ElementsAre;
 
 TEST(Durability, AFileIsSyncedBeforeItsNameAndItsFolderAfter) {
   const TestFolder folder;
-  for (int time = 0; time < 2; ++time) {  // a new file, then one that is replaced
+  for (int time = 0; time < 2; ++time) {  // first a new file, then an existing one
     const Recording recording(folder.path());
     write_file_atomically(folder / "a", "bytes");
     EXPECT_THAT(recording.calls(), ElementsAre("fsync ~", "rename ~ a", "fsync ."));
@@ -133,7 +133,7 @@ TEST(Durability, ACheckpointIsSyncedAsAWholeBeforeItsName) {
     return found - calls.begin();
   };
   const auto named = at("rename ~ step-00000007");
-  // The three files, then the folder that holds their names, then its name, then that one's folder.
+  // The three files, then the folder with their names, then the folder's own name, then its parent.
   std::ptrdiff_t files = 0;
   for (std::ptrdiff_t i = 0; i < named; ++i) {
     const std::string& call = calls[static_cast<std::size_t>(i)];

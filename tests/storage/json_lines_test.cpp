@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 class JsonLines : public ::testing::Test {
  protected:
-  /// Three lines of steps 0, 1, 2; returns the offsets behind each.
+  /// Writes three lines of steps 0, 1, 2; returns the offsets behind each.
   std::vector<std::uint64_t> write_three() {
     std::vector<std::uint64_t> offsets;
     JsonLinesWriter writer(path_);
@@ -110,7 +110,7 @@ TEST_F(JsonLines, CutsByWhatLinesSay) {
 
 TEST_F(JsonLines, TheWriterCutsATornLine) {
   const auto offsets = write_three();
-  // Longer than the block in which the writer looks for the last newline.
+  // Longer than the block in which the writer searches for the last newline.
   std::ofstream(path_, std::ios::app) << "{\"step\":" << std::string(10000, '1');
   EXPECT_EQ(read_json_lines(path_).size(), 3u);
   JsonLinesWriter writer(path_);
@@ -123,8 +123,8 @@ TEST_F(JsonLines, TheWriterCutsATornLine) {
   EXPECT_EQ(fs::file_size(path_), 0u);
 }
 
-// The whole lines before the torn one fill more than the block that the writer reads, so that its
-// offset in the file is another than in the block.
+// The whole lines before the torn one fill more than the block that the writer reads, so that the
+// offset in the file differs from that in the block.
 TEST_F(JsonLines, TheWriterCutsATornLineBehindManyWholeOnes) {
   std::string whole;
   for (int step = 0; step < 400; ++step) whole += "{\"step\":" + std::to_string(step) + "}\n";

@@ -39,7 +39,7 @@ INSTANTIATE_TEST_SUITE_P(Safetensors, BadContainerTest, ::testing::ValuesIn(bad_
                          [](const auto& test) { return test.param.name; });
 
 TEST(SafetensorsReader, ReadsWhatAnyWriterMayWrite) {
-  // Unsorted, unpadded, spaces at the end, an empty tensor between, metadata last.
+  // Unsorted, without padding, spaces at the end, an empty tensor in the middle, metadata last.
   const std::string json = R"({ "z" :{"shape":[2],"data_offsets":[0,4],"dtype":"I16"},)"
                            R"("empty":{"dtype":"F32","shape":[3,0],"data_offsets":[4,4]},)"
                            R"("\u00e9":{"dtype":"U8","shape":[],"data_offsets":[4,5]},)"
@@ -99,8 +99,8 @@ TEST(SafetensorsReader, RefusesEveryShorterFile) {
   EXPECT_THROW(File::parse(whole + "x", "longer"), Error);
 }
 
-// Every byte takes every value, then random pairs of bytes: accepted with all views inside, or
-// refused with an Error of kind storage; nothing else.
+// Every byte gets every value, then random pairs of bytes change. The reader either accepts the
+// file with all views inside, or throws an Error of kind storage.
 TEST(SafetensorsReader, SurvivesEveryChangedByte) {
   const std::string whole = small_valid_file();
   int accepted = 0, refused = 0;
@@ -131,7 +131,7 @@ TEST(SafetensorsReader, SurvivesEveryChangedByte) {
     bytes[random() % bytes.size()] = "0123456789{}[]\",:eE-+. tf"[random() % 26];
     attempt(bytes);
   }
-  EXPECT_GT(accepted, 11 * 255);  // the data may be anything
+  EXPECT_GT(accepted, 11 * 255);  // any data bytes are valid
   EXPECT_GT(refused, 10000);
 }
 

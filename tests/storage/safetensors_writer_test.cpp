@@ -27,7 +27,7 @@ TEST(SafetensorsWriter, WritesTheseVeryBytes) {
   const std::vector<float> scale = {1.0f};
   const std::string bytes = serialize(
       {{"codes", view("U8", {3}, codes)}, {"scale", view("F32", {}, scale)}}, {{"k", "v\n"}});
-  // The wider elements lie first in the data, so that both tensors are aligned.
+  // The data of wider elements come first, so that both tensors are aligned.
   const std::string json =
       R"({"__metadata__":{"k":"v\n"},"codes":{"data_offsets":[4,7],"dtype":"U8","shape":[3]},)"
       R"("scale":{"data_offsets":[0,4],"dtype":"F32","shape":[]}})";
@@ -42,8 +42,8 @@ TEST(SafetensorsWriter, AnEmptyFileIsSixteenBytes) {
   EXPECT_EQ(serialize({}), container("{}      "));
 }
 
-// Random sets of tensors: written, read and written again they are the same bytes, each view is
-// aligned to its element, and its content is what went in.
+// Random sets of tensors: writing, reading and writing again gives the same bytes, each view is
+// aligned to its element, and the content is unchanged.
 TEST(SafetensorsWriter, WriteReadWriteIsTheIdentity) {
   std::mt19937 random(7);
   const char* dtypes[] = {"BOOL", "U8",  "I8",  "U16", "I16", "F16", "BF16",

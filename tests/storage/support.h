@@ -1,4 +1,4 @@
-// What the tests of this folder share.
+// Shared by the tests of this folder.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@
 
 namespace qhost::storage {
 
-/// A folder that goes when the test ends.
+/// A folder that is removed at the end of the test.
 class TestFolder {
  public:
   TestFolder() {
@@ -98,7 +98,7 @@ inline int status_of_child(const std::function<void()>& action) {
   return status;
 }
 
-/// Runs `action` in a child with QHOST_FAILPOINT=`point`; true when it died there.
+/// Runs `action` in a child with QHOST_FAILPOINT=`point`; true if the child died there.
 inline bool dies_at(const std::string& point, const std::function<void()>& action) {
   const int status = status_of_child([&] {
     ::setenv("QHOST_FAILPOINT", point.c_str(), 1);

@@ -1,4 +1,4 @@
-// How many images the batches of a run have, and which of them no batch norm can take.
+// The number of images per batch, and the batches that are too small for a batch norm.
 #include "training/batch_sizes.h"
 
 #include <gmock/gmock.h>
@@ -31,7 +31,7 @@ class Batches : public ::testing::Test {
     config::TestCatalog catalog;
     return config::load_experiment_or_throw(file_, overrides, catalog).at(0).experiment;
   }
-  /// What is wrong, each as it is rendered; "" for nothing.
+  /// The errors, each as rendered; "" for none.
   std::string faults(std::int64_t images, const Words& overrides, const BatchUses& uses,
                      bool features = true) {
     const config::Experiment one = experiment(overrides);
@@ -102,7 +102,7 @@ TEST_F(Batches, SeveralBatchNormsAreCounted) {
   EXPECT_THAT(faults[0].message, HasSubstr("batch norm `a` (and 2 more) has"));
 }
 
-// A convolution may leave one position, too.
+// A convolution may also leave a single position.
 TEST_F(Batches, AnImageOfOnePositionIsLikeFeatures) {
   GraphBuilder g;
   Value x = g.conv2d("conv", g.input(Shape{{1, 3, 3}}), {.out_channels = 4});

@@ -1,4 +1,4 @@
-// What an evaluation is called whose loss is not finite, and what is advised.
+// The message for an evaluation whose loss is not finite, and its help.
 #include "training/divergence.h"
 
 #include <ATen/ops/full.h>
@@ -41,7 +41,7 @@ class Divergence : public ::testing::Test {
     }
     FAIL() << "no " << name;
   }
-  /// "" for figures that count.
+  /// The error, or "" for finite metrics.
   std::string complaint() {
     const MetricsResult figures =
         evaluate_final(*model_, experiment_, data_, data_.test, at_).metrics;

@@ -29,7 +29,7 @@ inline std::vector<double> numbers(const nlohmann::json& hexadecimal) {
   return values;
 }
 
-/// The declared defaults, overwritten by the members of `given`.
+/// The declared defaults, replaced by the members of `given`.
 inline Options options_from(const std::vector<Option>& declared, const nlohmann::json& given) {
   std::map<std::string, OptionValue> values;
   for (const auto& [key, value] : given.items()) {

@@ -1,4 +1,4 @@
-// What a signal says and does, in child processes: a second one ends them.
+// Messages and effects of signals, in child processes: a second signal ends them.
 #include "training/interrupt.h"
 
 #include <gmock/gmock.h>
@@ -16,7 +16,7 @@ namespace {
 
 struct Ended {
   int code = -1, signal = 0;
-  std::string said;  ///< on stderr
+  std::string said;  ///< text on stderr
 };
 
 Ended in_child(const std::function<void()>& work) {
@@ -136,10 +136,10 @@ TEST(Interrupt, WhatIsIgnoredAtTheStartStaysIgnored) {
         ::raise(number);
         ::raise(number);
         if (InterruptGuard::signal() != 0) ::_exit(1);
-        ::raise(SIGTERM);  // the others are watched
+        ::raise(SIGTERM);  // the other signals are handled
         if (InterruptGuard::signal() != SIGTERM) ::_exit(2);
       }
-      ::raise(number);  // and it is ignored afterwards
+      ::raise(number);  // this one is still ignored afterwards
     });
     EXPECT_EQ(ended.code, 0) << number;
   }
@@ -165,7 +165,7 @@ TEST(Interrupt, GuardsNestAndTheOutermostForgets) {
     }
     if (InterruptGuard::signal() != 0) ::_exit(4);
     InterruptGuard::stop_if_asked();
-    ::raise(SIGTERM);  // as before the guard: it ends the process
+    ::raise(SIGTERM);  // as without a guard: it ends the process
   });
   EXPECT_EQ(ended.signal, SIGTERM) << "exit code " << ended.code;
 }

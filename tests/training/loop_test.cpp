@@ -1,4 +1,4 @@
-// The training loop as a whole: what happens in which order, what chooses, what repeats.
+// The training loop as a whole: order of events, selection, repeatability.
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ using ::testing::Not;
 using ::testing::StartsWith;
 using Words = std::vector<std::string>;
 
-/// Keeps what it is told, and what lies on disk at the end of each epoch.
+/// Records what it is told, and the files on disk at the end of each epoch.
 class Recorder : public Progress {
  public:
   void step(const StepReport& report) override {
@@ -114,7 +114,7 @@ TEST_F(Loop, ThreeEpochsInTheirOrder) {
               ElementsAre("step 1", "step 2", "step 3", "step 4", "step 5", "epoch 1",        //
                           "step 6", "step 7", "step 8", "step 9", "step 10", "epoch 2 test",  //
                           "step 11", "step 12", "step 13", "step 14", "step 15", "epoch 3 test"));
-  // The last epoch is evaluated and saved whatever the intervals say.
+  // The last epoch is evaluated and saved for any interval.
   EXPECT_THAT(on_disk, ElementsAre("train |", "train train test | 10",
                                    "train train test train test | 15 10"));
 
@@ -127,7 +127,7 @@ TEST_F(Loop, ThreeEpochsInTheirOrder) {
     const bool train = lines[i].at("phase") == "train";
     EXPECT_EQ(lines[i].at("samples"), train ? 135 : 450) << i;
     EXPECT_EQ(lines[i].contains("learning_rate"), train) << i;
-    // A quantized layer each: six of eight, the first and the last stay in float.
+    // Six of eight layers are quantized; the first and the last stay in float.
     EXPECT_EQ(lines[i].value("sign_flips", nlohmann::json::object()).size(), train ? 6U : 0U);
   }
   EXPECT_EQ(lines[3].at("loss"), recorder.epochs[2].train_loss);
@@ -153,12 +153,12 @@ TEST_F(Loop, StepsReportMeansOverTheEpochSoFar) {
     EXPECT_EQ(last.loss, recorder.epochs[static_cast<std::size_t>(epoch)].train_loss);
     EXPECT_EQ(last.accuracy, recorder.epochs[static_cast<std::size_t>(epoch)].train_accuracy);
   }
-  // The sums begin anew in each epoch: its first accuracy is a share of one batch.
+  // The sums start anew in each epoch: its first accuracy is that of one batch.
   const double of_batch = recorder.steps[5].accuracy * 32;
   EXPECT_EQ(of_batch, std::round(of_batch));
 }
 
-/// The last of `epochs` has a rate that ruins the network, so that it is not the best one.
+/// The last of `epochs` has a learning rate that ruins the network, so that it is not the best one.
 Words with_a_bad_end(int epochs) {
   return {"train.epochs=" + std::to_string(epochs), "schedule.name=multi_step",
           "schedule.milestones=[" + std::to_string(epochs - 1) + "]", "schedule.factor=100"};
@@ -172,7 +172,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
   const jobs::RunResult result = run(directory, overrides, recorder);
   ASSERT_LT(result.json.at("best_epoch"), 6) << "the last epoch should be bad";
 
-  // By hand: higher accuracy, then lower loss, then the earlier epoch.
+  // Computed by hand: higher accuracy, then lower loss, then the earlier epoch.
   std::int64_t best = -1;
   for (const EpochReport& report : recorder.epochs) {
     ASSERT_TRUE(report.evaluation.has_value());
@@ -195,7 +195,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
             "train validation train validation train validation train validation train validation "
             "train validation");
 
-  // The figures of the result are those of the best weights, and `last` are others.
+  // The metrics of the result are those of the best weights; `last` gives others.
   const auto evaluated = [&](const std::string& which) {
     return jobs::evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_)
         .evaluation.metrics;
@@ -205,7 +205,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
   EXPECT_NE(result.json.at("test_loss"), evaluated("last").loss);
 }
 
-// Draws in evaluation repeat, whenever the chosen weights are evaluated.
+// Random draws in evaluation repeat, whenever the selected weights are evaluated.
 TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
   Words overrides = with_a_bad_end(4);
   overrides.insert(overrides.end(),
@@ -237,7 +237,7 @@ TEST_F(Loop, WithoutValidationTheLastEpochCounts) {
   EXPECT_LT(result.json.at("test_accuracy").get<double>(), best);
 }
 
-// Other labels on the test images change the test figures and nothing else.
+// Other labels of the test images change only the test metrics.
 TEST_F(Loop, TheTestSetDecidesNothing) {
   const config::Experiment given =
       experiment({"data.validation=300", "train.epochs=3", "optimizer.learning_rate=0.2"});
@@ -281,7 +281,7 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
   EXPECT_EQ(recorder.events.back(), "epoch 2 test");
   EXPECT_EQ(tests::metrics_of(folder_ / "part").at(2).at("samples"), 64);
   EXPECT_THAT(checkpoints("part"), ElementsAre(7, 5));
-  // The schedule is still the one of three epochs: the first seven steps are the whole run's.
+  // The schedule is still that of three epochs: the first seven steps equal those of the whole run.
   storage::File whole =
       storage::File::read(folder_ / "whole/checkpoints/step-00000007" / "state.safetensors");
   storage::File part =
@@ -292,7 +292,7 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
   for (const auto& [name, tensor] : of_whole) {
     EXPECT_TRUE(at::equal(tensor, of_part.at(name))) << name;
   }
-  // More than there is to do is no limit.
+  // A limit beyond the end has no effect.
   EXPECT_EQ(run("beyond", {"train.max_steps=1000"}).json.at("steps"), 10);
 }
 
@@ -318,7 +318,7 @@ TEST_F(Loop, NoEpochEvaluatesTheInitialWeights) {
 }
 
 TEST_F(Loop, EvaluationChangesNothing) {
-  // Stochastic weights: a draw in evaluation must not move the draws of training.
+  // Stochastic weights: a draw in evaluation must not change the draws of training.
   const Words method = {"train.epochs=3", "quantizer.name=binaryconnect",
                         "quantizer.mode=stochastic", "quantizer.test_weights=ensemble",
                         "quantizer.samples=2"};
@@ -368,7 +368,7 @@ TEST_F(Loop, EqualSeedsRepeatToTheBitAndOthersDoNot) {
 }
 
 TEST_F(Loop, ADivergedRunSaysWhereAndKeepsItsBest) {
-  // The learning rate explodes with the second epoch.
+  // The learning rate explodes in the second epoch.
   const Words overrides = {"data.validation=300", "train.epochs=3", "schedule.name=multi_step",
                            "schedule.milestones=[1]", "schedule.factor=1e30"};
   Recorder recorder;
@@ -397,7 +397,7 @@ TEST_F(Loop, ADivergedRunSaysWhereAndKeepsItsBest) {
   }
 }
 
-/// While it lives files cannot grow beyond this size: a disk that is full for all but small ones.
+/// While it exists, files cannot exceed this size: a full disk for all but small files.
 class SmallFiles {
  public:
   explicit SmallFiles(rlim_t bytes) {
@@ -493,7 +493,7 @@ TEST_F(Loop, ARunWhoseFirstCheckpointCannotBeWrittenStops) {
 TEST_F(Loop, ABestThatWasNotSavedIsNotClaimed) {
   Recorder recorder;
   std::optional<SmallFiles> full;
-  // Full for the end of the first epoch, behind a checkpoint in its middle.
+  // The disk is full at the end of the first epoch, after a checkpoint in its middle.
   recorder.at_step = [&](std::int64_t step) {
     if (step == 3) full.emplace(100'000);
   };
@@ -504,13 +504,13 @@ TEST_F(Loop, ABestThatWasNotSavedIsNotClaimed) {
   EXPECT_THAT(recorder.notes, HasSubstr("the best weights were not saved; the run goes on: "));
   ASSERT_EQ(recorder.epochs.size(), 2U);
   EXPECT_TRUE(recorder.epochs[0].is_best);
-  // The first is lost, so the second is the best there is, whatever the first had reached.
+  // The first epoch is lost, so the second is the best, whatever the first had reached.
   EXPECT_TRUE(recorder.epochs[1].is_best);
   EXPECT_EQ(result.json.at("best_epoch"), 2);
   EXPECT_EQ(result.json.at("validation_accuracy"), recorder.epochs[1].evaluation->top1);
 }
 
-/// Labels that no class has: every evaluation on them throws, as a plugin's could.
+/// Labels outside of the classes: every evaluation with them throws, as a plugin could.
 void spoil(data::Split& split) {
   for (auto& label : split.labels) label = 200;
 }
@@ -549,7 +549,7 @@ TEST_F(Loop, AnEvaluationThatFailsDoesNotEndTheTraining) {
   const std::string last = "step-0000000" + std::to_string(checkpoints("r").front());
   EXPECT_TRUE(weights("r", last) == weights("whole", last)) << "the training is the same";
 
-  // Stopped in the evaluation that failed: it fails again, with the same lines.
+  // Stopped in the evaluation that failed: it fails again and writes the same lines.
   Recorder stopped;
   stopped.at_step = [&](std::int64_t step) {
     if (step == checkpoints("r").back()) ::raise(SIGTERM);
@@ -588,7 +588,7 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
   EXPECT_FALSE(failed.contains("test_accuracy"));
   EXPECT_THAT(checkpoints("r"), ElementsAre(10, 5));
 
-  // Left as it is where that is asked for, else tried again from its checkpoint.
+  // With skip_failed it is skipped, else it is tried again from its checkpoint.
   request.skip_failed = true;
   const jobs::RunResult skipped = jobs::run_experiment(experiment(), request, registry_, recorder);
   EXPECT_TRUE(skipped.was_skipped);
@@ -660,7 +660,7 @@ TEST_F(Loop, ASignalStopsACalibration) {
   EXPECT_EQ(run("r", overrides).json.at("status"), "finished");
 }
 
-// Nothing was done yet that a directory would keep.
+// There is no result yet that needs a directory.
 TEST_F(Loop, ASignalWhileTheDataAreLoadedLeavesNoDirectory) {
   const InterruptGuard outer;
   ::raise(SIGTERM);
@@ -668,7 +668,8 @@ TEST_F(Loop, ASignalWhileTheDataAreLoadedLeavesNoDirectory) {
   EXPECT_FALSE(fs::exists(folder_ / "r"));
 }
 
-// Both losses, each by its name, and that without smoothing equal to a run's that has none.
+// Both losses have their names, and the one without smoothing equals that of a run without
+// smoothing.
 TEST_F(Loop, TheTestLossIsNamedWithAndWithoutLabelSmoothing) {
   const Words overrides = {"train.label_smoothing=0.2", "train.epochs=1"};
   const jobs::RunResult smooth = run("smooth", overrides);
@@ -678,7 +679,7 @@ TEST_F(Loop, TheTestLossIsNamedWithAndWithoutLabelSmoothing) {
   const nlohmann::json line = tests::metrics_of(folder_ / "smooth").at(1);
   EXPECT_EQ(line.at("loss"), with);
   EXPECT_EQ(line.at("loss_without_label_smoothing"), without);
-  // The same weights under a configuration without smoothing.
+  // The same weights with a configuration without smoothing.
   const jobs::RunResult plain =
       run("plain", {"train.epochs=0", "train.init_from=" + (folder_ / "smooth").string()});
   EXPECT_NEAR(plain.json.at("test_loss").get<double>(), without, 1e-6);

@@ -15,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Deterministic numbers in (-2, 2) without any generator.
+/// Deterministic numbers in (-2, 2), without a generator.
 at::Tensor wave(std::int64_t rows, std::int64_t columns) {
   const at::Tensor index = at::arange(rows * columns, at::kDouble);
   return (2 * at::sin(index * 1.7 + 0.3)).reshape({rows, columns});

@@ -32,7 +32,7 @@ TEST(Metrics, EqualsACountByHandOverUnequalBatches) {
   std::int64_t top1 = 0, top5 = 0, samples = 0;
   double loss = 0;
   for (const std::int64_t size : {64, 64, 17, 1}) {
-    // Sixteen levels only, so that equal logits are frequent.
+    // Only sixteen levels, so that equal logits are frequent.
     const at::Tensor logits =
         at::sin(at::arange(samples * classes, (samples + size) * classes, at::kFloat) * 2.3)
             .mul(8)
@@ -71,20 +71,20 @@ TEST(Metrics, OfEqualLogitsTheFirstWinsAsInArgmax) {
   metrics.add(at::zeros({3, 3}), at::tensor({0, 1, 2}, at::kLong), loss_of(1));
   EXPECT_THAT(metrics.result().per_class,
               ElementsAre(ClassCount{1, 1}, ClassCount{0, 1}, ClassCount{0, 1}));
-  EXPECT_EQ(metrics.result().top5, 1);  // three classes: nobody is outside of the first five
+  EXPECT_EQ(metrics.result().top5, 1);  // with three classes, every label is among the top five
 }
 
 TEST(Metrics, ANanIsNeverACorrectAnswer) {
   Metrics metrics(6, at::kCPU);
   at::Tensor logits = at::zeros({3, 6});
   logits[0].fill_(nan);
-  logits[1][2] = nan;  // the label's own
+  logits[1][2] = nan;  // the logit of the label
   logits[2][2] = 5;
-  logits[2][4] = nan;  // another's stands before the label's
+  logits[2][4] = nan;  // the logit of a class before the label
   metrics.add(logits, at::full({3}, 2, at::kLong), loss_of(nan));
   const MetricsResult result = metrics.result();
   EXPECT_EQ(result.top1, 0);
-  EXPECT_DOUBLE_EQ(result.top5, 1.0 / 3);  // the last sample only, in second place
+  EXPECT_DOUBLE_EQ(result.top5, 1.0 / 3);  // only the last sample, in second place
   EXPECT_TRUE(std::isnan(result.loss));
 }
 
@@ -140,7 +140,7 @@ TEST(SignFlips, CountsTheSharePerLayerSinceThePreviousCall) {
   const at::Tensor c = at::ones({3});
   EXPECT_THAT(flips.update({{"b", b}, {"c", c}}),
               ElementsAre(std::pair<std::string, double>("b", 1.0)));
-  // "a" was left out meanwhile: its signs are kept.
+  // "a" was left out in between: its signs are kept.
   EXPECT_THAT(flips.update({{"a", -a}}), ElementsAre(std::pair<std::string, double>("a", 1.0)));
 }
 

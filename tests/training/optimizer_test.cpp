@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-/// What an independent float32 implementation may differ by: a few roundings of values below 8.
+/// The tolerance for an independent float32 implementation: a few roundings of values below 8.
 constexpr double rounding = 2e-6;
 
 std::unique_ptr<Optimizer> make(const std::string& name, const json& options,
@@ -38,7 +38,7 @@ at::Tensor in_format(const at::Tensor& tensor, bool channels_last) {
                                             : tensor.contiguous();
 }
 
-/// The parameters of a golden case, at their start.
+/// The initial parameters of a golden case.
 std::vector<TrainableParameter> parameters_of(const json& data, bool channels_last) {
   std::vector<TrainableParameter> parameters;
   for (const json& entry : data["parameters"]) {
@@ -130,7 +130,8 @@ TEST_P(Resume, ContinuesToTheSameBitsFromTensorsOfAnyLayout) {
     auto optimizer = make(data["optimizer"], data["options"], parameters);
     for (int index = 0; index < 5; ++index) {
       if (index == stop_after) {
-        // Through a file all is dense and row-major; the copies prove that no memory is shared.
+        // After a file, all tensors are dense and row-major; the copies show that no memory is
+        // shared.
         std::map<std::string, at::Tensor> saved;
         for (const auto& [name, tensor] : by_name(*optimizer)) {
           saved.emplace(name, tensor.clone(at::MemoryFormat::Contiguous));
@@ -176,7 +177,7 @@ TrainableParameter parameter(const std::string& name, at::Tensor tensor, double 
   return {name, std::move(tensor).requires_grad_(), multiplier, weight_decay};
 }
 
-/// what() of the error that `action` throws; fails the test when the kind is another.
+/// what() of the error that `action` throws; a test failure if the kind is another.
 std::string message(ErrorKind kind, const std::function<void()>& action) {
   try {
     action();
@@ -244,7 +245,7 @@ TEST(Optimizer, GradientsOfPointwiseConvolutionsFitWhateverTheirStridesSay) {
   weight.mutable_grad() = gradient;
   optimizer->step(1);
   EXPECT_TRUE(at::equal(weight, at::zeros({4, 3, 1, 1})));
-  // The same memory under other strides is no change of layout.
+  // Other strides for the same elements in memory are not a change of layout.
   weight.set_data(weight.detach().as_strided({4, 3, 1, 1}, {3, 1, 3, 3}));
   ASSERT_EQ(weight.stride(3), 3);
   optimizer->step(1);

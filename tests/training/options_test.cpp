@@ -1,5 +1,5 @@
-// Every option that `qhost describe` lists does something: another value changes the checkpoint or
-// an evaluation of a run of three steps, or the option stands in the list of those that must not.
+// Every option in `qhost describe` has an effect: another value changes the checkpoint or an
+// evaluation of a run of three steps, or the option is in the list of those that must not.
 #include <gmock/gmock.h>
 
 #include <set>
@@ -20,14 +20,13 @@ using Words = std::vector<std::string>;
 /// "quantizer lsq weight_bits", or "train epochs" for an option of a table.
 using Key = std::string;
 
-// --- what the generator cannot know
-// ---------------------------------------------------------------
+// ---- what the generator cannot know ---------------------------------------------------------------
 
-/// Settings under which the option has an effect, for the run with its default as well; where
-/// several lines are given, each value must have an effect under one of them. Absent: none needed.
+/// Settings that an option needs to have an effect, also for the run with its default. With several
+/// lines, each value must have an effect with one of them. Absent: none needed.
 const std::map<Key, std::vector<Words>>& contexts() {
   static const Words whitened = {"augment.whitening=gcn_zca"};
-  // Observers that training feeds as well begin anew with each epoch.
+  // With ptq_static's default, observers run in training too and start anew in each epoch.
   static const Words observed = {"quantizer.name=ptq_static", "quantizer.observe=calibration"};
   static const Words both = {"augment.mean=[0.4]", "augment.std=[0.4]"};
   static const std::vector<Words> paper_start = {{}, {"quantizer.lr_scale=glorot"}};
@@ -60,7 +59,7 @@ const std::map<Key, std::vector<Words>>& contexts() {
       {"schedule step factor", {{"schedule.every=1"}}},
       {"schedule cosine per", {{"train.batch_size=34"}}},
       {"schedule exponential per", {{"train.batch_size=34"}}},
-      // Networks of millions of weights: a step tells.
+      // Networks of millions of weights: a single step shows the effect.
       {"model resnet family", {{"train.max_steps=1"}}},
       {"model densenet family", {{"train.max_steps=1"}}},
       {"model resnet shortcut",
@@ -81,7 +80,7 @@ const std::map<Key, std::vector<Words>>& contexts() {
   return all;
 }
 
-/// Values to try in the place of generated ones, with what they need besides.
+/// Values to use instead of generated ones, with the settings that they need.
 const std::map<Key, std::vector<Words>>& values() {
   static const std::map<Key, std::vector<Words>> all = {
       {"data digits classes", {{"data.classes=[3, 1, 7]"}}},
@@ -123,13 +122,13 @@ const std::map<Key, std::vector<Words>>& values() {
   return all;
 }
 
-/// Options that must not change a bit, and why. Those declared not_part_of_result() are so anyway.
+/// Options that must not change a bit, and why. Options declared not_part_of_result() count too.
 const std::map<Key, std::string>& without_effect() {
   static const std::map<Key, std::string> all = {};
   return all;
 }
 
-/// Options that are not tried, and why.
+/// Options that are not tested, and why.
 const std::map<Key, std::string>& not_tried() {
   static const std::map<Key, std::string> all = {
       {"train device", "another device may not be there"},
@@ -140,7 +139,7 @@ const std::map<Key, std::string>& not_tried() {
   return all;
 }
 
-/// What a component needs to be small, or to be valid at all.
+/// Settings that make a component small or valid.
 Words setting_of(const std::string& kind, const std::string& name) {
   Words words;
   if (name.empty()) return words;
@@ -156,8 +155,7 @@ Words setting_of(const std::string& kind, const std::string& name) {
   return words;
 }
 
-// --- the generator
-// --------------------------------------------------------------------------------
+// ---- the generator -------------------------------------------------------------------------------
 
 struct Subject {
   std::string kind, name;  ///< "quantizer", "lsq"; a table has no name
@@ -173,8 +171,8 @@ Registry& registry() {
   return one;
 }
 
-/// All components and tables that have options. The sets of files are loaded in
-/// tests/data/dataset_test.cpp.
+/// All components and tables with options. tests/data/dataset_test.cpp loads the data sets that
+/// consist of files.
 std::vector<Subject> subjects() {
   jobs::ComponentCatalog catalog(registry());
   std::vector<Subject> all = {{"data", "digits"}};
@@ -197,7 +195,7 @@ std::vector<Option> options_of(const Subject& subject) {
   return *catalog.find(subject.kind, subject.name);
 }
 
-/// One valid value besides the default, or every other choice. Empty where none comes to mind.
+/// One valid value besides the default, or every other choice. Empty if none can be generated.
 std::vector<OptionValue> other_values(const Option& option) {
   if (!option.choices().empty() && option.type() == OptionType::string) {
     std::vector<OptionValue> others;
@@ -228,11 +226,11 @@ std::vector<OptionValue> other_values(const Option& option) {
   return {};
 }
 
-/// All that a run leaves and that a result depends on, as text to compare.
+/// Everything in a run that a result depends on, as text to compare.
 class Runs {
  public:
   Runs() {
-    // 67 images and 1347 - 67 others: one step an epoch, three in all.
+    // 67 images and the other 1347 - 67: one step per epoch, three in all.
     folder_.write("e.toml", R"([data]
 name = "digits"
 fraction = 0.05
@@ -262,7 +260,7 @@ threads = 1
     std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(steps.at(0)));
     std::string text = tests::slurp(directory / "checkpoints" / name / "state.safetensors");
     for (nlohmann::json line : tests::metrics_of(directory)) {
-      if (line.at("phase") == "train") continue;  // shown, not a result
+      if (line.at("phase") == "train") continue;  // a display, not a result
       text += line.dump();
     }
     const nlohmann::json result = tests::result_of(directory);
@@ -298,7 +296,7 @@ threads = 1
 class EachOption : public ::testing::TestWithParam<Subject> {
  protected:
   static void SetUpTestSuite() {
-    // Whitened images are kept in the user's cache.
+    // Whitened images are stored in the user's cache.
     cache_ = std::make_unique<tests::Workshop>();
     ::setenv("XDG_CACHE_HOME", cache_->path().c_str(), 1);
     runs_ = std::make_unique<Runs>();

@@ -1,5 +1,5 @@
-// A run that was killed, at named points and at random times, ends in the same bits as one that was
-// not: the files of its checkpoints are compared byte by byte.
+// A run that was killed, at failpoints and at random times, ends in the same bits as an undisturbed
+// run: the files of its checkpoints are compared byte by byte.
 #include <gmock/gmock.h>
 
 #include <random>
@@ -68,7 +68,7 @@ const std::vector<Recipe> others = {
      {"train.checkpoint_every_steps=2"}},
 };
 
-/// One recipe, its uninterrupted run, and runs of it that are killed.
+/// One recipe, its uninterrupted run, and killed runs of it.
 class Runs {
  public:
   explicit Runs(const Recipe& recipe) : recipe_(recipe) {
@@ -84,7 +84,7 @@ class Runs {
     return words;
   }
 
-  /// Dies at each of the points in turn, then runs to its end: the same command every time.
+  /// Dies at each of the points in turn, then runs to its end, always with the same command.
   void expect_same_after(const Words& points) {
     const std::string directory = "killed" + std::to_string(++count_);
     for (const std::string& point : points) {
@@ -108,7 +108,7 @@ class Runs {
     whole.erase("run_dir");
     other.erase("run_dir");
     EXPECT_EQ(whole, other);
-    // Nothing of a torn write is left beside them.
+    // No part of a torn write is left beside them.
     for (const auto& entry : std::filesystem::recursive_directory_iterator(run)) {
       EXPECT_FALSE(entry.path().filename().string().starts_with(".qhost-tmp")) << entry.path();
     }
@@ -162,7 +162,7 @@ TEST(ResumeWithMomentum, AfterAKillAtEachPointOfAStepAndOfACheckpoint) {
   }
 }
 
-// Only the result is missing, and the removal of what the last checkpoint made superfluous.
+// Only the result is missing, and the removal of older checkpoints.
 TEST(ResumeWithMomentum, AfterTheLastCheckpoint) {
   Runs runs(channels_last_momentum);
   Workshop& workshop = runs.workshop();
@@ -208,7 +208,8 @@ TEST(ResumeWithValidation, TheBestAndItsLinkSurvive) {
   }
 }
 
-// It happens after the last checkpoint: no checkpoint knows of it, and a continued run repeats it.
+// It runs after the last checkpoint: no checkpoint contains its effect, and a resumed run repeats
+// it.
 TEST(ResumeWithRecalibration, EndsInTheSameBitsAndChangesNoCheckpoint) {
   for (Recipe recipe : {channels_last_momentum, validated}) {
     SCOPED_TRACE(recipe.name);
@@ -219,7 +220,7 @@ TEST(ResumeWithRecalibration, EndsInTheSameBitsAndChangesNoCheckpoint) {
     const auto files = tests::checkpoint_files(runs.workshop() / "whole");
     ASSERT_EQ(tests::names_of(plain), tests::names_of(files));
     for (const auto& [name, bytes] : plain) {
-      if (!name.ends_with(".safetensors")) continue;  // the others name the configuration
+      if (!name.ends_with(".safetensors")) continue;  // the other files contain the configuration
       EXPECT_TRUE(bytes == files.at(name)) << name << " differs";
     }
     const auto reference = tests::result_of(without.workshop() / "whole"),
@@ -250,7 +251,7 @@ TEST_P(ResumeUnder, EndsInTheSameBits) {
 INSTANTIATE_TEST_SUITE_P(Recipes, ResumeUnder, ::testing::ValuesIn(others),
                          [](const auto& test) { return test.param.name; });
 
-// Checkpoints within an epoch are no part of the configuration: they must change nothing either.
+// Checkpoints within an epoch must not change a bit, and they are not part of the run's identity.
 TEST(Resume, WhenAndWhetherToSaveChangesNoBit) {
   Workshop workshop;
   workshop.write("e.toml", text_of(channels_last_momentum));
@@ -270,8 +271,8 @@ TEST(Resume, WhenAndWhetherToSaveChangesNoBit) {
   for (const std::string& bytes : last) EXPECT_TRUE(bytes == last[0]);
 }
 
-// The run directory is chosen by the program here: it must find the run of this configuration, also
-// when a kill left a directory in which nothing had begun.
+// The program chooses the run directory: it must find the run of this configuration, also after a
+// kill has left a directory without a checkpoint.
 TEST(Resume, AutoFindsTheRunAfterKillsAtRandomTimes) {
   const bool is_long = std::getenv("QHOST_TEST_LONG") != nullptr;
   const std::uint32_t seed = tests::drawn_seed();
@@ -361,8 +362,8 @@ TEST(Resume, ASignalLeavesACheckpointAndAutoGoesOn) {
   EXPECT_THAT(again.err, HasSubstr("nothing to do: this configuration is finished in "));
 }
 
-/// Makes of the newest checkpoint what versions wrote that evaluated an epoch before its
-/// checkpoint: no mark, sums of zero, and the line of the evaluation among those that it keeps.
+/// Rewrites the newest checkpoint in the form of older versions, which evaluated an epoch before
+/// its checkpoint: no mark, sums of 0, and metrics that include the line of the evaluation.
 void evaluate_before(const std::filesystem::path& run, std::int64_t step,
                      std::uint64_t metrics_offset) {
   char name[40];
@@ -406,7 +407,7 @@ TEST(LoopState, EveryMemberIsKeptAndCompared) {
                                      .best_loss = 1e-17 / 3,
                                      .best_epoch = 17,
                                      .evaluation_pending = true};
-  // A new member breaks this line: then it belongs below, and into to_json() and from_json().
+  // A new member breaks this line: then add it below and in to_json() and from_json().
   const auto& [step, epoch_loss, correct, images, best_accuracy, best_loss, best_epoch, pending] =
       state;
   (void)step, (void)epoch_loss, (void)correct, (void)images, (void)best_accuracy, (void)best_loss,
@@ -414,7 +415,7 @@ TEST(LoopState, EveryMemberIsKeptAndCompared) {
   EXPECT_EQ(state.to_json().size(), 8U);
   EXPECT_EQ(training::LoopState::from_json(nlohmann::json::parse(state.to_json().dump(1))), state);
 
-  // Each key reaches a member of its own, and each member counts in the comparison.
+  // Each key sets its own member, and each member is compared.
   const nlohmann::json zero = training::LoopState{}.to_json();
   const nlohmann::json full = state.to_json();
   for (const auto& [key, value] : full.items()) {
@@ -425,7 +426,7 @@ TEST(LoopState, EveryMemberIsKeptAndCompared) {
     EXPECT_EQ(changed.to_json(), one) << key;
     nlohmann::json without = zero;
     without.erase(key);
-    if (key == "evaluation_pending") {  // older checkpoints have none
+    if (key == "evaluation_pending") {  // older checkpoints do not have it
       EXPECT_EQ(training::LoopState::from_json(without), training::LoopState{});
       continue;
     }

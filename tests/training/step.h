@@ -1,7 +1,7 @@
 /// A few steps of the real loop, from an experiment file to its checkpoints and metrics.jsonl, and
-/// the same steps beside it: plain ATen over the gradients of Model::train, with the settings of
-/// the file written out again. Nothing of the loop, the optimizers, the schedules, the losses or
-/// the augmentation takes part, so that a setting which the loop drops shows.
+/// the same steps computed beside it: plain ATen with the gradients of Model::train, and the
+/// settings of the file written again. The reference uses no code of the loop, the optimizers, the
+/// schedules, the losses or the augmentation, so that a setting which the loop drops shows.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -36,7 +36,7 @@ class Silent : public Progress {
   void note(const std::string&) override {}
 };
 
-/// What the experiment file says, told to the steps beside it in words of their own.
+/// The settings of the experiment file, written again for the reference steps.
 struct Told {
   ModelOptions model{.precision = Precision::fp32, .channels_last = true};
   std::uint64_t seed = 1;
@@ -96,7 +96,7 @@ class Beside {
             .seed = told_.seed};
   }
 
-  /// One image as the network reads it: padded, cropped, mirrored, normalized, cut.
+  /// One image as the network receives it: padded, cropped, mirrored, normalized, cut.
   at::Tensor image(const data::Split& split, std::int64_t index, bool drawn,
                    std::int64_t epoch) const {
     const std::int64_t channels = data_.image.channels(), height = data_.image.height(),
@@ -151,7 +151,8 @@ class Beside {
       labels.push_back(split.labels[index]);
     }
     const at::Tensor all = at::cat(images);
-    // Not contiguous(): images of one channel are so in either layout, with strides of one of them.
+    // Not contiguous(): an image with one channel is contiguous in both layouts, with the strides
+    // of one of them.
     return {at::empty(all.sizes(),
                       at::TensorOptions(at::kFloat)
                           .memory_format(told_.model.channels_last ? at::MemoryFormat::ChannelsLast
@@ -160,7 +161,7 @@ class Beside {
             at::tensor(labels)};
   }
 
-  /// The images of a training step: those of its place in the epoch's permutation.
+  /// The images of a training step: those at its position in the epoch's permutation.
   StepBatch batch(std::int64_t step, bool drawn = true) const {
     const std::int64_t epoch = step / steps_per_epoch();
     const auto order = data::epoch_permutation(told_.seed, epoch, data_.train.count());
@@ -169,7 +170,7 @@ class Beside {
     return batch_of(data_.train, {order.begin() + first, order.begin() + last}, drawn, epoch);
   }
 
-  /// Forward and backward of `step`; the loss. The gradients lie in the model's tensors.
+  /// Forward and backward of `step`; returns the loss. The gradients are in the model's tensors.
   double backward(
       std::int64_t step, const Loss& loss = [](const at::Tensor& y, const at::Tensor& labels) {
         return cross_entropy_by_hand(y, labels);
@@ -186,7 +187,7 @@ class Beside {
   std::int64_t last_images() const { return last_images_; }
   std::int64_t last_correct() const { return last_correct_; }
 
-  /// Every trainable parameter by the rule. Model::after_step is not called.
+  /// Updates every trainable parameter by the rule. Model::after_step is not called.
   void update(const Rule& rule) {
     const at::NoGradGuard no_grad;
     for (const NamedTensor& entry : model_.state()) {
@@ -196,7 +197,7 @@ class Beside {
     }
   }
 
-  /// Euclidean norm of all gradients together.
+  /// The Euclidean norm of all gradients together.
   double gradient_norm() const {
     double squares = 0;
     for (const NamedTensor& entry : model_.state()) {
@@ -206,7 +207,7 @@ class Beside {
     return std::sqrt(squares);
   }
 
-  /// Loss, accuracy and number of a whole split in batches of 256, in evaluation mode.
+  /// Loss, accuracy and number of images of a whole split in batches of 256, in evaluation mode.
   struct Figures {
     double loss = 0, accuracy = 0;
   };
@@ -227,18 +228,18 @@ class Beside {
     }
     return copies;
   }
-  /// Goes on from what the run has kept: each step is compared by itself, and no rounding of one
-  /// grows in the next.
+  /// Continues from the saved state of the run, so that each step is compared by itself and no
+  /// rounding error of a step grows in the next.
   void take(const Tensors& saved) {
     model_.load(saved);
     remember();
   }
-  /// What expect_same() counts movements from: the state of now.
+  /// Stores the present state, from which expect_same() counts movements.
   void remember() { before_ = state(); }
   const Tensors& before() const { return before_; }
 
-  /// Each tensor of `saved` moved from what remember() kept as the steps beside it did, to a part
-  /// in 10^4 of the largest movement (and 4 units in the last place of the value).
+  /// Checks that each tensor of `saved` moved from the state of remember() as in the reference
+  /// steps, to 1e-4 of the largest movement (and 4 units in the last place of the value).
   void expect_same(const Tensors& saved, const std::string& what) const {
     ASSERT_EQ(saved.size(), model_.state().size()) << what;
     for (const NamedTensor& entry : model_.state()) {
@@ -262,7 +263,7 @@ class Beside {
   std::int64_t last_images_ = 0, last_correct_ = 0;
 };
 
-/// The weights of convolutions and linear layers: what decay is for.
+/// The weights of convolutions and linear layers, to which decay applies.
 inline bool is_weight(const at::Tensor& w) {
   return w.dim() >= 2;
 }
@@ -315,7 +316,7 @@ momentum = 0
   Beside beside(const Words& overrides, Told told = {}) {
     return Beside(experiment(overrides), registry_, std::move(told));
   }
-  /// The network's state in checkpoint `step` of the run.
+  /// The state of the network in checkpoint `step` of the run.
   Tensors saved(std::int64_t step, const std::string& directory = "r") {
     char name[40];
     std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(step));

@@ -1,4 +1,4 @@
-// What the loop shows the network and what it makes of the logits: order, augmentation, batches,
+// The input of the network in the loop, and its use of the logits: order, augmentation, batches,
 // loss, precision and layout.
 #include "training/step.h"
 
@@ -84,7 +84,7 @@ TEST_F(StepTest, AShortLastBatchIsLeftOut) {
   EXPECT_EQ(line("train").at("samples"), 120);
 }
 
-/// Two epochs of one step each, all 135 images: the draws of both.
+/// Two epochs of one step each with all 135 images: the draws of both.
 struct Drawn {
   std::string name;
   Words settings;
@@ -111,7 +111,7 @@ TEST_P(Augmented, TheNetworkSeesTheDrawnImages) {
     step.take(saved(t + 1));
     if (t == 1) expect_near(line("train").at("loss"), loss, "second epoch");
   }
-  // What is drawn is for training images alone: the others are normalized and no more.
+  // Random draws apply to training images only: all others are just normalized.
   const Beside::Figures test = step.evaluate(step.data().test, step.position(1));
   EXPECT_NEAR(line("test").at("loss").get<double>(), test.loss, 1e-4 * test.loss);
 }
@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(
                             {.mean = {0.25F}, .std = {0.5F}}}),
     [](const ::testing::TestParamInfo<Drawn>& one) { return one.param.name; });
 
-// The same images in each precision and layout, whose rounding differs: bits tell them apart.
+// The same images in each precision and layout: different rounding shows in the bits.
 TEST_F(StepTest, PrecisionAndLayoutAreThoseOfTheFile) {
   struct Kind {
     std::string name;
@@ -146,7 +146,7 @@ TEST_F(StepTest, PrecisionAndLayoutAreThoseOfTheFile) {
       {"planes",
        {"train.channels_last=false"},
        {.precision = Precision::fp32, .channels_last = false}}};
-  // Running variances: rounded differently wherever a sum is taken in another order.
+  // Running variances, which round differently if a sum has another order.
   const auto statistics = [](const Tensors& state) {
     std::vector<at::Tensor> all;
     for (const auto& [name, tensor] : state) {

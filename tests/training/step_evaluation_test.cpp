@@ -1,4 +1,4 @@
-// What the loop measures and chooses: validation, the best epoch, recalibrated batch norms.
+// Evaluation and selection in the loop: validation, the best epoch, recalibrated batch norms.
 #include "training/step.h"
 
 namespace qhost::training {
@@ -8,9 +8,9 @@ at::Tensor plain_step(const std::string&, const at::Tensor& w, const at::Tensor&
   return w - 0.1 * g;
 }
 
-// Four epochs of three steps, the last at a rate that ruins the network.
+// Four epochs of three steps, the last with a learning rate that ruins the network.
 TEST_F(StepTest, TheBestEpochIsTheBestOnTheValidationImages) {
-  // A tenth of the 1047 others is trained on.
+  // Training uses a tenth of the other 1047 images.
   const Words overrides = {"data.validation=300",     "train.batch_size=36",
                            "train.epochs=4",          "schedule.name=multi_step",
                            "schedule.milestones=[3]", "schedule.factor=1e3"};
@@ -33,7 +33,7 @@ TEST_F(StepTest, TheBestEpochIsTheBestOnTheValidationImages) {
     step.expect_same(saved(t + 1), "after step " + std::to_string(t + 1));
     step.take(saved(t + 1));
     if (t % 3 != 2) continue;
-    // The batches of an evaluation have 256 images, its means are over all.
+    // The batches of an evaluation have 256 images; its means are over all images.
     const std::int64_t epoch = t / 3;
     const Beside::Figures now = step.evaluate(step.data().validation, step.position(t));
     const nlohmann::json& line = lines[static_cast<std::size_t>(epoch)];
@@ -53,7 +53,7 @@ TEST_F(StepTest, TheBestEpochIsTheBestOnTheValidationImages) {
   EXPECT_EQ(result.at("best_epoch"), best + 1);
   EXPECT_EQ(result.at("selected_by"), "validation accuracy");
   EXPECT_EQ(result.at("validation_accuracy"), lines[static_cast<std::size_t>(best)].at("accuracy"));
-  // The figures on the test images are those of the chosen weights.
+  // The test metrics are those of the selected weights.
   EXPECT_NEAR(result.at("test_loss").get<double>(), best_on_test.loss, 1e-3 * best_on_test.loss);
   const auto chosen = runs::load_best(folder_ / "r" / "checkpoints");
   ASSERT_TRUE(chosen.has_value());
@@ -65,8 +65,8 @@ TEST_F(StepTest, TheBestEpochIsTheBestOnTheValidationImages) {
   }
 }
 
-/// Means and unbiased variances of what each batch norm reads while `network`, a float one, sees
-/// `x`: a training pass that begins at 0 keeps a tenth of them.
+/// Means and unbiased variances of the inputs of each batch norm while the float network `network`
+/// processes `x`: a training pass that starts at 0 stores a tenth of them.
 Tensors statistics_of(Model& network, const at::Tensor& x) {
   const at::NoGradGuard no_grad;
   Tensors seen;
@@ -80,8 +80,8 @@ Tensors statistics_of(Model& network, const at::Tensor& x) {
   return seen;
 }
 
-/// A run of one step, and its final evaluation beside it: float networks, one for each member,
-/// whose weights are the decoded ones.
+/// A run of one step, and a reference for its final evaluation: float networks, one per member of
+/// the ensemble, whose weights are the decoded ones.
 class Recalibrated : public StepTest {
  protected:
   void expect_figures(const Words& settings, std::size_t members, std::int64_t batches,
@@ -113,7 +113,7 @@ class Recalibrated : public StepTest {
       network->load(weights);
       return network;
     };
-    // Each batch under each member weighs the same.
+    // Each batch with each member has the same weight.
     for (std::int64_t batch = 0; batch < batches; ++batch) {
       for (std::size_t m = 0; m < members; ++m) {
         const Tensors seen =
@@ -157,7 +157,7 @@ class Recalibrated : public StepTest {
   }
 };
 
-// On the training images as they are, whatever training draws.
+// On the training images without augmentation, whatever the training uses.
 TEST_F(Recalibrated, AFloatNetwork) {
   expect_figures({"train.bn_recalibrate=2", "augment.crop_padding=2", "augment.flip=true"}, 1, 2);
 }
@@ -174,7 +174,7 @@ TEST_F(Recalibrated, AnEnsemble) {
 }
 
 TEST_F(Recalibrated, OnWholeBatchesAlone) {
-  // 135 images make two of 60; the 15 that are left would weigh as much as 60.
+  // 135 images give two batches of 60; a last batch of 15 would have the same weight as one of 60.
   expect_figures({"train.bn_recalibrate=3"}, 1, 2, 60);
 }
 

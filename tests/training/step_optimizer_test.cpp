@@ -1,4 +1,4 @@
-// What the loop makes of gradients: decay, clip, optimizers, multipliers, rates.
+// The use of gradients in the loop: decay, clipping, optimizers, multipliers, learning rates.
 #include "training/step.h"
 
 namespace qhost::training {
@@ -40,7 +40,7 @@ TEST_F(StepTest, TheGradientIsClippedBeforeTheStep) {
   });
   step.expect_same(saved(1), "clipped");
 
-  // All parameters together move by learning rate * clip.
+  // The norm of the movement of all parameters together is learning rate * clip.
   double squares = 0;
   const Tensors after = saved(1);
   for (const NamedTensor& entry : step.model().state()) {
@@ -63,7 +63,7 @@ TEST_F(StepTest, AGradientBelowTheLimitIsNotClipped) {
   step.expect_same(saved(1), "not clipped");
 }
 
-/// Three steps of one epoch, 45 images each; the rule may keep what it likes between them.
+/// Three steps of one epoch, 45 images each; the rule may keep state between them.
 class ThreeSteps : public StepTest {
  protected:
   using StepRule = std::function<at::Tensor(std::int64_t step, const std::string& name,
@@ -115,7 +115,7 @@ TEST_F(ThreeSteps, OfSgdWithNesterovMomentum) {
       });
 }
 
-/// Adam's step by the paper; a large epsilon, because a gradient near 0 is all rounding.
+/// Adam's step by the paper. The epsilon is large, because a gradient near 0 is rounding error.
 class Moments {
  public:
   at::Tensor direction(std::int64_t step, const std::string& name, const at::Tensor& g) {
@@ -132,7 +132,7 @@ class Moments {
 const Words adam = {"optimizer.beta1=0.8", "optimizer.beta2=0.9", "optimizer.epsilon=0.05",
                     "optimizer.learning_rate=0.01", "optimizer.weight_decay=0.1"};
 
-/// The file's [optimizer] is sgd's: another one has a file of its own.
+/// The [optimizer] table of the file is for sgd: another optimizer has a file of its own.
 class OtherOptimizer : public ThreeSteps {
  protected:
   void use(const std::string& name) {
@@ -171,7 +171,7 @@ TEST_F(StepTest, BinaryConnectsScaleMultipliesTheRateOfItsWeights) {
     step.backward(0);
     step.update([power = power](const std::string&, const at::Tensor& w, const at::Tensor& g) {
       if (!is_weight(w)) return w - 0.003 * g;
-      // 1/c^2 = (fan_in + fan_out) / 1.5; the clip is the method's.
+      // 1/c^2 = (fan_in + fan_out) / 1.5; clipping is part of the method.
       const std::int64_t kernel = w.dim() == 4 ? w.size(2) * w.size(3) : 1;
       const double fans = static_cast<double>((w.size(0) + w.size(1)) * kernel);
       return (w - 0.003 * std::pow(fans / 1.5, power) * g).clamp(-1, 1);
@@ -190,7 +190,7 @@ TEST_F(StepTest, LearnedStepsHaveARateAndADecayOfTheirOwn) {
   run(overrides);
   Beside step = beside(overrides);
   step.backward(0);
-  // The first batch sets the steps of inputs: the movement counts from there.
+  // The first batch sets the steps of inputs: count the movement from there.
   step.remember();
   step.update([](const std::string& name, const at::Tensor& w, const at::Tensor& g) {
     if (name.ends_with(".step")) return w - 0.25 * 0.01 * (g + 0.5 * w);
@@ -231,7 +231,7 @@ TEST_P(Scheduled, StepsHaveTheRatesOfTheirPlaces) {
   EXPECT_NEAR(line("train").at("learning_rate").get<double>(), given.rates[2], 1e-12);
 }
 
-// 135 images: 3 steps an epoch at 45, 2 at 68, 1 at 135.
+// 135 images: 3 steps per epoch at 45, 2 at 68, 1 at 135.
 INSTANTIATE_TEST_SUITE_P(
     Each, Scheduled,
     ::testing::Values(

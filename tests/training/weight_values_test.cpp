@@ -1,4 +1,4 @@
-// Numbers that no trained network has.
+// Values that a trained network cannot have.
 #include "model/weight_values.h"
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-/// bench/groups.h: what is measured, in groups that can be chosen by name.
+/// bench/groups.h: the measurements, in groups with names.
 #pragma once
 
 #include <functional>
@@ -21,19 +21,19 @@ struct Settings {
   bool wants(const std::string& row) const { return std::regex_search(row, filter); }
 };
 
-/// "step/...": the whole training step against the hand-written one, for both precisions, under
-/// LibTorch's allocator and under the caching one. The process uses the latter from then on.
+/// "step/...": the whole training step against the hand-written one, in both precisions, with
+/// LibTorch's allocator and with the caching one. The process keeps the caching one.
 void steps(const Settings& settings, Registry& registry);
-/// "bwn/...", "xnornet/..." and the other methods, "nothing/...", "calls/...": what quantizer slots
-/// add to a step.
+/// "bwn/...", "xnornet/..." and the other methods, "nothing/...", "calls/...": the cost of
+/// quantizer slots in a step.
 void slots(const Settings& settings, Registry& registry);
-/// "augment": an image's crop, flip and normalization.
+/// "augment": crop, flip and normalization of an image.
 void augment(const Settings& settings);
 /// "start": the whole process of a run of one step.
 void start(const Settings& settings);
 
-/// Reads numbers from stdin, one a line; for each does as many steps and prints their seconds: one
-/// side of tools/peer/compare_steps.py.
+/// Reads numbers from stdin, one per line; for each, makes as many steps and prints their seconds:
+/// one side of tools/peer/compare_steps.py.
 int serve(Registry& registry, bool bf16, std::int64_t batch_size);
 
 }  // namespace qhost::bench

@@ -8,9 +8,9 @@
 
 namespace qhost::bench {
 
-/// What someone who knows LibTorch writes for this one network: channels_last, operations in place
-/// where they may be, casts to bfloat16 around the convolutions, one fused SGD call for all
-/// parameters. The batch lies ready: it costs no augmentation.
+/// The step as an expert in LibTorch writes it for this one network: channels_last, in-place
+/// operations where possible, casts to bfloat16 around the convolutions, one fused SGD call for all
+/// parameters. The batch is ready: no augmentation is included.
 class HandStep {
  public:
   HandStep(bool bf16, std::int64_t batch_size);

@@ -1,4 +1,4 @@
-/// bench/images.h: images of CIFAR-10's shape, made up.
+/// bench/images.h: random images of CIFAR-10's shape.
 #pragma once
 
 #include "data/augment.h"

@@ -1,4 +1,4 @@
-/// qhost_bench: what qhost costs, as ratios.
+/// qhost_bench: the costs of qhost as ratios.
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -142,7 +142,7 @@ int execute(const std::vector<std::string>& words, const std::string& program) {
   steps(line.settings, registry);
   slots(line.settings, registry);
   augment(line.settings);
-  use_clock(Clock::wall);  // a child process is waited for
+  use_clock(Clock::wall);  // waits for a child process
   start(line.settings);
   if (line.json) std::cout << nlohmann::json{{"rows", rows}}.dump(2) << "\n";
   if (rows.empty()) refuse("--filter matches no row");

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// One image in tensor operations, as a LibTorch data set's get() does it.
+/// Augments one image with tensor operations, as get() of a LibTorch data set does.
 at::Tensor augment_with_tensors(const at::Tensor& pixels, const data::AugmentDraw& draw,
                                 const at::Tensor& mean, const at::Tensor& deviation) {
   const at::Tensor padded = at::constant_pad_nd(pixels, {4, 4, 4, 4}, 0);
@@ -31,7 +31,7 @@ at::Tensor augment_with_tensors(const at::Tensor& pixels, const data::AugmentDra
   return x.to(at::kFloat).div_(255).sub_(mean).div_(deviation);
 }
 
-/// A folder that goes when the object goes.
+/// A folder that is removed with the object.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -54,7 +54,7 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-/// Runs the command with its output in `log`; throws with the log's text when it fails.
+/// Runs the command with its output in `log`; if it fails, throws with the text of the log.
 void run_process(const std::vector<std::string>& command, const fs::path& log) {
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -136,7 +136,7 @@ void start(const Settings& settings) {
   const std::vector<std::string> command = {settings.qhost, "run", file.string(), "--runs-dir",
                                             (folder.path() / "runs").string()};
   std::vector<double> seconds;
-  run_process(command, folder.path() / "log");  // brings the libraries into the page cache
+  run_process(command, folder.path() / "log");  // loads the libraries into the page cache
   for (int round = 0; round < std::min(settings.rounds, 15); ++round) {
     const double begin = now();
     run_process(command, folder.path() / "log");

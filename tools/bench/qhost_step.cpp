@@ -81,7 +81,7 @@ QhostStep::QhostStep(const Graph& graph, const std::vector<MethodRule>& rules, P
 }
 
 void QhostStep::step() {
-  // As training/trainer.cpp, without checkpoint, metrics file and progress line.
+  // Like training/trainer.cpp, without checkpoint, metrics file and progress line.
   const std::int64_t per_epoch = batches_.steps_per_epoch();
   const RunPosition at = {.epoch = step_ / per_epoch,
                           .epochs = epochs,

@@ -1,4 +1,4 @@
-/// bench/qhost_step.h: one training step of ResNet-20, done as the trainer does it.
+/// bench/qhost_step.h: one training step of ResNet-20, as in the trainer.
 #pragma once
 
 #include <memory>
@@ -15,13 +15,13 @@
 namespace qhost::bench {
 
 Graph resnet20(Registry& registry);
-/// The method of a plugin, with its defaults where `options` says nothing.
+/// The method of a plugin, with the defaults of all options that `options` does not give.
 MethodRule method_rule(Registry& registry, const std::string& name,
                        const std::map<std::string, OptionValue>& options);
-/// A method whose weights are the latent ones, on every layer.
+/// A method that uses the latent weights unchanged, in every layer.
 MethodRule nothing();
 
-/// Everything that a run holds; step() is one training step, batch and figures included.
+/// Everything in a run; step() makes one training step, batch and metrics included.
 class QhostStep {
  public:
   QhostStep(const Graph& graph, const std::vector<MethodRule>& rules, Precision precision,
@@ -41,8 +41,8 @@ class QhostStep {
   double loss_value_ = 0;
 };
 
-/// Seconds that the calls of all weight slots take in one step, without the network: the context is
-/// made, the slot's forward() and after_step() run.
+/// The seconds of the calls of all weight slots in one step, without the network: making the
+/// context, the slot's forward() and after_step().
 double slot_call_seconds(Model& model);
 
 }  // namespace qhost::bench

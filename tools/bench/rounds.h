@@ -1,7 +1,7 @@
-/// bench/rounds.h: ratios of times, taken in one process in interleaved rounds.
+/// bench/rounds.h: ratios of times, measured in one process in interleaved rounds.
 ///
-/// A machine that others use too is slow for seconds at a time: only what ran side by side
-/// compares. Each round times both sides once, in alternating order; its ratio is one sample.
+/// A machine with other users is slow for seconds at a time: only times measured side by side are
+/// comparable. Each round times both sides once, in alternating order; its ratio is one sample.
 #pragma once
 
 #include <functional>
@@ -13,32 +13,32 @@ namespace qhost::bench {
 /// One line of the result.
 struct Row {
   std::string name;
-  std::string baseline;  ///< what `ratio` is a multiple of
+  std::string baseline;  ///< the denominator of `ratio`
   double ratio = 0, p10 = 0, p90 = 0;
   int rounds = 0;
-  double target = 0;   ///< the ratio that is aimed at; 0: none
-  std::string detail;  ///< the absolute figures, for a person
+  double target = 0;   ///< the intended ratio; 0: none
+  std::string detail;  ///< the absolute times, for a reader
 };
 
-/// Which clock now() reads. The processor time of this process leaves out what neighbors take; it
-/// is meaningful with one thread, since a waiting thread of a pool spins.
+/// The clock of now(). The processor time of this process excludes other processes. It is
+/// meaningful with one thread, since a waiting thread of a pool spins.
 enum class Clock { wall, cpu };
 void use_clock(Clock clock);
 /// Seconds.
 double now();
 
-/// The q-quantile (0..1) with linear interpolation; `values` is not empty.
+/// The q-quantile (0..1) with linear interpolation; `values` must not be empty.
 double quantile(std::vector<double> values, double q);
 
-/// Sides of a comparison: each call does a fixed amount of work.
+/// The sides of a comparison: each call does a fixed amount of work.
 using Work = std::function<void()>;
 
-/// time(subject) / time(baseline): the median, the 10th and the 90th percentile of `rounds` rounds
-/// after two that warm up. `unit` says what one call of the work is, for `detail` ("step").
+/// time(subject) / time(baseline): the median and the 10th and 90th percentile of `rounds` rounds
+/// after two warm-up rounds. `unit` names the work of one call, for `detail` ("step").
 Row compare(const std::string& name, const Work& subject, const std::string& baseline_name,
             const Work& baseline, int rounds, double target, const std::string& unit);
 
-/// A row whose samples were taken elsewhere.
+/// A row with samples that were measured elsewhere.
 Row summarize(const std::string& name, const std::string& baseline,
               const std::vector<double>& ratios, double target, const std::string& detail);
 

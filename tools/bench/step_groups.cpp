@@ -13,8 +13,8 @@
 namespace qhost::bench {
 namespace {
 
-/// A quantizer plugin under these options, and what its step may cost at most in float steps; 0: no
-/// aim. The inputs of a bf16 step are cast to float32 for a slot and back.
+/// A quantizer plugin with these options, and the highest intended cost of its step in float steps;
+/// 0: none. The inputs of a bf16 step are cast to float32 for a slot and back.
 struct MethodRow {
   const char* row;
   const char* method;

@@ -96,7 +96,7 @@ Row plain(const char* name, const char* family, std::int64_t parameters_10,
           6,    features};
 }
 
-// Another order of the same layers costs the same.
+// Another order of the same layers has the same cost.
 Row bireal(Row row, const char* name) {
   row.name = name;
   row.given["block"] = "bireal";
@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
         plain("VggSmall", "small", 4660106, 5397476, 607600640, 8192)),
     [](const auto& test) { return test.param.name; });
 
-// torchvision's networks differ in the 7x7 stem with a batch norm and in the 1000 classes.
+// torchvision's networks differ only in the 7x7 stem with a batch norm and in the 1000 classes.
 TEST(DenseNet, OfTheImagenetFamilyHasThePublishedNetworksBlocks) {
   struct Published {
     std::int64_t depth, growth, parameters, features;
@@ -179,7 +179,7 @@ TEST(DenseNet, OfTheImagenetFamilyHasThePublishedNetworksBlocks) {
   }
 }
 
-// Width 64 is the network for SVHN: a quarter of the weights between hidden layers.
+// Width 64 is the network for SVHN, with a quarter of the weights between hidden layers.
 TEST(Vgg, WidthScalesEveryLayer) {
   const Graph half = test::build(vgg::architecture(), {{"width", 64}});
   EXPECT_EQ(half.find("stage1.conv1")->shape, (Shape{{64, 32, 32}}));

@@ -1,4 +1,4 @@
-// Options that do not fit together, and inputs that are too small.
+// Options that exclude each other, and inputs that are too small.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -194,7 +194,7 @@ TEST(InputSizes, AreAcceptedFromTheSmallest) {
     EXPECT_EQ(classes(resnet::architecture(), {{"depth", 8}}, input), ten);
     EXPECT_EQ(classes(wideresnet::architecture(), {{"depth", 10}}, input), ten);
     EXPECT_EQ(classes(densenet::architecture(), {{"depth", 10}}, input), ten);
-    for (const char* shortcut : {"A", "B"}) {  // odd sizes too must meet behind both branches
+    for (const char* shortcut : {"A", "B"}) {  // odd sizes too must match behind both branches
       EXPECT_EQ(classes(resnet::architecture(),
                         {{"depth", 8}, {"block", "bireal"}, {"shortcut", shortcut}}, input),
                 ten);
@@ -215,7 +215,7 @@ TEST(Declarations, HaveSummaryPaperAndHelp) {
     EXPECT_FALSE(architecture.summary.empty());
     EXPECT_THAT(architecture.paper, HasSubstr("arXiv"));
     for (const Option& option : architecture.options) EXPECT_FALSE(option.help().empty());
-    EXPECT_NO_THROW(build(architecture, {}));  // the defaults fit together
+    EXPECT_NO_THROW(build(architecture, {}));  // the defaults are valid together
     names.push_back(architecture.name);
   }
   EXPECT_THAT(names, ::testing::ElementsAre("densenet", "resnet", "vgg", "wideresnet"));

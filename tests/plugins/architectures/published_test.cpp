@@ -1,4 +1,4 @@
-// The names that published implementations give to the tensors of the networks.
+// The tensor names of published implementations of the networks.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ StateDictKeyMap names_in(const Architecture& architecture, const std::string& so
   throw std::out_of_range(architecture.name + " knows no names of " + source);
 }
 
-/// The published names of a network; those of `expected` are compared. None may occur twice.
+/// The published names of a network; those in `expected` are compared. No name may occur twice.
 void expect_names(const Architecture& architecture, const std::string& source, const Given& given,
                   const Pairs& expected) {
   SCOPED_TRACE(source);
@@ -137,7 +137,7 @@ TEST(StateDictKeyMap, OfDenseNets) {
                 {"fc.bias", "fc.bias"}});
 }
 
-// There a layer's channels stand in front of what it reads.
+// In that implementation, a layer's channels precede its inputs.
 TEST(PublishedChannels, OfADenseNetThatConcatenatesInTheOtherOrder) {
   const Architecture densenet = densenet::architecture();
   const Options options =

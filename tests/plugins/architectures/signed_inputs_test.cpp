@@ -1,5 +1,5 @@
-// What a quantizer of signed inputs (a sign) reads in each architecture: never a value that a ReLU
-// has cut.
+// The inputs of quantizers of signed values (a sign) in each architecture: never the output of a
+// ReLU.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ namespace {
 using test::Given;
 using ::testing::ElementsAre;
 
-// The weighted nodes but the first and the last, which binary methods keep in float.
+// The nodes with a weight except the first and the last, which binary methods keep in float.
 std::vector<const Node*> inner_layers(const Graph& graph) {
   std::vector<const Node*> layers;
   for (const Node& node : graph.nodes()) {
@@ -29,7 +29,7 @@ std::vector<const Node*> inner_layers(const Graph& graph) {
   return layers;
 }
 
-// The node whose values the sign is taken of.
+// The node whose values the sign is applied to.
 const Node& read_by(const Graph& graph, const Node& layer) {
   const auto elision = elide_relu(graph, layer);
   return graph.node(elision ? elision->source : layer.inputs[0]);
@@ -43,7 +43,7 @@ struct Case {
   const char* name;
   Architecture (*architecture)();
   Given given;
-  std::set<Op> read;  // the operations whose output inner layers read
+  std::set<Op> read;  // the operations that inner layers read
 };
 
 void PrintTo(const Case& which, std::ostream* out) {
@@ -67,7 +67,7 @@ TEST_P(SignedInputs, HaveBothSigns) {
       SCOPED_TRACE(layer->name);
       ASSERT_NO_THROW(elide_relu(graph, *layer));
       const Node* source = &read_by(graph, *layer);
-      // A hardtanh keeps the sign: it is read, and what lies before it decides.
+      // A hardtanh keeps the sign, so the node before it decides.
       while (source->op == Op::flatten || source->op == Op::max_pool ||
              (source->op == Op::activation &&
               source->as<ActivationOptions>().kind == Activation::hardtanh)) {
@@ -113,14 +113,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"VggSmall", vgg::architecture, {{"family", "small"}}, {Op::batch_norm}}),
     [](const auto& test) { return test.param.name; });
 
-// The real values that flow along the shortcuts are the values whose signs are convolved.
+// The real values on the shortcuts are the values whose signs are convolved.
 TEST(BiRealResNet, ReadsTheSumsThemselves) {
   const Graph graph = test::build(resnet::architecture(), {{"block", "bireal"}});
   EXPECT_EQ(read_by(graph, "stage1.block0.conv1"), "bn1");
   EXPECT_EQ(read_by(graph, "stage1.block0.conv2"), "stage1.block0.add1");
   EXPECT_EQ(read_by(graph, "stage1.block1.conv1"), "stage1.block0.add2");
   EXPECT_EQ(read_by(graph, "stage2.block0.conv1"), "stage1.block2.add2");
-  // No activation is read by anything but a convolution.
+  // Only convolutions read an activation.
   for (const Node& node : graph.nodes()) {
     for (const int input : node.inputs) {
       if (graph.node(input).op != Op::activation) continue;

@@ -1,4 +1,4 @@
-// How the networks are wired, where counts cannot tell.
+// The structure of the networks, where counts do not distinguish them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -255,7 +255,8 @@ TEST(DenseNetStructure, EachLayerReadsAllBeforeIt) {
   EXPECT_EQ(graph.find("block1.layer0.conv2"), nullptr);
 }
 
-// 2k channels belong to DenseNet-BC: with bottlenecks alone, or compression alone, there are 16.
+// The 2k channels belong to DenseNet-BC: with bottlenecks alone, or compression alone, there are
+// 16.
 TEST(DenseNetStructure, StemIsThatOfTheVariant) {
   const auto stem = [](bool bottleneck, double compression) {
     const Graph graph =

@@ -1,4 +1,4 @@
-// A plugin with nothing wrong, from which the tests make damaged copies.
+// A correct plugin, from which the tests make damaged copies.
 #include <filesystem>
 
 #include "one_layer.h"
@@ -6,7 +6,7 @@
 
 namespace {
 
-// LibTorch exports std::filesystem symbols of its own: the ones bound here must work.
+// LibTorch exports std::filesystem symbols of its own: the ones that are bound here must work.
 bool filesystem_works() {
   namespace fs = std::filesystem;
   const fs::path proc = fs::canonical("/proc/sys/..");

@@ -1,4 +1,4 @@
-// Linked without -z defs, so that the symbol is missed only while loading.
+// Linked without -z defs, so that the missing symbol is found only while loading.
 #include "one_layer.h"
 #include "qhost/plugin.h"
 

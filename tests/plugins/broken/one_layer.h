@@ -1,4 +1,4 @@
-// What the test plugins register: a valid architecture of one linear layer.
+// The component of the test plugins: a valid architecture with one linear layer.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Another plugin with nothing wrong: two components.
+// Another correct plugin, with two components.
 #include "one_layer.h"
 #include "qhost/plugin.h"
 

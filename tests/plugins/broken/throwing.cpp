@@ -1,4 +1,4 @@
-// Registers one component and then throws: nothing of it may be left.
+// Registers one component and then throws: the component must not remain.
 #include <stdexcept>
 
 #include "one_layer.h"

@@ -15,8 +15,8 @@
 ///     m  = the running mean of |x|: state, moved by training (a tenth of the way in each step) and
 ///          by calibration (the plain mean of all batches)
 ///
-/// No gradient passes through K or m. Calibration sets s = 2 * m / sqrt(Q), Q = 2^bits - 1, or half
-/// of that for signed values.
+/// No gradient passes through K or m. Calibration sets s = 2 * m / sqrt(Q), Q = 2^bits - 1; for
+/// signed values, half of that.
 #pragma once
 
 #include <memory>
@@ -31,7 +31,7 @@ struct InputSettings {
   int bits = 4;
   bool signed_values = false;
   bool position_scale = false;
-  bool joins = false;  ///< the inputs of add, concat and pooling nodes, too
+  bool joins = false;  ///< also the inputs of add, concat and pooling nodes
   bool calibrate = false;
   std::int64_t float_epochs = 0;
   double step_learning_rate = 0.1;
@@ -62,7 +62,7 @@ class UniformInput : public InputQuantizer {
   double gradient_factor_;
   at::Tensor step_;       // scalar, learned
   at::Tensor magnitude_;  // scalar: the running mean of |x|
-  at::Tensor batches_;    // scalar: how many batches calibration has shown
+  at::Tensor batches_;    // scalar: the number of batches in calibration
 };
 
 QuantizerMethod input_method();

@@ -19,7 +19,7 @@ class RoundToCode : public torch::autograd::Function<RoundToCode> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& t,
                             const std::optional<at::Tensor>& u, std::int64_t bits) {
     const int b = static_cast<int>(bits);
-    // A mask, one byte an element; the gradient of clamp at its bound differs between LibTorch
+    // A mask with one byte per element; the gradient of clamp at its bound differs between LibTorch
     // versions.
     context->save_for_backward({at::ge(t, 0).logical_and_(at::le(t, largest_code(b)))});
     return round_to_code(t, u, b);

@@ -33,7 +33,7 @@ void clip_when_quantized(const WeightSettings& settings, const SlotContext& cont
   latent.clamp_(-settings.clip, settings.clip);
 }
 
-/// The value of the first argument, the gradient of the second.
+/// The value of the first argument with the gradient of the second.
 class StraightThrough : public torch::autograd::Function<StraightThrough> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& value,
@@ -143,7 +143,7 @@ std::vector<SlotParameter> CodebookWeight::parameters() {
 }
 
 LatentTraits CodebookWeight::latent_traits(const SlotInfo&) const {
-  // The table follows the weights; decay would only drag both towards 0.
+  // The table follows the weights; decay would only pull both towards 0.
   return {.weight_decay = 0.0};
 }
 
@@ -183,7 +183,7 @@ at::Tensor CodebookWeight::forward(const SlotContext& context, const at::Tensor&
   if (context.mode == Mode::train) {
     const at::Tensor count = at::zeros_like(table_).scatter_add_(1, code, at::ones_like(rows));
     const at::Tensor sum = at::zeros_like(table_).scatter_add_(1, code, rows);
-    // Cells keep their order, so each row stays ascending; an entry that stands for none stays.
+    // Cells keep their order, so each row stays ascending; an entry without weights does not move.
     const at::Tensor target = at::where(count.gt(0), sum.div(count.clamp_min(1)), table_);
     table_.lerp_(target, 0.1);
   }

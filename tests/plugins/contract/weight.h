@@ -11,7 +11,7 @@
 ///
 /// levels = "codebook": the nearest entry of a sorted table of 2^bits values per output channel.
 ///   The table starts at evenly spaced ranks of the channel's weights; each training step moves
-///   every entry by a tenth towards the mean of the weights that it stands for. Identity gradient.
+///   every entry by a tenth towards the mean of the weights in its cell. Identity gradient.
 ///
 /// After each step of a quantized phase the latent weight is clipped to [-clip, +clip].
 /// W has the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in].
@@ -33,7 +33,7 @@ struct WeightSettings {
   bool calibrate = false;
   std::int64_t float_epochs = 0;
   double clip = 1.0;
-  double step_learning_rate = 0.1;  ///< multiplies the experiment's
+  double step_learning_rate = 0.1;  ///< a multiplier of the experiment's
   double step_weight_decay = 1e-4;
 
   /// Throws OptionError for a stochastic codebook.

@@ -1,4 +1,5 @@
-// What the host computes with two plugins on one node, recomputed by hand from their codes.
+// Compares the host's result for two plugins on one node with a computation by hand from their
+// codes.
 #include "model/model.h"
 
 #include <ATen/ATen.h>
@@ -53,7 +54,7 @@ std::map<std::string, at::Tensor> copy_of_state(const Model& model) {
   return copy;
 }
 
-/// The codes that the slot of this edge gives in evaluation.
+/// The codes of the slot of this edge in evaluation.
 EncodedInput encode_input(const Model& model, const std::string& node, const at::Tensor& x) {
   const PlannedSlot* slot = model.plan().find(model.graph().find(node)->id, Role::input);
   SlotContext context;
@@ -103,7 +104,7 @@ TEST_F(ContractModel, EvaluationIsTheConvolutionOfTheDecodedCodes) {
       const at::Tensor by_hand =
           layer("classify", at::relu(layer("conv", x)).contiguous().flatten(1));
       EXPECT_LT(largest_difference(m->evaluate(x, {}), by_hand), 1e-5) << levels << position;
-      // Training computes the same function where nothing is drawn.
+      // Without random draws, training computes the same function.
       EXPECT_LT(largest_difference(m->train(x, {}), by_hand), 1e-5) << levels << position;
     }
   }
@@ -124,7 +125,7 @@ TEST_F(ContractModel, FoldedWeightIsQuantizedAndTheNormBecomesABias) {
   const at::Tensor factor = gamma / (state(*m, "norm.running_var") + 1e-5).sqrt();
   const at::Tensor folded = state(*m, "conv.weight") * factor.reshape({-1, 1, 1, 1});
 
-  // The step quantizes the folded weight: levels are odd multiples of half of it.
+  // The step quantizes the folded weight: levels are odd multiples of half of the step.
   const double step = state(*m, "conv/weight.step").item<double>();
   const at::Tensor quantized = folded.div(step).add(3.5).round().clamp(0, 7).sub(3.5).mul(step);
   const at::Tensor stored = decode(m->encoded_weights({}).at("conv"));
@@ -138,7 +139,7 @@ TEST_F(ContractModel, FoldedWeightIsQuantizedAndTheNormBecomesABias) {
   const at::Tensor shift = beta - state(*m, "norm.running_mean") * factor;
   EXPECT_LT(largest_difference(m->evaluate(x, {}), head(convolved + channel(shift))), 1e-5);
 
-  // In training the factor is taken out again and the batch's own statistics normalize.
+  // In training, the result is divided by the factor, and the batch's own statistics normalize.
   const at::Tensor y = convolved / channel(factor);
   const at::Tensor mean = y.mean({0, 2, 3}), variance = y.var({0, 2, 3}, false);
   const at::Tensor normalized =
@@ -160,7 +161,7 @@ TEST_F(ContractModel, AFloatPhaseIsTheFloatNetworkToTheBit) {
   const at::Tensor x = images(3);
   for (const std::int64_t epoch : {0, 1, 2}) {
     const RunPosition at{.epoch = epoch, .epochs = 3};
-    // No step lies between: what evaluation keeps of a phase must not outlive it.
+    // No step in between: the values that evaluation caches in a phase must not outlive it.
     const at::Tensor trained = quantized->train(x, at), reference = plain->train(x, at);
     EXPECT_EQ(at::equal(trained, reference), epoch < 2) << epoch;
     EXPECT_EQ(at::equal(quantized->evaluate(x, at), plain->evaluate(x, at)), epoch < 2) << epoch;

@@ -1,4 +1,4 @@
-/// The plugins under test, from the files that the build made.
+/// The plugins under test, from the files of the build.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -16,8 +16,8 @@
 
 namespace qhost::test {
 
-/// Two convolutions around a shortcut, pooling, a third one behind dropout: every kind of edge that
-/// an input quantizer may get.
+/// Two convolutions around a shortcut, a pooling, a third convolution behind dropout: every kind of
+/// edge that an input quantizer may get.
 inline Value small_network(GraphBuilder& g, Value x, const ArchitectureContext& context,
                            const Options&) {
   const auto conv = [&](const std::string& name, Value from, std::int64_t channels,

@@ -1,4 +1,4 @@
-// Whole runs, interrupted and not, under every part of the contract: the same bits at the end.
+// Whole runs that use every part of the contract, interrupted and not: the same bits at the end.
 #include <ATen/ops/equal.h>
 
 #include <unistd.h>
@@ -24,7 +24,7 @@ struct Combination {
   std::string name;
   std::string precision;
   std::string quantizers;             ///< TOML
-  std::vector<std::string> expected;  ///< names of state tensors, some of many
+  std::vector<std::string> expected;  ///< names of some of the state tensors
 };
 
 void PrintTo(const Combination& combination, std::ostream* out) {
@@ -158,7 +158,7 @@ learning_rate = 0.01
     if (!loaded) throw std::runtime_error("no checkpoint in " + directory);
     return storage::read_tensors(loaded->tensors, "");
   }
-  /// What was measured, less what the clock measures.
+  /// The metrics without clock times.
   std::vector<nlohmann::json> metrics(const std::string& directory) {
     std::vector<nlohmann::json> lines;
     std::ifstream file(folder_ / directory / "metrics.jsonl");
@@ -200,7 +200,7 @@ TEST_P(ContractRun, TrainsEvaluatesSavesAndResumesToTheSameBits) {
     EXPECT_EQ(whole.json.at(key), resumed.json.at(key)) << key;
   }
 
-  // It learned, and the slots' own tensors are part of what is kept.
+  // The network learned, and the slots' own tensors are part of the checkpoint.
   std::vector<double> losses;
   for (const nlohmann::json& line : metrics("whole")) {
     if (line.at("phase") == "train") losses.push_back(line.at("loss"));
@@ -213,7 +213,7 @@ TEST_P(ContractRun, TrainsEvaluatesSavesAndResumesToTheSameBits) {
 }
 
 TEST_P(ContractRun, EveryTensorOfASlotMattersAndMoves) {
-  // A run of no step holds the initial and calibrated values: training must change each one.
+  // A run without a step has the initial and calibrated values: training must change each one.
   ASSERT_EQ(run("moved").exit_code, 0);
   const auto after = last_checkpoint("moved");
   jobs::ComponentCatalog catalog(*registry_);
@@ -227,7 +227,7 @@ TEST_P(ContractRun, EveryTensorOfASlotMattersAndMoves) {
   for (const auto& [name, tensor] : before) {
     if (name.rfind("model/", 0) == 0 && at::equal(tensor, after.at(name))) unmoved.insert(name);
   }
-  // Calibration's counter is the only state that training leaves alone.
+  // The counter of calibration is the only state that training does not change.
   for (const std::string& name : unmoved) EXPECT_THAT(name, testing::EndsWith(".batches"));
 }
 

@@ -1,5 +1,5 @@
-/// The plugin `liar`: an architecture and a quantizer that do as they should, but for what their
-/// options ask: throw something in a call of one role, or do other than they announce.
+/// The plugin `liar`: a correct architecture and a correct quantizer, which break a promise or
+/// throw where their options say so: in a call of one role.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -49,7 +49,7 @@ Fault fault_of(const Options& given) {
   return fault;
 }
 
-/// x, whose backward pass may throw.
+/// x, with a backward pass that may throw.
 class Identity : public torch::autograd::Function<Identity> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,

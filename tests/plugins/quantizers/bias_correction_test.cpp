@@ -1,4 +1,4 @@
-// Traits::bias_correction, as ptq_static asks for it: what the host adds to each node.
+// Traits::bias_correction, which ptq_static uses: the correction that the host adds to each node.
 #include <ATen/core/grad_mode.h>
 
 #include "golden_cases.h"
@@ -74,7 +74,7 @@ TEST(BiasCorrection, EqualsTheIndependentImplementation) {
     const at::Tensor logits = model->evaluate(at::cat(images), {});
     EXPECT_TRUE(test::within_ulps(logits, floats(which["logits"]).reshape({12, 3}), 64));
 
-    // Calibrating again starts anew, and what was found travels with a checkpoint.
+    // A second calibration starts from scratch, and a checkpoint contains the correction.
     const at::Tensor first = of(*model, "conv2/weight.bias_correction").clone();
     correct(*model, images);
     EXPECT_TRUE(at::equal(first, of(*model, "conv2/weight.bias_correction")));
@@ -89,7 +89,7 @@ TEST(BiasCorrection, EqualsTheIndependentImplementation) {
   }
 }
 
-/// Convolutions without a bias and with one, grouped and not, each in front of a batch norm.
+/// Convolutions with and without a bias, grouped and not, each before a batch norm.
 Graph grouped_network() {
   GraphBuilder g;
   Value x = g.input({{3, 7, 7}});
@@ -102,8 +102,8 @@ Graph grouped_network() {
   return g.finish(g.linear("fc", x, {.out_features = 3}), 3);
 }
 
-/// The quantized network layer by layer: c = mean over images and positions of
-/// conv(x^, W) - conv(x^, W^), with W the latent weight, or the folded one.
+/// The quantized network, layer by layer: c = mean over images and positions of conv(x^, W) -
+/// conv(x^, W^), where W is the latent weight, or the folded one.
 TEST(BiasCorrection, IsTheFormulaOfEachLayerFoldedOrNotGroupedOrNot) {
   for (const bool folds : {false, true}) {
     const auto model = corrected_model({{"weight_bits", std::int64_t{2}},
@@ -116,7 +116,7 @@ TEST(BiasCorrection, IsTheFormulaOfEachLayerFoldedOrNotGroupedOrNot) {
     std::uint64_t key = 3;
     for (const NamedTensor& entry : model->state()) {
       if (entry.tensor.dim() != 1 || entry.name.find('/') != std::string::npos) continue;
-      // Gammas and variances around 1, biases and means around 0.
+      // Gammas and variances near 1, biases and means near 0.
       const bool around_one = entry.name.ends_with("running_var") ||
                               entry.name.starts_with("bn1.weight") ||
                               entry.name.starts_with("bn2.weight");

@@ -1,4 +1,4 @@
-// BinaryConnect and BWN against tests/golden/binary_methods/steps.json, which
+// Compares BinaryConnect and BWN with tests/golden/binary_methods/steps.json, which
 // tools/golden/binary_methods.py makes with PyTorch alone.
 #include "golden.h"
 

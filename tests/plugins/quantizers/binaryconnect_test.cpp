@@ -193,7 +193,7 @@ TEST(BinaryConnect, EnsembleStoresOneNetworkPerMemberAndRepeats) {
   }
   EXPECT_FALSE(same_bits(stored[0], stored[1]));
   EXPECT_FALSE(same_bits(stored[1], stored[2]));
-  // Asked for in the middle of training it is the same stored form.
+  // In the middle of training, the stored form is the same.
   EXPECT_TRUE(same_bits(decode(weight->encode(context_of(slot, Mode::train, 9), w)), stored));
 }
 

@@ -72,7 +72,7 @@ TEST(Bwn, DecodedCodesEqualTheForwardToTheBit) {
   }
 }
 
-// One filter of four weights, on and beyond the bound of the mask.
+// One filter of four weights, on and outside of the bound of the mask.
 struct Example {
   SlotInfo slot = linear_weight_slot(1, 4);
   at::Tensor w = values({1, -1, 1.5F, 0}).reshape({1, 4});  // alpha = 3.5/4
@@ -101,7 +101,7 @@ TEST(Bwn, ExactGradientAddsTheWholeFiltersShareThroughTheScale) {
 }
 
 TEST(Bwn, ExactGradientIsTheDerivativeWhereTheSignIsConstant) {
-  // Beyond the mask the estimator contributes nothing: W~ = mean|W| * sign is differentiable there.
+  // Outside of the mask the estimator is 0, but W~ = mean|W| * sign is differentiable there.
   const SlotInfo slot = conv_weight_slot(3, 4);
   const at::Tensor w = at::where(spread(slot.shape, 1).ge(0), spread(slot.shape, 0.4, 2).add(2),
                                  spread(slot.shape, 0.4, 2).sub(2));

@@ -1,4 +1,4 @@
-// The contract plugins' slot objects alone; contract_run_test.cpp trains with them.
+// The slot objects of the contract plugins alone; contract_run_test.cpp trains with them.
 #include <algorithm>
 #include <cmath>
 
@@ -24,7 +24,7 @@ using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
 
-/// A weight slot, initialized on `latent` as the host does it.
+/// A weight slot, initialized with `latent` as in the host.
 std::unique_ptr<WeightQuantizer> started(const SlotInfo& slot, at::Tensor latent,
                                          const Given& given) {
   auto weight = make(weight_method(), given)->weight(slot);
@@ -101,7 +101,7 @@ TEST(ContractUniformWeight, StepIsALearnedTensorWithItsOwnTreatment) {
   EXPECT_TRUE(parameters[0].trainable);
   EXPECT_DOUBLE_EQ(parameters[0].learning_rate_multiplier, 0.1);
   EXPECT_DOUBLE_EQ(parameters[0].weight_decay, 0.25);
-  // An optimizer may drive the step below 0; the slot keeps it positive and clips the weight.
+  // An optimizer may make the step negative; the slot keeps it positive and clips the weight.
   parameters[0].tensor.fill_(-3);
   weight->after_step(context_of(slot, Mode::train), w);
   EXPECT_GT(parameter(*weight, "step").item<float>(), 0.0F);
@@ -308,7 +308,7 @@ TEST(ContractInput, CalibrationAveragesBatchesAndTrainingFollows) {
 }
 
 TEST(ContractInput, StepLearnsThroughValueAndOutputScaleAlike) {
-  // The product value * output_scale has the same derivative wherever the step stands.
+  // The derivative of the product value * output_scale is the same for either place of the step.
   const SlotInfo slot = input_slot(Op::linear, {6});
   const at::Tensor x = values({0.1F, 0.4F, 0.9F, 1.2F, 2.6F, 9}).reshape({1, 6});
   const at::Tensor g = values({1, -2, 3, -4, 5, -6}).reshape({1, 6});

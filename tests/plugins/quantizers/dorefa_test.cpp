@@ -64,7 +64,7 @@ TEST(Dorefa, EqualsTheIndependentImplementation) {
       gradient = input_gradient(*input, context_of(slot, Mode::train), x, g);
     }
     at::Tensor expected = test::golden_tensor(which, "value");
-    if (which.contains("undecided")) {  // a latent 0 lies between two codes
+    if (which.contains("undecided")) {  // a latent 0 is halfway between two codes
       const auto i = which["undecided"].get<std::int64_t>();
       EXPECT_EQ(x.view(-1)[i].item<float>(), 0.0F);
       expected.view(-1)[i] = value.detach().reshape(-1)[i];
@@ -86,14 +86,14 @@ TEST(Dorefa, QuantizedGradientsAreUnbiasedAndScaledPerImage) {
     const at::Tensor q = quantizer->backward(context_of(slot, Mode::train, step), g);
     mean += q.to(at::kDouble) / draws;
     if (step != 0) continue;
-    // 2m * {-1/2, -1/6, 1/6, 1/2}, m the image's own.
+    // 2m * {-1/2, -1/6, 1/6, 1/2}, with the image's own m.
     for (const int image : {0, 1}) {
       const at::Tensor levels = q[image].div(g[image].abs().max()).mul(3);
       EXPECT_TRUE(at::allclose(levels, levels.round(), 1e-5, 1e-5));
       EXPECT_LE(levels.abs().max().item<double>(), 3.001);
     }
   }
-  // 0.67 m is one step of the levels; the mean of 4000 draws strays by 1 % of it.
+  // 0.67 m is one step of the levels; the mean of 4000 draws has an error of 1 % of it.
   for (const int image : {0, 1}) {
     const at::Tensor error = (mean[image] - g[image]).abs() / g[image].abs().max();
     EXPECT_LT(error.max().item<double>(), 0.04);
@@ -117,7 +117,7 @@ TEST(Dorefa, GradientBitsAreOptionalAndWithinTheirRange) {
 
 TEST(Dorefa, WeightsOfSeveralBitsFillTheIntervalSymmetrically) {
   const SlotInfo slot = linear_weight_slot(1, 6);
-  // tanh is odd and the largest |W| sets the scale: -1, -1/3, 1/3, 1 for two bits.
+  // tanh is odd, and the largest |W| sets the scale: -1, -1/3, 1/3, 1 for two bits.
   const at::Tensor w = values({-2, -0.5, -0.1F, 0.1F, 0.5, 2}).reshape({1, 6});
   const float third = 1.0F / 3;
   const at::Tensor got =
@@ -127,7 +127,7 @@ TEST(Dorefa, WeightsOfSeveralBitsFillTheIntervalSymmetrically) {
 }
 
 TEST(Dorefa, ExactGradientFollowsTheLargestWeight) {
-  // The finite difference of 2 * (tanh(w) / (2m) + 1/2) - 1 = tanh(w)/m, the rounding left out.
+  // Finite difference of 2 * (tanh(w) / (2m) + 1/2) - 1 = tanh(w)/m, that is, without rounding.
   const SlotInfo slot = linear_weight_slot(1, 3);
   const at::Tensor w = values({0.3F, -0.9F, 0.5F}).reshape({1, 3});
   const at::Tensor g = values({1, 2, -3}).reshape({1, 3});
@@ -213,7 +213,7 @@ TEST(Dorefa, AnAllZeroLayerIsFinite) {
     const auto weight = make(method(), weight_bits(bits))->weight(slot);
     const SlotContext context = context_of(slot, Mode::train);
     EXPECT_TRUE(at::isfinite(weight->forward(context, at::zeros({2, 2}))).all().item<bool>());
-    // tanh' is 1 there, and max|tanh(W)| counts as 1: the gradient passes as it is.
+    // tanh' is 1 there, and max|tanh(W)| counts as 1: the gradient passes unchanged.
     const at::Tensor g = values({80, -3, 0.5F, 0}).reshape({2, 2});
     EXPECT_TRUE(same_bits(latent_gradient(*weight, context, at::zeros({2, 2}), g), g));
   }

@@ -1,9 +1,9 @@
-/// Two optimizer steps of a small network against a file that a script of tools/golden/ made with
-/// PyTorch alone: {seed, input, input_shape, labels, initial, cases: [{options, optimizer,
+/// Compares two optimizer steps of a small network with a file that a script of tools/golden/ made
+/// with PyTorch alone: {seed, input, input_shape, labels, initial, cases: [{options, optimizer,
 /// learning_rate, losses, after: [state after each step], logits}]}.
 ///
-/// The steps are those of a whole run, jobs::run_experiment on an experiment file: two batches
-/// of one epoch that both hold the file's images, from the file's weights as train.init_from.
+/// The steps are a whole run, jobs::run_experiment on an experiment file: one epoch of two batches,
+/// which both hold the file's images, from the file's weights through train.init_from.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -51,8 +51,8 @@ inline json golden_document(const std::string& file) {
   return json::parse(stream);
 }
 
-/// Equal to float rounding: 2 units in the last place for each step done, of `magnitude`, that of
-/// the numbers whose sum the value is.
+/// Equal to float rounding: 2 units in the last place of `magnitude` per step, where `magnitude` is
+/// that of the terms of the sum.
 inline void expect_close(const at::Tensor& got, const json& texts, double magnitude,
                          std::int64_t steps, const std::string& what) {
   const at::Tensor expected = tensor_of(texts, got.sizes().vec()).to(at::kDouble);
@@ -62,7 +62,7 @@ inline void expect_close(const at::Tensor& got, const json& texts, double magnit
   EXPECT_LE(excess.max().item<double>(), 1.0) << what << "\n" << got << "\n" << expected;
 }
 
-/// The file's network and images, as an architecture and a data set both called `name`.
+/// The file's network and images as an architecture and a data set, both called `name`.
 class GoldenNetwork {
  public:
   GoldenNetwork(std::string name, const json& document,
@@ -99,7 +99,8 @@ class GoldenNetwork {
   at::Tensor input() const { return tensor_of(document_["input"], document_["input_shape"]); }
 
  private:
-  /// Twice the file's images, so stored that the first epoch shows them in their order each time.
+  /// The file's images twice, stored in such an order that the first epoch shows them in the file's
+  /// order both times.
   data::Dataset images() const {
     data::Dataset set;
     set.name = name_;
@@ -136,7 +137,7 @@ class GoldenNetwork {
   std::function<Value(GraphBuilder&, Value)> build_;
 };
 
-/// The mean losses of the epoch so far, after each step.
+/// The mean loss of the epoch so far, after each step.
 class GoldenLosses : public training::Progress {
  public:
   void step(const training::StepReport& report) override { means.push_back(report.loss); }
@@ -174,9 +175,9 @@ inline std::string golden_experiment(const GoldenNetwork& network, const json& w
   return text;
 }
 
-/// Runs the case and compares losses, the state after each step, and the logits in the end.
-/// `options` are those of the method, where the case gives them; `slots` how many there must be.
-/// `start` gives what to load for a tensor that begins as the file says, where that is not the
+/// Runs the case and compares losses, the state after each step, and the final logits. `options`
+/// are those of the method, with the values of the case; `slots` is the expected number of slots.
+/// `start` gives the value to load for a tensor whose value in the file is not the one to load.
 /// same.
 inline void expect_golden_run(
     const GoldenNetwork& network, const json& which, const std::string& method,
@@ -223,7 +224,7 @@ inline void expect_golden_run(
         runs::load_checkpoint(folder / (checkpoint + number)).tensors, "model/");
     ASSERT_EQ(saved.size(), after.size());
     for (const auto& [name, tensor] : saved) {
-      // A mean is a sum of numbers around 1 that nearly cancel.
+      // A mean is a sum of numbers near 1 that nearly cancel.
       double largest = name.ends_with("running_mean") ? 1 : 0;
       for (const auto& text : after[name]) {
         largest = std::max(
@@ -258,7 +259,7 @@ inline std::vector<GoldenCase> golden_cases(const json& document) {
   return cases;
 }
 
-/// The values of those of `keys` that the case gives, and the layout.
+/// The values that the case gives for `keys`, and the layout.
 inline std::string golden_name(const json& document, const GoldenCase& which,
                                const std::vector<const char*>& keys) {
   std::string name;

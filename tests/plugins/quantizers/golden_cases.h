@@ -53,7 +53,7 @@ inline std::map<std::string, OptionValue> golden_options(const nlohmann::json& w
   return given;
 }
 
-/// The slot whose weight, or input, a case's tensor is.
+/// The slot of a case's weight or input tensor.
 inline SlotInfo golden_weight_slot(const at::Tensor& w) {
   return w.dim() == 4 ? conv_weight_slot(w.size(0), w.size(1))
                       : linear_weight_slot(w.size(0), w.size(1));

@@ -30,7 +30,7 @@ using testing::HasSubstr;
 
 using Given = std::map<std::string, OptionValue>;
 
-/// Behind a ReLU, as the paper has it.
+/// An input behind a ReLU, as in the paper.
 SlotInfo input_slot(Op op, std::vector<std::int64_t> shape) {
   SlotInfo slot = test::input_slot(op, std::move(shape));
   slot.non_negative = true;
@@ -41,7 +41,7 @@ Given weight_bits(std::int64_t bits) {
   return {{"weight_bits", bits}};
 }
 
-/// Sets a step as an optimizer or a loaded checkpoint does.
+/// Sets a step, as an optimizer or a loaded checkpoint does.
 void set(at::Tensor tensor, float value) {
   const at::NoGradGuard no_grad;
   tensor.fill_(value);
@@ -55,7 +55,7 @@ TEST(Lsq, EqualsTheIndependentImplementation) {
     const at::Tensor g = test::golden_tensor(which, "upstream");
     const float golden_step = test::from_hexadecimal(which["step"], {}).item<float>();
     Given given = test::golden_options(which);
-    given.try_emplace("signed_inputs", false);  // the cases are those of the slot, not of its edge
+    given.try_emplace("signed_inputs", false);  // the cases are about the slot, not its edge
     const auto quantizer = make(method(), given);
     at::Tensor value, gradient, step, first;
     if (which["role"] == "weight") {
@@ -115,7 +115,7 @@ TEST(Lsq, FirstTrainingBatchSetsTheStepOfAnInputOnce) {
   const at::Tensor step = parameter(*input, "step");
   const at::Tensor x = values({0, 1, 2, 3}).reshape({1, 4});
 
-  // Neither evaluation nor calibration is the first batch, and without one there are no codes.
+  // Evaluation and calibration are not the first batch, and without one there are no codes.
   EXPECT_THAT(complaint(ErrorKind::configuration,
                         [&] { input->encode(context_of(slot, Mode::evaluate), x); }),
               HasSubstr("the inputs of stage1.conv starts with the first training batch, and there "
@@ -130,7 +130,7 @@ TEST(Lsq, FirstTrainingBatchSetsTheStepOfAnInputOnce) {
   input->forward(context_of(slot, Mode::train), x.mul(5));
   EXPECT_EQ(step.item<float>(), first);
 
-  // A checkpoint loaded into a new object brings the fact along.
+  // A checkpoint contains the fact, so that a new object gets it by loading.
   const auto resumed = make(method(), {{"input_bits", std::int64_t{2}}})->input(slot);
   for (const SlotParameter& saved : input->parameters()) {
     parameter(*resumed, saved.name).copy_(saved.tensor.detach());
@@ -274,7 +274,7 @@ TEST(Lsq, InputsThatCanBeNegativeHaveLevelsOnBothSides) {
   EXPECT_EQ(zero_point({}, rectified), ZeroPointKind::none);
   EXPECT_EQ(zero_point({}, any), ZeroPointKind::tensor);
   EXPECT_EQ(zero_point({{"signed_inputs", std::string("auto")}}, any), ZeroPointKind::tensor);
-  // A boolean, as files from before "auto" have it, and the word.
+  // A boolean, as in files older than "auto", and the word.
   for (const OptionValue& no : {OptionValue(false), OptionValue(std::string("false"))}) {
     EXPECT_EQ(zero_point({{"signed_inputs", no}}, rectified), ZeroPointKind::none);
     EXPECT_EQ(zero_point({{"signed_inputs", no}}, any), ZeroPointKind::none);
@@ -283,7 +283,7 @@ TEST(Lsq, InputsThatCanBeNegativeHaveLevelsOnBothSides) {
     EXPECT_EQ(zero_point({{"signed_inputs", yes}}, rectified), ZeroPointKind::tensor);
     EXPECT_EQ(zero_point({{"signed_inputs", yes}}, any), ZeroPointKind::tensor);
   }
-  // Of -0.7 nothing is lost: the step is 2 * mean|x| / sqrt(7), the codes x / s + 8.
+  // The value -0.7 is not clipped: the step is 2 * mean|x| / sqrt(7), the codes are x / s + 8.
   const auto input = make(method())->input(any);
   const at::Tensor x = values({-0.7F, 0.3F, 0, 1}).reshape({1, 4});
   input->forward(context_of(any, Mode::train), x);

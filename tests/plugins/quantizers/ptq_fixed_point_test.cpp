@@ -79,7 +79,7 @@ TEST(PtqFixedPoint, EachScopeFindsTheExponentThatAnExhaustiveSearchFinds) {
 }
 
 TEST(PtqFixedPoint, RoundsHalfToEvenAndSaturatesAtTheLowestAndHighestInteger) {
-  // At 2^0 nothing saturates with 3 bits, and no finer step is better.
+  // At 2^0 no value saturates with 3 bits, and no finer step is better.
   const SlotInfo slot = linear_weight_slot(1, 8);
   const at::Tensor w = values({-4, 3, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5}).reshape({1, 8});
   const auto weight = slot_object(slot, options(3, "layer"));
@@ -194,7 +194,7 @@ TEST(PtqFixedPoint, TheNetworksExponentFollowsTheWeightsAndStandsInTheCheckpoint
   const int before = exponent(*a);
   large.mul_(0.25);
   a->after_step(train, small);
-  EXPECT_EQ(exponent(*a), before);  // not before all have reported
+  EXPECT_EQ(exponent(*a), before);  // only after both have reported
   b->after_step(train, large);
   EXPECT_EQ(exponent(*a), before - 2);
   large.mul_(4);
@@ -202,7 +202,7 @@ TEST(PtqFixedPoint, TheNetworksExponentFollowsTheWeightsAndStandsInTheCheckpoint
   b->observe(context_of(slot, Mode::calibrate), large);
   EXPECT_EQ(exponent(*a), before);
 
-  // A resumed run has the state and nothing else.
+  // A resumed run has only the state.
   const auto other = make(fixed_point_method(), options(4, "network"));
   const auto resumed = other->weight(slot), second = other->weight(slot);
   for (const char* name : {"exponent", "known"}) {

@@ -33,7 +33,7 @@ inline at::Tensor floats(const json& texts) {
   return at::tensor(list, at::kFloat);
 }
 
-/// The tensor of a recipe; the formula stands in tools/golden/ptq.py.
+/// The tensor of a recipe; see tools/golden/ptq.py for the formula.
 inline at::Tensor made(const json& recipe) {
   const auto shape = recipe["shape"].get<std::vector<std::int64_t>>();
   const auto key = recipe["key"].get<std::uint64_t>();

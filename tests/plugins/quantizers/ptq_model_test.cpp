@@ -57,7 +57,7 @@ void give_parameters(Model& model) {
   }
 }
 
-/// Largest difference to the float network's logits, in units of their spread.
+/// The largest difference from the float network's logits, in units of their spread.
 double distance(const QuantizerMethod& method, const Given& given) {
   const auto model = model_with(method, given);
   give_parameters(*model);
@@ -175,7 +175,7 @@ TEST(PtqModel, TrainingInFloatIsTheFloatNetworksTraining) {
     give_parameters(*model);
     EXPECT_TRUE(same_bits(model->train(images, {}), expected)) << method.name;
   }
-  // The folded factor is multiplied in and divided out again.
+  // The folded factor is multiplied in, and the result divided by it.
   const auto folded = model_with(static_method(), {});
   give_parameters(*folded);
   EXPECT_LT((folded->train(images, {}) - expected).abs().max().item<double>(),

@@ -1,4 +1,4 @@
-// The slots of ptq_static against PyTorch's observers and quantizers, and by themselves.
+// Compares the slots of ptq_static with PyTorch's observers and quantizers, and tests them alone.
 #include "plugins/ptq/static.h"
 
 #include <limits>
@@ -78,7 +78,7 @@ TEST(PtqStatic, InputsEqualPyTorchsObserversToTheBit) {
     EXPECT_TRUE(at::equal(codes.slice(0, 0, shown),
                           at::tensor(which["codes"].get<std::vector<std::int64_t>>())));
     const at::Tensor y = input->forward(context_of(edge, Mode::train), x).value;
-    // PyTorch's values may carry a -0, which no code can.
+    // PyTorch's values may contain a -0, which no code represents.
     EXPECT_TRUE(same_bits(y.reshape({-1}).slice(0, 0, shown), floats(which["values"]).add(0)));
     EXPECT_TRUE(same_bits(decode(got, 1), y));
     y.sum().backward();
@@ -140,7 +140,7 @@ at::Tensor even(double bound, const std::vector<std::int64_t>& shape) {
   return at::linspace(-bound, bound, count, at::kFloat).reshape(shape);
 }
 
-/// How often each code of a tensor is used.
+/// The number of uses of each code of a tensor.
 at::Tensor uses(const Encoded& encoded) {
   return at::bincount(encoded.codes.reshape({-1}).to(at::kLong));
 }
@@ -152,8 +152,8 @@ TEST(PtqStatic, WeightsForwardWhatEncodeStoresAndReachEveryLevel) {
         const std::int64_t top = (std::int64_t{1} << (bits - 1)) - 1;
         const bool full = range == "full";
         const SlotInfo slot = conv_weight_slot(5, 64);
-        // A scale of exactly 1: the lowest code of the full range stands half a step beyond the
-        // last multiple of the step, and half a step rounds to even.
+        // A scale of exactly 1: the lowest code of the full range is half a step beyond the last
+        // multiple of the step, and half a step rounds to even.
         const at::Tensor w = even(static_cast<double>(top) + (full ? 0.5 : 0.0), {1, 64, 3, 3})
                                  .repeat({5, 1, 1, 1})
                                  .contiguous(at::MemoryFormat::ChannelsLast);
@@ -201,8 +201,8 @@ TEST(PtqStatic, InputsForwardWhatEncodeStoresAndReachEveryLevel) {
         EXPECT_EQ(input->range(), InputRange::any);
         const at::Tensor used = uses(got);
         EXPECT_EQ(used.numel(), 1 << bits) << observer << scheme;
-        // The edges of a histogram are rounded, which decides whether the lowest signed code, half
-        // a step out, is reached.
+        // The rounded edges of a histogram decide whether the lowest signed code, half a step
+        // outside, is reached.
         const bool exact = affine || observer == "min_max" || observer == "moving_average";
         EXPECT_GT(used.slice(0, exact ? 0 : 1).min().item<std::int64_t>(), 0)
             << observer << scheme << bits;
@@ -232,7 +232,7 @@ TEST(PtqStatic, TrainingBatchesMoveTheRangeAndEachEpochStartsAnew) {
     const auto input = input_object({{"observer", observer}, {"averaging_constant", 0.5}});
     calibrate(*input, {x});
     SlotContext context = context_of(edge, Mode::train);
-    EXPECT_TRUE(same_bits(input->forward(context, far).value, far));  // trains in float
+    EXPECT_TRUE(same_bits(input->forward(context, far).value, far));  // training is in float
     const bool averages = observer == "moving_average";
     EXPECT_EQ(parameter(*input, "maximum").item<float>(),
               averages ? small + (large - small) * 0.5F : large);
@@ -267,7 +267,7 @@ TEST(PtqStatic, TheStateOfACheckpointGivesTheSameCodes) {
 }
 
 TEST(PtqStatic, TheSearchMayPlaceAsManyLevelsAsThereAre) {
-  // Two outliers are worth keeping with 256 levels and not with 4.
+  // With 256 levels it pays to keep two outliers, with 4 it does not.
   const at::Tensor x = spread({4, 5, 8, 8}, 1);
   x[0][0][0].slice(0, 0, 2).fill_(6);
   const auto error = [&](const std::string& levels) {
@@ -301,11 +301,11 @@ TEST(PtqStatic, ComplaintsNameTheEdgeAndBothNumbers) {
   input->observe(context_of(add, Mode::calibrate), x);
   EXPECT_THAT(complaint(ErrorKind::diverged, [&] { input->encode(context, bad); }),
               HasSubstr("not finite"));
-  bad[1][2][3][4] = 0;  // the infinity alone saturates
+  bad[1][2][3][4] = 0;  // only the infinity saturates
   EXPECT_EQ(input->encode(context, bad).codes.codes[0][0][0][0].item<int>(), 255);
 }
 
-// As torch.ao.quantization has it: its observers give eps, 2^-23, for a range from 0 to 0.
+// torch.ao.quantization's observers give eps, 2^-23, for a range from 0 to 0.
 TEST(PtqStatic, WhatIsZeroThroughoutIsExactWithTheSmallestScale) {
   const float eps = std::numeric_limits<float>::epsilon();
   const SlotInfo slot = conv_weight_slot(2, 2);
@@ -326,7 +326,7 @@ TEST(PtqStatic, WhatIsZeroThroughoutIsExactWithTheSmallestScale) {
       EXPECT_EQ(dead.scale.item<float>(), eps);
       EXPECT_EQ(dead.zero_point.item<int>(), std::string(scheme) == "affine" ? 0 : 256);
       EXPECT_TRUE(at::all(decode(dead, 1).eq(0)).item<bool>());
-      // A dead layer may come back to life; the average of that one is slow to see it.
+      // A dead layer may become active again; the moving average is slow to follow.
       if (std::string(observer) == "moving_average") continue;
       const at::Tensor x = spread({2, 5, 8, 8}, 1);
       calibrate(*input, {zeros, x});

@@ -1,5 +1,5 @@
-/// plugins/shared/sign.h: the loop over float32 in memory against LibTorch's operations, which
-/// float64 takes.
+/// plugins/shared/sign.h: compares the loop for contiguous float32 with LibTorch's operations,
+/// which float64 uses.
 #include "plugins/shared/sign.h"
 
 #include <cmath>
@@ -10,7 +10,7 @@
 namespace qhost::sign {
 namespace {
 
-/// Every kind of value, in a number that is no multiple of a vector's or a block's length.
+/// All kinds of values; their number is no multiple of a vector's or a block's length.
 at::Tensor values(const std::vector<std::int64_t>& shape) {
   at::Tensor x = test::spread(shape, 2.5);
   at::Tensor flat = x.view(-1);

@@ -1,4 +1,4 @@
-/// What tests of slot objects need: slots, contexts, tensors compared bit by bit.
+/// Helpers for tests of slot objects: slots, contexts, bit-by-bit comparison of tensors.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -100,8 +100,8 @@ inline at::Tensor input_gradient(InputQuantizer& quantizer, const SlotContext& c
   return leaf.grad();
 }
 
-/// What `w` is stored as, with what every weight slot promises of it, bit by bit: the encoding that
-/// was announced, forward()'s values, a latent weight that stays as it is.
+/// Encodes `w` and checks, bit by bit, what every weight slot promises: the announced encoding, the
+/// values of forward(), an unchanged latent weight.
 inline Encoded stored(WeightQuantizer& quantizer, const SlotInfo& slot, const at::Tensor& w) {
   const at::Tensor before = w.clone();
   const SlotContext context = context_of(slot, Mode::evaluate);
@@ -113,7 +113,7 @@ inline Encoded stored(WeightQuantizer& quantizer, const SlotInfo& slot, const at
   return encoded;
 }
 
-/// The same of an input.
+/// The same for an input.
 inline EncodedInput stored(InputQuantizer& quantizer, const SlotInfo& slot, const at::Tensor& x) {
   const at::Tensor before = x.clone();
   const SlotContext context = context_of(slot, Mode::evaluate);
@@ -125,7 +125,7 @@ inline EncodedInput stored(InputQuantizer& quantizer, const SlotInfo& slot, cons
   return encoded;
 }
 
-/// The codes 0 .. count - 1 occur, each of them, and no other.
+/// Exactly the codes 0 .. count - 1 occur.
 inline void expect_each_code(const Encoded& encoded, std::int64_t count) {
   for (std::int64_t code = 0; code < count; ++code) {
     EXPECT_GT(encoded.codes.eq(code).sum().item<int>(), 0) << code << " of " << count;
@@ -133,7 +133,7 @@ inline void expect_each_code(const Encoded& encoded, std::int64_t count) {
   EXPECT_LT(encoded.codes.max().item<std::int64_t>(), count);
 }
 
-/// The text of the Error that `call` throws, with its kind checked.
+/// The text of the Error that `call` throws; its kind is checked.
 template <class Call>
 std::string complaint(ErrorKind kind, const Call& call) {
   try {
@@ -158,7 +158,7 @@ std::string refusal(const Call& call) {
   return "";
 }
 
-/// The learned tensor or state of that name.
+/// The parameter of that name: learned tensor or state.
 template <typename Slot>
 at::Tensor parameter(Slot& slot, const std::string& name) {
   for (const SlotParameter& p : slot.parameters()) {

@@ -48,7 +48,7 @@ TEST(Ternary, EqualsTheIndependentImplementation) {
 
 TEST(Ternary, ThresholdIsOutsideAndTheScaleIsTheMeanOfWhatIsKept) {
   const SlotInfo slot = linear_weight_slot(1, 8);
-  // Mean |W| = 2, so with factor 1 the threshold is 2: the weights of that size become 0.
+  // Mean |W| = 2, so with factor 1 the threshold is 2: weights of that magnitude become 0.
   const at::Tensor w = values({4, -3, 2, -2, 1, 0.0F, -0.0F, 4}).reshape({1, 8});
   const Given given = {{"factor", 1.0}};
   const float a = 11.0F / 3;
@@ -60,7 +60,7 @@ TEST(Ternary, LayerAndFilterShareWhatTheirNamesSay) {
   const SlotInfo slot = linear_weight_slot(2, 2);
   const at::Tensor w = values({8, 4, /**/ 1, -1}).reshape({2, 2});
   const SlotContext context = context_of(slot, Mode::evaluate);
-  // Layer: threshold 0.7 * 3.5. Filters: 0.7 * 6 and 0.7 * 1.
+  // Per layer: threshold 0.7 * 3.5. Per filter: 0.7 * 6 and 0.7 * 1.
   EXPECT_TRUE(
       same_bits(slot_object(slot)->forward(context, w), values({6, 6, 0, 0}).reshape({2, 2})));
   EXPECT_TRUE(same_bits(slot_object(slot, per_filter)->forward(context, w),

@@ -163,7 +163,7 @@ TEST(Uniform, CalibrationTakesTheExtremesOfAllBatchesOrTheMeanOfTheirPercentiles
     input->initialize(context_of(slot, Mode::train));
     input->observe(context_of(slot, Mode::calibrate), first);
     input->observe(context_of(slot, Mode::calibrate), second);
-    input->forward(context_of(slot, Mode::train), first.mul(100));  // stays
+    input->forward(context_of(slot, Mode::train), first.mul(100));  // the range stays
     return std::make_pair(parameter(*input, "low").item<float>(),
                           parameter(*input, "high").item<float>());
   };
@@ -177,7 +177,7 @@ TEST(Uniform, GradientStopsWhereThePercentileClips) {
   const SlotInfo slot = linear_weight_slot(1, 5);
   const at::Tensor w = values({-8, -1, 0.5F, 1, 2}).reshape({1, 5});
   const Given given = {{"bits", std::int64_t{3}}, {"percentile", 80.0}};
-  // |W| of rank 4 is 2, Q = 3: the step is 2/3 and -8 lies outside.
+  // |W| of rank 4 is 2, Q = 3: the step is 2/3, and -8 is outside.
   const auto weight = make(method(), given)->weight(slot);
   EXPECT_TRUE(
       same_bits(latent_gradient(*weight, context_of(slot, Mode::train), w, at::ones({1, 5})).add(0),

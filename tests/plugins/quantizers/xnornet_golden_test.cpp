@@ -1,4 +1,4 @@
-// XNOR-Net against tests/golden/xnornet/steps.json, which tools/golden/xnornet.py makes with
+// Compares XNOR-Net with tests/golden/xnornet/steps.json, which tools/golden/xnornet.py makes with
 // PyTorch alone: a float convolution, a binary one of stride 2 and a binary linear layer.
 #include "golden.h"
 
@@ -26,8 +26,8 @@ const test::GoldenNetwork& network() {
   return one;
 }
 
-/// What centering over the input channels and clipping to [-1, 1], which gradient = "authors_code"
-/// begins with, makes `w`: the excess that the clip took goes back to the clipped values.
+/// `w` after the first step of gradient = "authors_code": centering over the input channels and
+/// clipping to [-1, 1]. The excess of the clipping is given back to the clipped values.
 at::Tensor before_centering(const std::string& name, const at::Tensor& w) {
   if (name != "conv.weight" && name != "classify.weight") return w;
   const at::Tensor missing = -w.sum(1, /*keepdim=*/true);
