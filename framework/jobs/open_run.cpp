@@ -100,21 +100,28 @@ class Finder {
 
   FoundRun automatic() {
     std::optional<std::pair<fs::path, Differences>> nearest;
+    std::vector<std::string> notes;
     const fs::path root = runs::runs_root(request_.runs_dir);
     for (const runs::RunInfo& info : runs::list_runs(root, experiment_.name)) {
       Differences other;
       try {
         if (!begun(runs::RunDirectory::open(info.path))) continue;
         other = runs::differences(identity_of_run(info.path, registry_), identity_);
-      } catch (const Error&) {
-        continue;  // a run with an unreadable configuration cannot be the same
+      } catch (const Error& error) {
+        // Whether it is this run nobody can tell. Its checkpoints may be worth more than a new run.
+        notes.push_back("warning: " + info.path.string() +
+                        " is passed over, since it cannot be read: " + first_line(error));
+        continue;
       }
       if (other.empty() || (request_.allow_other_plugins && plugin_files_only(other))) {
-        return named(info.path);
+        FoundRun found = named(info.path);
+        found.notes.insert(found.notes.begin(), notes.begin(), notes.end());
+        return found;
       }
       if (!nearest || other.size() < nearest->second.size()) nearest = {info.path, other};
     }
     FoundRun none;
+    none.notes = std::move(notes);
     if (nearest) {
       none.notes.push_back("no run of this name is the same; the nearest is " +
                            nearest->first.string() + ", which differs:" + to_text(nearest->second));

@@ -88,6 +88,31 @@ TEST_F(RunDirectories, ResumeAutoTellsConfigurationsApart) {
   EXPECT_EQ(runs_of_e(), 3);
 }
 
+// It may be the run that is wanted: a new one in silence could cost days.
+TEST_F(RunDirectories, ResumeAutoSaysWhichRunItCannotRead) {
+  ok({"--run-dir", "runs/e/20260101T000000Z-000001"});
+  ok({"--run-dir", "runs/e/20260101T000000Z-000002"});
+  const auto passed_over = [](const std::string& run, const std::string& why) {
+    return HasSubstr("warning: runs/e/" + run + " is passed over, since it cannot be read: runs/e/" +
+                     run + why);
+  };
+  const std::string older = "20260101T000000Z-000001", newer = "20260101T000000Z-000002";
+  const fs::path runs = workshop_ / "runs/e";
+  std::ofstream(runs / newer / "resolved.toml", std::ios::app) << "\n[model\n";
+  const std::string found = ok({"--resume", "auto"});
+  EXPECT_THAT(found, passed_over(newer, "/resolved.toml:"));
+  EXPECT_THAT(found, HasSubstr("nothing to do: this configuration is finished in " +
+                               (runs / older).string()));
+
+  fs::remove(runs / newer / "resolved.toml");  // its checkpoints are there
+  std::ofstream(runs / older / "identity.json") << "{";
+  const std::string anew = ok({"--resume", "auto"});
+  EXPECT_THAT(anew, passed_over(newer, " is no run directory: it has no resolved.toml\n"));
+  EXPECT_THAT(anew, passed_over(older, "/identity.json is damaged: it is no JSON object\n"));
+  EXPECT_THAT(anew, HasSubstr("run directory: runs/e/"));
+  EXPECT_EQ(runs_of_e(), 3);
+}
+
 TEST_F(RunDirectories, ResumeOfWhatIsNoRun) {
   EXPECT_THAT(refused(2, {"--resume", "nothing"}),
               StartsWith("error: there is no run at nothing: No such file or directory\nhelp: "));
