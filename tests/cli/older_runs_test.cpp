@@ -55,7 +55,9 @@ class OlderRuns : public CommandLine, public ::testing::WithParamInterface<const
              fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   }
 
-  fs::path run(const std::string& name) { return fs::canonical(workshop_ / "runs" / name / "latest"); }
+  fs::path run(const std::string& name) {
+    return fs::canonical(workshop_ / "runs" / name / "latest");
+  }
 
   bool has_their_kernels() {
     if (!their_kernels_) {
@@ -94,7 +96,8 @@ TEST_P(OlderRuns, AreEvaluatedToTheirResults) {
     const json now = json::parse(ok({"eval", run(name), "--json"}).out);
     expect_figures(now, result_of(run(name)));
   }
-  const json stopped = json::parse(ok({"eval", run("stopped"), "--split", "validation", "--json"}).out);
+  const json stopped =
+      json::parse(ok({"eval", run("stopped"), "--split", "validation", "--json"}).out);
   EXPECT_EQ(stopped.at("samples"), 60);
 }
 
@@ -131,7 +134,8 @@ TEST_P(OlderRuns, AreQuantizedAsTheOlderBuildDid) {
       finished({"quantize", "runs/float/latest", "ptq_static", "--run-dir", "again", "--json"});
   const json before = result_of(run("float_ptq_static"));
   expect_figures(now, before);
-  for (const char* key : {"bits_per_weight", "weight_bytes", "quantized_layers", "quantized_inputs"}) {
+  for (const char* key :
+       {"bits_per_weight", "weight_bytes", "quantized_layers", "quantized_inputs"}) {
     EXPECT_EQ(now.at(key), before.at(key)) << key;
   }
   if (!has_their_kernels()) return;

@@ -93,8 +93,8 @@ TEST_F(RunDirectories, ResumeAutoSaysWhichRunItCannotRead) {
   ok({"--run-dir", "runs/e/20260101T000000Z-000001"});
   ok({"--run-dir", "runs/e/20260101T000000Z-000002"});
   const auto passed_over = [](const std::string& run, const std::string& why) {
-    return HasSubstr("warning: runs/e/" + run + " is passed over, since it cannot be read: runs/e/" +
-                     run + why);
+    return HasSubstr("warning: runs/e/" + run +
+                     " is passed over, since it cannot be read: runs/e/" + run + why);
   };
   const std::string older = "20260101T000000Z-000001", newer = "20260101T000000Z-000002";
   const fs::path runs = workshop_ / "runs/e";

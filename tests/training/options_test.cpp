@@ -20,7 +20,7 @@ using Words = std::vector<std::string>;
 /// "quantizer lsq weight_bits", or "train epochs" for an option of a table.
 using Key = std::string;
 
-// ---- what the generator cannot know ---------------------------------------------------------------
+// ---- what the generator cannot know -------------------------------------------------------------
 
 /// Settings that an option needs to have an effect, also for the run with its default. With several
 /// lines, each value must have an effect with one of them. Absent: none needed.
@@ -155,7 +155,7 @@ Words setting_of(const std::string& kind, const std::string& name) {
   return words;
 }
 
-// ---- the generator -------------------------------------------------------------------------------
+// ---- the generator ------------------------------------------------------------------------------
 
 struct Subject {
   std::string kind, name;  ///< "quantizer", "lsq"; a table has no name
