@@ -4,11 +4,11 @@
     tools/import_pytorch.py resnet20.pth resnet20.safetensors
     qhost run FILE train.init_from=resnet20.safetensors
 
-The file may hold the state_dict itself or a dictionary with one under "state_dict", "model" or "net".
-Its names stay: `qhost describe ARCHITECTURE` says whose names qhost reads beside its own. Tensors become
-float32; numbers that no trained network has (NaN, infinity, integers, what overflows float32, a negative
-running_var) are refused, and nothing is written. Needs PyTorch; the file is read with weights_only, so that
-it cannot run code. What is written is listed; qhost checks every name and shape when it reads the file.
+The file may contain the state_dict itself or a dictionary with one under "state_dict", "model" or "net".
+Names are not changed: `qhost describe ARCHITECTURE` lists the naming schemes that qhost reads. Tensors become
+float32. Impossible values (NaN, infinity, integers, values beyond float32, a negative running_var) are
+refused, and nothing is written. Needs PyTorch; the file is read with weights_only, so that
+it cannot run code. The written tensors are listed; qhost checks every name and shape when it reads the file.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import sys
 
 
 class NoStateDict(Exception):
-    """What was read is no dictionary of tensors."""
+    """The file contains no dictionary of tensors."""
 
 
 def find_state_dict(content, is_tensor):
-    """The dictionary of tensors in what torch.load() gave."""
+    """Finds the dictionary of tensors in the result of torch.load()."""
     if not isinstance(content, dict):
         raise NoStateDict(f"it holds a {type(content).__name__}, not a dictionary of tensors")
     for key in ("state_dict", "model", "net"):
@@ -38,9 +38,9 @@ def find_state_dict(content, is_tensor):
 
 
 def wrong_values(name, tensor):
-    """What no trained network holds in this tensor, one phrase each."""
+    """The impossible values in this tensor, one phrase each."""
     if name.split(".")[-1] == "num_batches_tracked":
-        return []  # a count of PyTorch's, which qhost leaves out
+        return []  # PyTorch's counter, which qhost leaves out
     elements = tensor.numel()
     if not tensor.is_floating_point():
         return [f"{elements} values of type {str(tensor.dtype).removeprefix('torch.')}"]
@@ -83,7 +83,7 @@ def main():
     except NoStateDict as error:
         sys.exit(f"import_pytorch: {arguments.source} is no state_dict: {error}\n"
                  "help: save one with torch.save(model.state_dict(), FILE)")
-    except Exception as error:  # torch.load's own, of many kinds
+    except Exception as error:  # torch.load() throws exceptions of many types
         sys.exit(f"import_pytorch: {arguments.source} cannot be read: "
                  f"{type(error).__name__}: {str(error).splitlines()[0]}\n"
                  "help: name a file that torch.save() wrote; a whole pickled model is not read, since "

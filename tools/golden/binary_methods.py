@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes tests/golden/binary_methods/steps.json: two optimizer steps under BinaryConnect and BWN.
 
-An implementation of its own, from the papers (arXiv 1511.00363 and 1603.05279), the way the authors'
-and the course's code do it: save the real weights, overwrite them with the binary ones, forward,
-backward, restore, step, clip. No autograd function stands between; the optimizers are torch.optim's.
+An independent implementation from the papers (arXiv 1511.00363 and 1603.05279), in the way of the
+authors' and the course's code: save the real weights, overwrite them with the binary ones, forward,
+backward, restore, step, clip. It uses no custom autograd function; the optimizers are torch.optim's.
 
 The stochastic draws are Philox 4x32-10 (Salmon et al., SC'11) under the key of the run, so that the
-file also pins the random numbers of a seed.
+file also fixes the random numbers of a seed.
 
 Floats are stored as hexadecimal texts, which keep every bit.
 
@@ -30,7 +30,7 @@ ADAM_EPSILON = 0.01
 
 
 class DecidedByRounding(Exception):
-    """Two correct implementations may differ on this start: another one is drawn."""
+    """The start is refused and drawn again: two correct implementations could differ on it."""
 
 
 def require(condition):
@@ -139,7 +139,7 @@ def initial_state(generator):
 
     conv = draw(FILTERS, CHANNELS, 3, 3, scale=0.7)
     linear = draw(CLASSES, FILTERS, scale=0.7)
-    # The values at which sign, mask and clip decide.
+    # The values at the thresholds of sign, mask and clip.
     for at, value in enumerate([0.0, -0.0, 1.0, -1.0, 1.25, -1.25, 1.0000001, -0.99999994]):
         conv.view(-1)[3 + 8 * at] = value
     linear.view(-1)[5] = 0.0
@@ -163,7 +163,7 @@ def logits_of(state, x, training):
 
 def squared_hinge(y, labels):
     """BinaryConnect's loss. (Under cross-entropy the gradients of the classes sum to 0: a channel
-    whose binary weights are equal for all of them would get a gradient of pure rounding.)"""
+    whose binary weights are equal for all of them would get a gradient that is only rounding error.)"""
     targets = F.one_hot(labels, CLASSES) * 2 - 1
     return ((1 - targets * y).clamp_min(0) ** 2).mean()
 
@@ -181,7 +181,8 @@ def optimizer_of(case, state):
                        "weight_decay": case["weight_decay"] if name in QUANTIZED else 0.0})
     if case["optimizer"] == "sgd":
         return torch.optim.SGD(groups, lr=0.0, momentum=0.9, nesterov=True, foreach=False)
-    # Adam divides a gradient by its size: with a small epsilon one near 0 is all rounding.
+    # Adam divides a gradient by its size: with a small epsilon, a gradient near 0 is rounding
+    # error.
     return torch.optim.Adam(groups, lr=0.0, betas=(0.9, 0.999), eps=ADAM_EPSILON, foreach=False)
 
 
@@ -210,7 +211,7 @@ def train(case, initial, x, labels):
             for name in QUANTIZED:
                 if case["method"] == "binaryconnect":
                     state[name].clamp_(-1, 1)
-                require(state[name].abs().min() > 1e-5)  # the sign of the next step
+                require(state[name].abs().min() > 1e-5)  # the sign in the next step
         snapshots.append({name: hexadecimal(t) for name, t in state.items()})
     with torch.no_grad():
         for name in QUANTIZED:

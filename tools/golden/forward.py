@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/golden/forward/*.json: the logits of whole networks in evaluation mode.
 
-The networks are written out here once more, from the papers, with torch.nn.functional alone and in
-float64. No weight is stored: every number is a function of its tensor's name and its index. Those of
+The networks are written here again from the papers, with torch.nn.functional alone and in float64.
+No weight is stored: every number is a function of its tensor's name and its index. The networks of
 PUBLISHED have the names, and the order of concatenation, of an implementation on GitHub.
 
     key   = FNV-1a of the name, 64 bits
@@ -41,7 +41,7 @@ def numbers(name, shape):
     for byte in name.encode():
         key = ((key ^ byte) * 0x100000001B3) & MASK64
     h = numpy.arange(1, math.prod(shape) + 1, dtype=numpy.uint64)
-    h = h * numpy.uint64(0x9E3779B97F4A7C15) + numpy.uint64(key)  # modulo 2^64, as all that follows
+    h = h * numpy.uint64(0x9E3779B97F4A7C15) + numpy.uint64(key)  # modulo 2^64, as below
     h = (h ^ (h >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
     h = h ^ (h >> numpy.uint64(31))
@@ -50,7 +50,7 @@ def numbers(name, shape):
 
 
 class Tensors:
-    """The layers' parameters by name, counted."""
+    """Names and counts the parameters of the layers."""
 
     def __init__(self):
         self.elements = {}
@@ -109,7 +109,7 @@ def resnet20(t, x):
 
 
 def resnet20_bireal(t, x):
-    """A shortcut of real values around each convolution, a ReLU in the place of the sign."""
+    """A shortcut of real values around each convolution, a ReLU instead of the sign."""
     x = t.norm("bn1", t.conv("conv1", x, 16, 3))
     for name, factor, stride in blocks(3):
         for i, step in ((1, stride), (2, 1)):
@@ -152,7 +152,7 @@ def densenet_bc_100_12(t, x):
 
 
 def basic_blocks(t, x, widths, per_stage, around):
-    """Published ResNets; around(t, name, x, width, stride) is what a shortcut does to another shape."""
+    """Published ResNets; around(t, name, x, width, stride) is a shortcut to another shape."""
     for stage, width in enumerate(widths, 1):
         for block in range(per_stage):
             name, stride = f"layer{stage}.{block}.", 2 if stage > 1 and block == 0 else 1
@@ -204,7 +204,8 @@ def xternalz_wrn_16_2(t, x):
 
 def kuangliu_densenet_cifar(t, x):
     names = ("dense{}.{}.", "trans{}.", "conv", "bn", "linear")
-    return densenet(t, x, (6, 12, 24, 16), names, newest_first=True)  # the paper's order is the other
+    # the paper has the other order
+    return densenet(t, x, (6, 12, 24, 16), names, newest_first=True)
 
 
 def bamos_densenet_bc_40(t, x):
@@ -256,7 +257,7 @@ def main():
             "input_shape": INPUT,
             "tensors": len(tensors.elements),
             "elements": sum(tensors.elements.values()),
-            # fewer digits than float64 has: another order of its sums must write the same file
+            # fewer digits than float64: another order of sums must write the same file
             "logits": [[float(f"{value:.9g}") for value in row] for row in logits.tolist()],
         }
         text = json.dumps(golden, indent=1)

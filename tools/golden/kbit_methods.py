@@ -2,12 +2,12 @@
 """Writes tests/golden/kbit_methods/METHOD.json: values and gradients of the quantizers ternary, lsq,
 dorefa, bnn and uniform.
 
-Implementations of their own, from the papers: exact sums of Python's, autograd where the paper
-means the derivative of its formula (dorefa), PyTorch's fake_quantize (uniform), and the printed
-cases written out (lsq, whose sub-gradients at the bounds autograd would not give).
+Independent implementations from the papers: exact sums in Python, autograd if the paper uses the
+derivative of its formula (dorefa), PyTorch's fake_quantize (uniform), and the cases of the paper
+(lsq, whose sub-gradients at the bounds differ from those of autograd).
 
-Each case holds the options, an input, the gradient of what comes out, and what must come out:
-`value` and `gradient`. Floats are stored as hexadecimal texts, which keep every bit.
+Each case has the options, an input, the gradient of the output, and the expected results: `value`
+and `gradient`. Floats are stored as hexadecimal texts, which keep every bit.
 
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy
     /tmp/golden/bin/python tools/golden/kbit_methods.py
@@ -30,7 +30,7 @@ def f32(numbers):
 
 
 def drawn(generator, shape, bound, special=()):
-    """Uniform in [-bound, bound], with the values at which a method decides put in between."""
+    """Uniform in [-bound, bound], including the thresholds of the method."""
     t = (torch.rand(shape, generator=generator) * 2 - 1) * bound
     for i, value in enumerate(special):
         t.view(-1)[1 + 3 * i] = value
@@ -53,7 +53,7 @@ def case(options, x, g, value, gradient, **more):
 
 
 def require_clear(t, margin=1e-4, exact_step=False):
-    """No rounding of t may hang on its last bits; on a step that is a power of two none does."""
+    """No rounding of t may depend on its last bits; with a power of two as the step, none does."""
     distance = (t.double() - torch.floor(t.double()) - 0.5).abs()
     assert exact_step or distance.min() > margin, "another seed is needed"
 
@@ -72,7 +72,7 @@ def ternary_cases(generator):
     for factor, scale_per in ((0.7, "layer"), (0.7, "filter"), (0.25, "filter"), (1.5, "layer")):
         for shape in (CONV, LINEAR):
             w = drawn(generator, shape, 0.8, (0.0, -0.0))
-            w[1] *= 3  # the layer's threshold and the filter's differ
+            w[1] *= 3  # the thresholds of layer and filter differ
             w[2] = 0
             g = upstream(generator, shape)
             rows = w.reshape(shape[0] if scale_per == "filter" else 1, -1)
@@ -111,7 +111,7 @@ def lsq_by_autograd(v, s, g, qn, qp, n):
 def lsq_case(generator, role, bits, signed, shape, step):
     half = 2 ** (bits - 1)
     qn, qp = (half, half - 1) if signed else (0, 2 ** bits - 1)
-    # On the bounds, on ties and outside, exactly where the step is a power of two.
+    # On the bounds, on ties and outside, exactly if the step is a power of two.
     at_bounds = step == 0.25
     special = [-qn * step, qp * step, 0.5 * step, 1.5 * step, (qp + 3) * step, -0.0] if at_bounds \
         else []
@@ -153,7 +153,7 @@ def ste_round(r):
 def dorefa_weight(w, bits, fixed_max):
     n = 2 ** bits - 1
     t = torch.tanh(w)
-    m = t.abs().amax()  # amax shares its gradient among equals
+    m = t.abs().amax()  # amax divides its gradient among equal maxima
     if fixed_max:
         m = m.detach()
     r = t / (2 * m) + 0.5
@@ -171,7 +171,7 @@ def dorefa_cases(generator):
                 g = upstream(generator, CONV)
                 t = torch.tanh(w.double())
                 codes = (2 ** bits - 1) * (t / t.abs().max() + 1) / 2
-                codes.view(-1)[1] = 0  # tanh(0) lies on a tie: which code it takes is left open
+                codes.view(-1)[1] = 0  # tanh(0) is a tie between two codes: either is allowed
                 require_clear(codes)
                 x = w.double().requires_grad_()
                 value = dorefa_weight(x, bits, gradient == "fixed_max")
@@ -194,7 +194,7 @@ def dorefa_cases(generator):
 
 
 def dorefa_gradient_cases(generator):
-    """Eq. 12 in double, one image at a time; its last image has no gradient at all."""
+    """Eq. 12 in double, one image at a time; the gradient of the last image is 0."""
     for shape in ([3, 2, 4, 3], [4, 6]):
         for bits in (1, 2, 4, 8):
             n = 2 ** bits - 1
@@ -238,7 +238,7 @@ def bnn_cases(generator):
 # --- uniform --------------------------------------------------------------------------------------
 
 def ends(values, symmetric, percentile):
-    """Of a list; the k-th value of n in ascending order, k = ceil(n * percentile / 100)."""
+    """The percentile of a list: the k-th value of n in ascending order, k = ceil(n * percentile / 100)."""
     ranked = sorted(abs(v) for v in values) if symmetric else sorted(values)
     k = math.ceil(len(ranked) * percentile / 100)
     high = ranked[k - 1]
@@ -256,7 +256,7 @@ def grid(low, high, symmetric, bits):
 
 
 def fake_quantized(x, g, steps, zeros, n, axis):
-    """PyTorch's own; axis None: one grid."""
+    """PyTorch's own function; axis None: one grid."""
     leaf = x.clone().requires_grad_()
     if axis is None:
         y = torch.fake_quantize_per_tensor_affine(leaf, steps[0], zeros[0], 0, n)

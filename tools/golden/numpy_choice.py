@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/golden/numpy_choice.json: what NumPy's legacy generator draws.
+"""Writes tests/data/golden/numpy_choice.json: draws of NumPy's legacy generator.
 
 Needs NumPy. RandomState is frozen by NumPy's compatibility policy, so any version gives this file.
 """
@@ -22,7 +22,7 @@ def main():
     for seed, n, head in SHUFFLES:
         values = list(range(n))
         numpy.random.RandomState(seed=seed).shuffle(values)
-        # The whole order enters through a sum that depends on every place.
+        # A sum that depends on every position represents the whole order.
         weighted = sum(i * v for i, v in enumerate(values))
         golden["shuffles"].append({"seed": seed, "n": n, "head": values[:head], "weighted": weighted})
     TARGET.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,12 @@
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy
     /tmp/golden/bin/python tools/golden/optimizers.py
 
-The optimizers run as plain Python loops (foreach=False, fused=False): another implementation than
-the fused kernels that qhost calls. Numbers are hexadecimal floats, exact in both directions; random
-ones come from NumPy's PCG64, so that a second run writes the same bytes.
+The optimizers run as plain Python loops (foreach=False, fused=False): an implementation
+other than the fused kernels that qhost calls. Numbers are hexadecimal floats, exact in both directions; random
+numbers come from NumPy's PCG64, so that a second run writes the same bytes.
 
-steps of *.json: a gradient of null means that the parameter has none in that step. Parameter groups
-differ in learning rate and weight decay; one has no weight decay at all.
+steps of *.json: a gradient of null means that the parameter has no gradient in that step. Parameter groups
+differ in learning rate and weight decay; one has no weight decay.
 """
 import json
 import pathlib
@@ -129,7 +129,7 @@ def schedule_cases():
                "rates": rates(lambda o, e=epochs, f=fraction: kinds.OneCycleLR(
                    o, max_lr=0.2, total_steps=e * 8, pct_start=f, div_factor=20.0,
                    final_div_factor=1e3, cycle_momentum=False), epochs * 8, 0.2)}
-    # Warm-up, then a cosine over what is left.
+    # Warm-up, then a cosine over the remaining steps.
     yield {"schedule": "cosine",
            "options": {"final": 0.0, "per": "step", "warmup_epochs": 1.0, "warmup_start": 0.1},
            "base": 0.1, "epochs": 4, "steps_per_epoch": 6, "every": "step",
@@ -140,7 +140,7 @@ def schedule_cases():
 
 def write(name, value):
     OUT.mkdir(parents=True, exist_ok=True)
-    # Wrapped between two values: no string of these files holds a blank.
+    # Wrapped between two values: no string in these files contains a blank.
     text = textwrap.fill(json.dumps(value), 100, break_long_words=False, break_on_hyphens=False)
     (OUT / (name + ".json")).write_text(text + "\n")
 

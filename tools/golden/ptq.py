@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/ptq/*.json: what the four ways of the plugin `ptq` must compute.
+"""Writes tests/golden/ptq/*.json: the expected results of the four methods of the plugin `ptq`.
 
     static.json       PyTorch's own observers and quantizers (torch.ao.quantization)
-    bias_correction.json  the float and the quantized layer side by side on PyTorch's own fake
-                      quantizers, one layer after the other as torch.ao's _correct_bias does it
+    bias_correction.json  the float and the quantized layer side by side with PyTorch's own fake
+                      quantizers, layer by layer as in torch.ao's _correct_bias
     fixed_point.json  every exponent tried, in double
     codebook.json     Lloyd's algorithm, every value compared with every center
     half.json         binary16 by Python's struct, bfloat16 on the bits
 
-The percentile observer has no counterpart in PyTorch; it is read off the bins of PyTorch's
-histogram.
+The percentile observer has no counterpart in PyTorch; its values are read from the bins of
+PyTorch's histogram.
 
-Tensors are not stored: element i of tensor `key` is, each operation rounded to float32,
+Tensors are not stored. Element i of tensor `key`, with each operation rounded to float32, is
 
     t = (((i * 2654435761 + key * 2246822519) mod 2^32) >> 8) / 2^23 - 1        in [-1, 1)
     x = t * t * t * amplitude + offset, then max(x, 0) if relu
@@ -31,7 +31,7 @@ import warnings
 import torch
 from torch.ao.quantization import observer as observers
 
-SHOWN = 24  # codes and values stored one by one; of the rest the sum of the codes
+SHOWN = 24  # codes and values that are stored one by one; of the rest only the sum of the codes
 
 
 def made(recipe):
@@ -121,7 +121,7 @@ def input_case(name, kind, bits, symmetric, reduce_range, percentile=99.0):
         scale, zero_point = observer.calculate_qparams()
     qmin, qmax = observer.quant_min, observer.quant_max
     x = made(recipes[0]).requires_grad_()
-    # Far values, so that codes saturate and the gradient's mask shows.
+    # Large values, so that codes saturate and the gradient's mask has an effect.
     y = torch.fake_quantize_per_tensor_affine(x * 4, scale.item(), int(zero_point), qmin, qmax)
     y.sum().backward()
     codes = torch.round(y.detach() / scale).long() + zero_point
@@ -146,7 +146,7 @@ def histogram_case(name):
     for recipe in recipes:
         observer(made(recipe))
     index = observer.histogram.nonzero().reshape(-1)
-    # A sum that also tells the bins apart, exact: the counts are sixteenths or sums of them.
+    # An exact sum that also depends on the bins: the counts are sixteenths or sums of them.
     moment = sum(int(i) * float(c) for i, c in zip(index, observer.histogram[index]))
     return {"batches": recipes, "filled_bins": len(index),
             "total": observer.histogram.double().sum().item().hex(), "moment": moment.hex(),
@@ -203,8 +203,8 @@ def static():
 
 # --- bias correction ----------------------------------------------------------------------------
 
-# The layers of tests/plugins/quantizers/bias_correction_test.cpp: a convolution whose batch norm is
-# folded, one with a bias of its own, a linear layer behind the average.
+# The layers of tests/plugins/quantizers/bias_correction_test.cpp: a convolution with a folded batch
+# norm, one with a bias of its own, a linear layer behind the average.
 CORRECTED = {
     "conv1.weight": {"key": 40, "shape": [4, 3, 3, 3], "amplitude": 0.6, "offset": 0.02},
     "bn1.weight": {"key": 41, "shape": [4], "amplitude": 0.3, "offset": 1.0},
@@ -223,7 +223,7 @@ def bias_correction_case(weight_bits):
     images = [{"key": 50 + i, "shape": [6, 3, 7, 7], "amplitude": 1.5, "offset": 0.2}
               for i in range(2)]
     factor = t["bn1.weight"] * torch.rsqrt(t["bn1.running_var"] + 1e-5)
-    layers = [  # weight, bias, what computes, what stands between it and the layer before
+    layers = [  # weight, bias, computation, operations between it and the layer before
         (t["conv1.weight"] * factor.reshape(-1, 1, 1, 1),
          t["bn1.bias"] - t["bn1.running_mean"] * factor,
          lambda x, w, b: torch.conv2d(x, w, b, padding=1), lambda x: x),
@@ -274,7 +274,7 @@ def fixed_point_codes(w, bits, v):
 
 
 def best_exponent(w, bits):
-    """Every exponent tried, below the first at which nothing saturates; the larger of equals."""
+    """Tries every exponent below the first without saturation; takes the larger of equally good ones."""
     if bits == 1:
         noise = {v: math.fsum((abs(x) - math.ldexp(1, v)) ** 2 for x in w) for v in range(-40, 20)}
         return max(v for v in noise if noise[v] == min(noise.values()))
@@ -388,7 +388,7 @@ def main():
         document = {"made_by": f"tools/golden/ptq.py, PyTorch {torch.__version__.split('+')[0]}",
                     **make()}
         text = json.dumps(document, separators=(",", ":"))
-        # One line for each case keeps a difference readable.
+        # One line per case keeps a difference readable.
         (folder / f"{name}.json").write_text(text.replace("},{", "},\n{") + "\n")
 
 

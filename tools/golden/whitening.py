@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tests/golden/whitening/gcn_zca.json: a few tiny images, contrast-normalized and whitened.
 
-An implementation of its own, from the formulas (framework/training/whiten.h), image by image; the
-inverse root comes from the singular values of the images in the place of a covariance's eigenvalues.
+An independent implementation of the formulas (framework/data/whiten.h), image by image; the inverse
+root comes from the singular values of the images instead of a covariance's eigenvalues.
 The results are rounded to six decimals, so that any LAPACK gives the same file.
 
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install numpy
@@ -23,13 +23,13 @@ CASES = [
     {"gcn_subtract_mean": False, "zca_filter_bias": 0.01},
     # Coates, Lee and Ng; an image keeps its own scale.
     {"gcn_scale": 1.0, "gcn_use_std": True, "gcn_sqrt_bias": 10.0},
-    # Some images are divided, the paler ones are not.
+    # Images with a contrast are divided, pale ones are not.
     {"gcn_scale": 2.0, "gcn_min_divisor": 70.0, "zca_filter_bias": 5.0},
 ]
 
 
 def pixels():
-    """Neighbors resemble each other, contrasts differ, and one image of each part has none."""
+    """Neighbors are similar, contrasts differ, and one image of each part has no contrast."""
     state, images = 12345, []
     for number in range(TRAIN + TEST):
         values = []
@@ -60,7 +60,7 @@ def whitened(images, case):
     mean = train.sum(0) / TRAIN
     bias = case.get("zca_filter_bias", 0.1)
     _, singular, directions = numpy.linalg.svd(train - mean, full_matrices=False)
-    # In a direction that no image has, the factor is 1 / sqrt(bias).
+    # In a direction without variance, the factor is 1 / sqrt(bias).
     factors = 1 / numpy.sqrt(singular**2 / TRAIN + bias) - 1 / math.sqrt(bias)
     centered = rows - mean
     return centered / math.sqrt(bias) + (centered @ directions.T * factors) @ directions
@@ -72,7 +72,7 @@ def main():
     for case in CASES:
         values = whitened(images, case)
         assert numpy.isfinite(values).all()
-        # No -0.0, whose sign would be an accident.
+        # No -0.0, whose sign would be arbitrary.
         cases.append({"options": case, "whitened": [[round(float(v), 6) + 0.0 for v in row]
                                                     for row in values]})
     document = {"made_by": "tools/golden/whitening.py, NumPy " + numpy.__version__, "shape": SHAPE,

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes tests/golden/xnornet/steps.json: two optimizer steps of a small network under XNOR-Net.
 
-An implementation of its own, from the paper (arXiv 1603.05279) and, for gradient = "authors_code",
-from what the program published with it does: save the real weights, overwrite them with the binary
+An independent implementation from the paper (arXiv 1603.05279) and, for gradient = "authors_code",
+from the program published with it: save the real weights, overwrite them with the binary
 ones, forward, backward, restore, step, center and clip. The sign of an input and its estimator are
-written as a sum whose parts autograd knows; K is a convolution with a filter of equal entries.
+a sum of terms that autograd can differentiate; K is a convolution with a filter of equal entries.
 
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy
     /tmp/golden/bin/python tools/golden/xnornet.py
@@ -42,7 +42,7 @@ def initial_state(generator):
         state[norm + ".bias"] = draw(width, scale=0.3)
         state[norm + ".running_mean"] = torch.zeros(width)
         state[norm + ".running_var"] = torch.ones(width)
-    # Some end at -1 and +1, where the masks of `text` and `authors_code` differ.
+    # Some values end at -1 and +1, where the masks of `text` and `authors_code` differ.
     state["conv.weight"] = centered(draw(FILTERS, WIDTH, 3, 3, scale=1.2))
     state["classify.weight"] = centered(draw(CLASSES, FILTERS, scale=1.2))
     state["classify.bias"] = draw(CLASSES, scale=0.1)
@@ -119,7 +119,7 @@ def train(case, initial, x, labels):
                 if case["gradient"] == "authors_code":
                     state[name].copy_(centered(state[name]))
                 w = state[name].abs()
-                # The sign and the masks of the next step.
+                # The sign and the masks in the next step.
                 require(w.min() > 1e-5)
                 require(((w == 1) | ((w - 1).abs() > 1e-5)).all())
         snapshots.append({name: hexadecimal(t) for name, t in state.items()})

@@ -5,19 +5,19 @@
                       [--threads N] [--clock wall|cpu] [--jobs N] [--json] [--build-only]
 
 Checks COMMIT out beside this tree (a worktree in build/compare/), builds it with the LibTorch, the
-compiler and the build type of FOLDER (default build/release), and then times both builds. A row has a
-process of each; one works while the other waits on its pipe. A round is one slice of each, in
+compiler and the build type of FOLDER (default build/release), and then times both builds. Each row has one
+process per build; one works while the other waits on its pipe. A round is one slice of each, in
 alternating order (A B, B A, ...). Its ratio is the seconds of this tree over the seconds of COMMIT:
 1.02 says that this tree takes 2 % longer. A row is printed with the median ratio of all rounds, its
 10th and 90th percentile, and the median times of both builds.
 
 A slice is as many calls as take --slice seconds in COMMIT's build, the same number in both. The row
-`start` is the whole process of `qhost run` for one step. Rows that only one build has are named. The
-rows that qhost_bench computes from times of its own (`calls`, `augment/time`) are left out: their
+`start` is the whole process of `qhost run` for one step. Rows that only one build has are listed. The
+rows that qhost_bench computes from its own times (`calls`, `augment/time`) are left out: their
 work is in `nothing` and `augment`.
 
-Both sides are timed by the same code: tools/bench/rounds.h and rounds.cpp of this tree take the place
-of COMMIT's. They include nothing of qhost.
+Both sides are timed by the same code: tools/bench/rounds.h and rounds.cpp of this tree replace
+those of COMMIT. They include nothing of qhost.
 """
 import argparse
 import json
@@ -49,7 +49,7 @@ max_steps = 1
 
 
 def run(command, **options):
-    """Ends with what the command said when it fails."""
+    """Ends with the output of the command if it fails."""
     done = subprocess.run([str(word) for word in command], text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, **options)
     if done.returncode != 0:
@@ -68,7 +68,7 @@ def read_cache(build):
 
 
 def check_out(commit):
-    """The worktree of `commit`, with this tree's timing. What an earlier call has built stays."""
+    """The worktree of `commit`, with this tree's timing code. The build of an earlier call is kept."""
     full = run(["git", "-C", ROOT, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"]).strip()
     tree = ROOT / "build" / "compare" / full[:12]
     if not (tree / ".git").exists():
@@ -90,7 +90,7 @@ def build_other(tree, cache, jobs):
     settings = [f"-D{key}={cache[key]}" for key in KEPT if cache.get(key)]
     run(["cmake", "-S", tree, "-B", build, "-G", "Ninja", *settings, f"-DQHOST_TORCH_DIR={torch}",
          "-DQHOST_TESTS=OFF", "-DQHOST_WERROR=OFF"])
-    # The build prints its own progress: it takes long.
+    # The build takes long, so it prints its own progress.
     if subprocess.run(["ninja", "-C", build, f"-j{jobs}", *TARGETS], stdout=sys.stderr).returncode:
         sys.exit(f"the build in {build} failed")
     return build
@@ -111,21 +111,21 @@ class Bench:
             sys.exit(f"{command[0]} cannot be started: {error.strerror}")
 
     def line(self):
-        """What it says next; "" when it is done."""
+        """Its next line; "" at the end."""
         line = self.process.stdout.readline()
         if not line and self.process.wait() != 0:
             sys.exit(f"{self.process.args[0]} ended with exit status {self.process.returncode}")
         return line
 
     def next_row(self):
-        """The name of the row that it has come to; None behind the last one."""
+        """The name of its present row; None after the last one."""
         while line := self.line():
             if line.startswith("slices "):
                 return line.split()[1]
         return None
 
     def seconds(self, calls):
-        """Of so many calls of the row's subject; 0: it goes on to the next row."""
+        """The seconds of that many calls of the row's subject; 0: continue with the next row."""
         self.process.stdin.write(f"{calls}\n")
         self.process.stdin.flush()
         return float(self.line()) if calls > 0 else 0.0
@@ -169,7 +169,7 @@ class Start:
 
 
 def compare(name, here, there, arguments):
-    """Both sides have seconds(calls)."""
+    """Both sides provide seconds(calls)."""
     for side in (here, there):
         side.seconds(1)
     calls = max(1, round(arguments.slice / max(there.seconds(1), 1e-9)))

@@ -5,8 +5,8 @@
                      [--steps N] [--threads N] [--clock wall|cpu] [--json]
 
 Starts `qhost_bench serve` and step_pytorch.py (with PYTHON, which has PyTorch) and lets them work in
-turns, a slice of steps each, while the other waits on its pipe: so both see the same neighbors on
-the machine. A round is one slice of each, in alternating order; its ratio is one sample. Prints the
+turns: one computes a slice of steps while the other waits on its pipe. Other processes on the machine
+therefore affect both sides alike. A round is one slice of each, in alternating order; its ratio is one sample. Prints the
 median ratio qhost / PyTorch with the 10th and 90th percentile. qhost's side includes the batch's
 augmentation, PyTorch's does not.
 """
@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Side:
-    """A process that computes a slice of steps when it is told how many."""
+    """A process that computes a slice of steps, of which it reads the number."""
 
     def __init__(self, command):
         try:

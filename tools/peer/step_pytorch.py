@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""One training step of ResNet-20 in PyTorch's eager mode, as fast as that gets on a CPU.
+"""One training step of ResNet-20 in PyTorch's eager mode, as fast as possible on a CPU.
 
     step_pytorch.py [--precision fp32|bf16] [--batch N] [--threads N] [--steps N] [--clock wall|cpu]
 
-channels_last, bf16 autocast, operations in place, fused SGD with Nesterov momentum. The batch lies
-ready: no data loading is counted. Prints the seconds of the steps. With --serve it reads numbers
-from stdin, does as many steps each and prints their seconds; see compare_steps.py.
+channels_last, bf16 autocast, operations in place, fused SGD with Nesterov momentum. The batch is
+ready: no data loading is included. Prints the seconds of the steps. With --serve it reads numbers
+from stdin, makes that many steps for each and prints their seconds; see compare_steps.py.
 
 Needs PyTorch: python3 -m venv DIR && DIR/bin/pip install torch
 """

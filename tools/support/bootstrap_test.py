@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tools/bootstrap and tools/run on systems that lack something, and with small wheels of our own.
+"""Tests tools/bootstrap and tools/run on incomplete systems, and with small wheels made here.
 
 Commands that describe the system (uname, getconf, dpkg-query, ...) are replaced by scripts in front of
 the PATH; each test works in a copy of tools/ and downloads nothing.
@@ -77,7 +77,7 @@ class ToolsTest(unittest.TestCase):
                              {"nvidia/lib/libcudart.so": "y"})
         self.pin(torch=(version, torch), nvidia_cuda_runtime=("13.2.86", runtime))
 
-    # What a system lacks, in one sentence.
+    # Each case is one sentence on what a system lacks.
 
     def test_another_machine(self):
         self.fake("uname", "echo aarch64")
@@ -101,7 +101,7 @@ class ToolsTest(unittest.TestCase):
     def test_packages_missing_and_no_right_to_install_them(self):
         self.fake("dpkg-query", "echo installed g++; echo not-installed cmake; exit 1")
         self.fake("id", "echo 1000")
-        # sudo cannot be hidden where it exists, so a path without it: links to what the script uses.
+        # An installed sudo cannot be hidden, so the path has links to the needed programs only.
         tools = self.root / "path"
         tools.mkdir()
         for command in ("bash", "dirname", "basename", "uname", "getconf", "sort", "head", "grep", "sed",
@@ -231,7 +231,7 @@ class ToolsTest(unittest.TestCase):
         self.assertIn("there is no experiment file experiments/nothing.toml\n"
                       "help: experiments/ of this checkout holds: one.toml", said)
 
-    # Building, with commands that stand for cmake and ninja.
+    # Building, with scripts that replace cmake and ninja.
 
     def ready_to_build(self, ninja):
         self.pin_small_wheels()

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154
-# Sourced by tools/run and tools/test: configure and build a preset, quick when nothing changed.
+# Sourced by tools/run and tools/test: configures and builds a preset; fast if nothing changed.
 
-# configure PRESET: runs CMake unless it ran before with the same settings. (A changed CMakeLists.txt
-# is noticed by ninja.)
+# configure PRESET: runs CMake unless it ran before with the same settings. (ninja notices a changed
+# CMakeLists.txt.)
 configure() {
   local preset=$1 folder=$root/build/$1 settings fresh=()
   settings=$(printf '%s\n' "root=$root" "torch=${QHOST_TORCH_DIR:-}" "cxx=${CXX:-}" \
@@ -11,7 +11,7 @@ configure() {
     return 0
   fi
   say "configuring $preset"
-  # A cache made under other settings, or for a checkout that has moved, would win over the new ones.
+  # A cache with other settings, or of a checkout that has moved, would override the new ones.
   [ ! -e "$folder/CMakeCache.txt" ] || fresh=(--fresh)
   mkdir -p "$folder"
   (cd "$root" && cmake --preset "$preset" "${fresh[@]}") >"$folder/configure.log" 2>&1 || {
@@ -21,7 +21,7 @@ configure() {
   printf '%s\n' "$settings" >"$folder/configured.txt"
 }
 
-# build PRESET [TARGET...]: one progress line on a terminal, a line every tenth elsewhere.
+# build PRESET [TARGET...]: one progress line on a terminal, elsewhere every tenth line.
 build() {
   local preset=$1 folder=$root/build/$1 log=$root/build/$1/build.log jobs
   shift
@@ -53,7 +53,7 @@ build_progress() {
   [ -z "$terminal" ] || printf '\r\033[K' >&2
 }
 
-# The first failed step: its name and what the compiler said, without its long command line.
+# The first failed step: its name and the compiler's output, without its long command line.
 show_build_failure() {
   say "--- from ${1#"$root"/}:"
   awk '/^FAILED: /  { ++failed }

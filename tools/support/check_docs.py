@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Whether what the documents say still holds: check_docs.py [QHOST_PROGRAM]
+"""Checks that the documents are still true: check_docs.py [QHOST_PROGRAM]
 
-Every relative link of a Markdown file leads somewhere; every C++ block of docs/plugins.md compiles
+The target of every relative link of a Markdown file exists; every C++ block of docs/plugins.md compiles
 against the SDK, warnings being errors; and, when the program is given, every experiment in
 experiments/ and every whole one in README.md passes its validation.
 """
@@ -62,7 +62,7 @@ def invalid_experiments(program):
             experiments[-1].write_text(text)
         for experiment in experiments:
             done = subprocess.run([program, "run", "--dry-run", experiment], capture_output=True, text=True)
-            # Without the data set all else is checked.
+            # Without the data set, everything else is checked.
             if done.returncode != 0 and ", but the data is not there\n" not in done.stderr:
                 yield f"{experiment.name} is refused:\n{done.stderr}"
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
 # Sourced by the scripts in tools/: the project's root, messages, steps with a log.
-# Everything said goes to stderr: stdout belongs to the job's data.
+# All messages go to stderr: stdout belongs to the data of the job.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 deps=$root/.deps
@@ -8,25 +8,25 @@ me=$(realpath --relative-to="$root" "$0")
 
 say() { printf '%s\n' "$*" >&2; }
 
-# fail WHAT HELP: one sentence that says what is wrong, one that says what to do.
+# fail WHAT HELP: one sentence on what is wrong, one on what to do.
 fail() {
   printf '%s: error: %s\n' "$me" "$1" >&2
   [ -z "${2:-}" ] || printf 'help: %s\n' "$2" >&2
   exit "${3:-1}"
 }
 
-# usage: the comment at the top of the script, from its second line on.
+# usage: prints the comment at the top of the script, from its second line on.
 usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
 
-# show_log FILE: its last lines, without the addresses that downloads came from.
+# show_log FILE: prints its last lines, without the addresses of downloads.
 show_log() {
   say "--- the last lines of ${1#"$root"/}:"
   tail -n 20 "$1" | sed -E 's#[a-z]+://[^ ]*#<address>#g' | cut -c1-300 >&2
   say "---"
 }
 
-# How many compilations at once: one a core, and 1.5 GB of free memory for each (a file that
-# includes LibTorch takes up to that).
+# The number of parallel compilations: one per core, with 1.5 GB of free memory each (the maximum of
+# a file that includes LibTorch).
 build_jobs() {
   if [ -n "${CMAKE_BUILD_PARALLEL_LEVEL:-}" ]; then
     echo "$CMAKE_BUILD_PARALLEL_LEVEL"

@@ -37,7 +37,7 @@ class Flags(list):
 
 
 class Tensor:
-    """As much of torch.Tensor as the check of values asks for."""
+    """The part of torch.Tensor that the check of values uses."""
 
     def __init__(self, values, dtype="torch.float64"):
         self.values, self.dtype = values, dtype

@@ -12,7 +12,7 @@ import unittest
 CHANGED = [0, 1, 2, 3, 4, 5, 7, 8, 15, 25, 30]
 MUTATE = pathlib.Path(__file__).resolve().parents[1] / "mutate"
 
-# The test program notices changes of the lines 0 .. 9, the whole suite those up to 19 as well.
+# The test program notices changes of the lines 0 .. 9, the whole suite also those of 10 .. 19.
 PROGRAM = """#!/bin/bash
 for i in $(seq 0 {last}); do
   grep -q "^line $i;" framework/a.cpp || {{ echo "[  FAILED  ] A.Line$i (1 ms)"; exit 1; }}
@@ -61,7 +61,7 @@ class Mutate(unittest.TestCase):
         return done.returncode, done.stdout, done.stderr
 
     def copy(self):
-        """Where no mount is private the copy's build is made anew, without the test program."""
+        """Without private mounts, the copy gets a new build, without the test program."""
         folder = self.root / "build/mutate/tree/build/release/tests"
         if not (folder / "a_test").exists():
             script(folder / "a_test", PROGRAM.format(last=9))
@@ -88,7 +88,7 @@ class Mutate(unittest.TestCase):
         self.run_it("--only", "L0,L1")
         results = self.root / "build/mutate/results.jsonl"
         with results.open("a") as file:
-            file.write('{"id": "L2", "out')  # killed while it wrote
+            file.write('{"id": "L2", "out')  # killed while writing
         mutated = self.root / "build/mutate/tree/framework/a.cpp"
         mutated.write_text("left by a call that was killed")
         code, out, err = self.run_it("--related")
@@ -96,7 +96,7 @@ class Mutate(unittest.TestCase):
         self.assertEqual(len(results.read_text().splitlines()), len(CHANGED))
         self.assertRegex(out, r"(?m)^L2 +caught: A\.Line2 ")
         self.assertEqual(mutated.read_text(), self.source.read_text())
-        # Another change counts as new, another tree makes all of them new.
+        # A changed change counts as new; with another tree, all of them are new.
         self.list.write_text(self.list.read_text().replace("+other 5;", "+another 5;"))
         self.assertIn(f"{len(CHANGED) - 1} were finished before, 1 are left", self.run_it("--related")[2])
         self.source.write_text(self.source.read_text() + "// another tree\n")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Adds up test results: summarize_tests.py [--checks FILE] NAME=BUILD_FOLDER...
 
-Reads what ctest (test-results/ctest.xml) and the GoogleTest programs (test-results/TEST.xml) wrote in
-each build folder, and the lines `passed|failed|skipped NAME[: REASON]` of FILE. Prints what was
-skipped and what failed, by name, then a line a group, and last `N passed, N failed, N skipped`.
+Reads the results of ctest (test-results/ctest.xml) and of the GoogleTest programs
+(test-results/TEST.xml) in each build folder, and the lines `passed|failed|skipped NAME[: REASON]` of FILE. Prints
+skipped and failed tests by name, then one line per group, and last `N passed, N failed, N skipped`.
 Exits with 1 if anything failed or nothing passed.
 
-A program that died wrote no file of its own: then ctest's word for it counts as one failed test, so
-that a crash is never lost from the sum.
+A program that crashed wrote no file: ctest's entry then counts as one failed test, so that the sum
+includes every crash.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def on_one_line(text):
 
 
 def gtest_cases(path):
-    """The cases of one GoogleTest program, or None if its file is missing or broken off."""
+    """The cases of one GoogleTest program, or None if its file is missing or truncated."""
     try:
         tree = ElementTree.parse(path)
     except (OSError, ElementTree.ParseError):
@@ -59,7 +59,7 @@ def ctest_cases(folder):
         if status in ("notrun", "disabled"):
             skipped = entry.find("skipped")
             reason = skipped.get("message") if skipped is not None else status
-            # ctest says notrun of a test that asked to be skipped, and of a missing program.
+            # ctest reports notrun for a test that skips itself, and for a missing program.
             if status == "disabled" or reason.startswith("SKIP_"):
                 output = on_one_line(entry.findtext("system-out"))
                 cases.append(Case(name, "skipped", output or reason))

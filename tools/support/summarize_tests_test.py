@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What summarize_tests.py makes of results as ctest and GoogleTest write them."""
+"""Tests summarize_tests.py on results in the form of ctest and GoogleTest."""
 
 import contextlib
 import io

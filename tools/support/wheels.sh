@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154
-# Sourced by tools/bootstrap: pinned wheels, unpacked into a folder without being installed.
+# Sourced by tools/bootstrap: downloads pinned wheels and unpacks them without installing them.
 
-# The Python whose pip downloads. Any version will do: the wheels are chosen by the platform named
-# below, and only unpacked.
+# The Python whose pip downloads. Any version works: the wheels are selected by the platform below,
+# and only unpacked.
 find_pip() {
   local candidate
   for candidate in python3 /usr/bin/python3; do
@@ -15,15 +15,15 @@ find_pip() {
 }
 
 # fetch_wheels LIST NAME MEGABYTES PROOF: unpacks the wheels of tools/support/LIST.txt into
-# .deps/NAME, whole or not at all. PROOF is a file that must then be there; MEGABYTES is what
-# downloading and unpacking take. A wheel that has arrived stays until all are unpacked, so an
-# interrupted call goes on.
+# .deps/NAME, as a whole or not at all. PROOF is a file that must then exist; MEGABYTES is the disk
+# space for downloading and unpacking. A downloaded wheel is kept until all are unpacked, so that an
+# interrupted call can continue.
 fetch_wheels() {
   local list=$1 name=$2 megabytes=$3 proof=$4
   local requirements=$root/tools/support/$list.txt target=$deps/$name
   local pins have python free
   local wheels=$deps/wheels/$name partial=$deps/$name.partial log=$deps/log/$name.log
-  # A link was put there by hand and is used as it is.
+  # A link was made by the user and is used as it is.
   if [ -L "$target" ]; then
     [ -e "$target/$proof" ] ||
       fail "$target is a link to a folder without $proof" "remove the link, or mend it"
@@ -54,7 +54,7 @@ fetch_wheels() {
     if ! find_wheel "$wheels" "$sha" >/dev/null; then
       say "downloading ${pin%% *}"
       printf '%s\n' "$pin" >"$wheels/pin.txt"
-      # The disk cache of pip is bypassed: it holds a whole wheel in memory.
+      # Bypass pip's disk cache: it would hold a whole wheel in memory.
       "$python" -m pip download -q --no-cache-dir --no-deps --require-hashes --only-binary=:all: \
         --python-version 3.11 --implementation cp --abi cp311 --abi none \
         --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 \
@@ -92,7 +92,7 @@ fetch_wheels() {
   exec 8>&-
 }
 
-# find_wheel FOLDER SHA256: the wheel in FOLDER with that content.
+# find_wheel FOLDER SHA256: finds the wheel in FOLDER with that content.
 find_wheel() {
   local file
   for file in "$1"/*.whl; do
