@@ -20,9 +20,9 @@ bool is_weighted(const Node& node) {
   return node.op == Op::conv2d || node.op == Op::linear;
 }
 
-bool has_slot(const Node& node, SlotRole role) {
+bool has_slot(const Node& node, Role role) {
   if (is_weighted(node)) return true;
-  if (role == SlotRole::weight) return false;
+  if (role != Role::input) return false;
   switch (node.op) {
     case Op::add:
     case Op::concat:
@@ -219,18 +219,18 @@ std::vector<int> ids_where(const Graph& graph, Condition condition) {
 
 }  // namespace
 
-std::vector<int> slot_candidates(const Graph& graph, SlotRole role) {
+std::vector<int> slot_candidates(const Graph& graph, Role role) {
   return ids_where(graph, [role](const Node& node) { return has_slot(node, role); });
 }
 
-std::vector<int> match(const Graph& graph, const Selector& selector, SlotRole role) {
+std::vector<int> match(const Graph& graph, const Selector& selector, Role role) {
   return ids_where(graph, [&](const Node& node) {
     return has_slot(node, role) && selector.matches(graph, node);
   });
 }
 
 std::vector<int> match(const Graph& graph, const Selector& selector) {
-  return match(graph, selector, SlotRole::input);  // every node with a weight has an input
+  return match(graph, selector, Role::input);  // every node with a weight has an input
 }
 
 const Node* first_weighted(const Graph& graph) {

@@ -15,18 +15,12 @@
 #include <vector>
 
 #include "qhost/graph.h"
+#include "qhost/slot.h"
 
 namespace qhost {
 
-/// Which slot of a node is asked for. (The SDK's Role says the same, in a header that needs
-/// LibTorch.)
-enum class SlotRole {
-  weight,  ///< conv2d, linear; what has one has the slot of its output's gradient, too
-  input    ///< conv2d, linear, add, concat, max_pool, average_pool, global_average_pool
-};
-
 /// Ids of the nodes that have such a slot, in graph order.
-std::vector<int> slot_candidates(const Graph& graph, SlotRole role);
+std::vector<int> slot_candidates(const Graph& graph, Role role);
 
 class Selector {
  public:
@@ -52,8 +46,8 @@ class Selector {
 };
 
 /// Ids of the nodes among slot_candidates(graph, role) that the selector matches, in graph order.
-std::vector<int> match(const Graph& graph, const Selector& selector, SlotRole role);
-/// The same among the candidates of either role.
+std::vector<int> match(const Graph& graph, const Selector& selector, Role role);
+/// The same among the candidates of any role.
 std::vector<int> match(const Graph& graph, const Selector& selector);
 
 /// The first and the last conv2d or linear of the graph, or null when it has none.

@@ -11,11 +11,6 @@
 namespace qhost {
 namespace {
 
-/// A gradient enters the nodes that have a weight.
-SlotRole slot_role(Role role) {
-  return role == Role::input ? SlotRole::input : SlotRole::weight;
-}
-
 SlotInfo describe(const Graph& graph, const Node& node, Role role, int edge) {
   SlotInfo info;
   info.node = node.name;
@@ -228,7 +223,7 @@ Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool no
     const std::vector<Role>& roles = rule.roles.empty() ? rule.offers : rule.roles;
     for (const Role role : roles) {
       require_offered(rule, r, "roles", role);
-      for (const int id : slot_candidates(graph, slot_role(role))) {
+      for (const int id : slot_candidates(graph, role)) {
         if (layers.count(id) == 0 || kept.contains({id, role})) continue;
         Claim& claim = claims[{id, role}];
         if (claim.rule >= 0) overridden_by[static_cast<std::size_t>(claim.rule)].insert(r);

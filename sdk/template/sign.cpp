@@ -1,42 +1,29 @@
-// The sign of every weight, -1 or +1; the gradient passes as if there were no sign.
+// The sign of every weight: w_b = -1 or +1, sign(0) = +1. The gradient passes as if there were no
+// sign: dC/dw = dC/dw_b.
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/ge.h>
 
 #include "qhost/plugin.h"
-#include "qhost/quantizer.h"
+#include "qhost/stateless_quantizer.h"
+#include "qhost/ste.h"
 
 namespace {
 
 using namespace qhost;
 
-class Sign : public WeightQuantizer {
- public:
+class Sign : public StatelessWeight {
   Encoding encoding(const SlotInfo&) const override { return Encoding::binary(ScaleKind::none); }
 
-  at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override {
-    const at::Tensor rest = latent.detach();
-    return latent.sub(rest).add(decode(encode(context, rest)));
-  }
-
-  Encoded encode(const SlotContext& context, const at::Tensor& latent) override {
-    return {.encoding = encoding(*context.slot), .codes = at::ge(latent, 0).to(at::kByte)};
-  }
-};
-
-class SignMethod : public Quantizer {
- public:
-  std::unique_ptr<WeightQuantizer> weight(const SlotInfo&) override {
-    return std::make_unique<Sign>();
+  Encoded encode(const SlotContext& context, const at::Tensor& w) override {
+    return {.encoding = encoding(*context.slot), .codes = ste::sign_codes(w)};
   }
 };
 
 }  // namespace
 
 QHOST_PLUGIN(sign, "weights of -1 and +1", "Apache-2.0", "https://example.org/sign") {
-  registrar.add_quantizer(
-      {.name = "sign",
-       .summary = "the sign of the weight, straight-through gradient",
-       .paper = "none",
-       .keep_float = {"first", "last"},
-       .create = [](const Options&) { return std::make_unique<SignMethod>(); }});
+  registrar.add_quantizer({.name = "sign",
+                           .summary = "the sign of the weight, straight-through gradient",
+                           .paper = "none",
+                           .keep_float = {"first", "last"},
+                           .create = stateless<Sign>});
 }

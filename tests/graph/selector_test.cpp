@@ -37,20 +37,20 @@ std::vector<std::string> names(const Graph& graph, const std::vector<int>& ids) 
   return result;
 }
 
-std::vector<std::string> matched(const std::string& selector, SlotRole role = SlotRole::weight) {
+std::vector<std::string> matched(const std::string& selector, Role role = Role::weight) {
   const Graph graph = network();
   return names(graph, match(graph, Selector::parse(selector), role));
 }
 
 TEST(Candidates, OfWeightsAreConvolutionsAndLinears) {
   const Graph graph = network();
-  EXPECT_THAT(names(graph, slot_candidates(graph, SlotRole::weight)),
+  EXPECT_THAT(names(graph, slot_candidates(graph, Role::weight)),
               ElementsAre("conv1", "stage1.conv1", "stage1.conv2", "stage2.conv1", "hidden", "fc"));
 }
 
 TEST(Candidates, OfInputsAreJoinsAndPoolsToo) {
   const Graph graph = network();
-  EXPECT_THAT(names(graph, slot_candidates(graph, SlotRole::input)),
+  EXPECT_THAT(names(graph, slot_candidates(graph, Role::input)),
               ElementsAre("conv1", "stage1.conv1", "stage1.conv2", "stage1.add", "stage2.conv1",
                           "stage2.cat", "max", "avg", "pool", "hidden", "fc"));
 }
@@ -61,7 +61,7 @@ TEST(Globs, MatchWholeNamesAcrossDots) {
   EXPECT_THAT(matched("stage?.conv?"), ElementsAre("stage1.conv1", "stage1.conv2", "stage2.conv1"));
   EXPECT_THAT(matched("s*1"), ElementsAre("stage1.conv1", "stage2.conv1"));
   EXPECT_THAT(matched("stage1.*"), ElementsAre("stage1.conv1", "stage1.conv2"));
-  EXPECT_THAT(matched("stage1.*", SlotRole::input),
+  EXPECT_THAT(matched("stage1.*", Role::input),
               ElementsAre("stage1.conv1", "stage1.conv2", "stage1.add"));
   EXPECT_THAT(matched("stage"), IsEmpty());
   EXPECT_THAT(matched("conv1?"), IsEmpty());
@@ -86,8 +86,8 @@ TEST(Regexes, MatchWholeNames) {
 TEST(Keywords, NameTheEndsOfTheNetwork) {
   EXPECT_THAT(matched("first"), ElementsAre("conv1"));
   EXPECT_THAT(matched("last"), ElementsAre("fc"));
-  EXPECT_THAT(matched("first", SlotRole::input), ElementsAre("conv1"));
-  EXPECT_THAT(matched("last", SlotRole::input), ElementsAre("fc"));
+  EXPECT_THAT(matched("first", Role::input), ElementsAre("conv1"));
+  EXPECT_THAT(matched("last", Role::input), ElementsAre("fc"));
 }
 
 TEST(Keywords, MatchNothingWithoutAWeight) {
@@ -101,10 +101,10 @@ TEST(Keywords, MatchNothingWithoutAWeight) {
 TEST(Types, MatchOperations) {
   EXPECT_THAT(matched("type:linear"), ElementsAre("hidden", "fc"));
   EXPECT_EQ(matched("type:conv2d").size(), 4u);
-  EXPECT_THAT(matched("type:add", SlotRole::input), ElementsAre("stage1.add"));
+  EXPECT_THAT(matched("type:add", Role::input), ElementsAre("stage1.add"));
   EXPECT_THAT(matched("type:add"), IsEmpty());
-  EXPECT_THAT(matched("type:batch_norm", SlotRole::input), IsEmpty());
-  EXPECT_THAT(matched("type:global_average_pool", SlotRole::input), ElementsAre("pool"));
+  EXPECT_THAT(matched("type:batch_norm", Role::input), IsEmpty());
+  EXPECT_THAT(matched("type:global_average_pool", Role::input), ElementsAre("pool"));
 }
 
 TEST(Kernels, MatchConvolutions) {
@@ -112,7 +112,7 @@ TEST(Kernels, MatchConvolutions) {
   EXPECT_THAT(matched("kernel:1"), ElementsAre("stage1.conv1", "stage2.conv1"));
   EXPECT_THAT(matched("kernel:1x3"), ElementsAre("stage1.conv2"));
   EXPECT_THAT(matched("kernel:3x1"), IsEmpty());
-  EXPECT_THAT(matched("kernel:2x2", SlotRole::input), IsEmpty());  // pools have no weight
+  EXPECT_THAT(matched("kernel:2x2", Role::input), IsEmpty());  // pools have no weight
 }
 
 TEST(Selectors, WithoutRoleMatchCandidatesOfEither) {

@@ -27,10 +27,24 @@ struct CustomContext {
 /// Passed to GraphBuilder::custom(). It must not keep state between calls: tensors that persist are
 /// declared by parameters(). It trains and evaluates like any node; what cannot lower it to the
 /// packed engine says so by the node's name.
+///
+/// type(), infer(), parameters() and macs() run once, while the graph is built. What infer() and
+/// parameters() may throw is in qhost/graph.h: exit code 2.
 class QHOST_API CustomOp : public CustomOpBase {
  public:
   ~CustomOp() override;
-  /// `inputs` are batches [N, ...]; `parameters` in the order of parameters(). Differentiable.
+  /// `inputs` are batches [N, ...]; `parameters` in the order of parameters(). Differentiable; the
+  /// result has the shape that infer() gave, behind N. It must not change its arguments.
+  ///
+  /// Tensors lie on the device of the run. Inputs are contiguous or channels_last
+  /// (train.channels_last of four dimensions), float32, or in the training of a bf16 run bfloat16;
+  /// parameters are float32. In such a run autocast is on and chooses the type of each operation;
+  /// the result may be of either.
+  ///
+  /// A qhost::Error keeps its text and ends with the exit code of its kind, running out of memory
+  /// ends with 1, and any other exception with 3, a defect of the plugin, under the node's name.
+  /// The host makes one call at a time for each model; the backward pass may run on a thread of
+  /// LibTorch's. Several models may use one object at the same time.
   virtual at::Tensor forward(const CustomContext& context, const std::vector<at::Tensor>& inputs,
                              const std::vector<at::Tensor>& parameters) const = 0;
 };

@@ -1,10 +1,13 @@
 /// qhost/plugin.h: how a shared library becomes a qhost plugin.
 ///
-///     // bwn.cpp, built by qhost_add_plugin(bwn VERSION 1.0.0 PROVIDES quantizer:bwn SOURCES
-///     bwn.cpp) QHOST_PLUGIN(bwn, "Binary-Weight-Network", "Apache-2.0", "https://example.org/bwn")
-///     {
-///       registrar.add_quantizer({...});
+///     QHOST_PLUGIN(my_bwn, "Binary-Weight-Network", "Apache-2.0", "https://example.org/my_bwn") {
+///       registrar.add_quantizer({.name = "my_bwn",
+///                                .summary = "binary weights times the mean |W| of their filter",
+///                                .paper = "arXiv 1603.05279",
+///                                .create = stateless<Bwn>});
 ///     }
+///
+/// built by qhost_add_plugin(my_bwn VERSION 1.0.0 PROVIDES quantizer:my_bwn SOURCES my_bwn.cpp).
 ///
 /// A file is accepted through three gates, each before the next one runs any of its code:
 ///   0  a text stamp in the ELF section "qhost", read from the file without loading it
@@ -20,7 +23,7 @@
 // misbehave: a virtual function added, removed or reordered, a member added to a struct that
 // crosses the boundary, an enumerator's value changed. Adding a new header, a free function or
 // a comment needs no raise. tests/sdk compares sdk/abi.lock and fails when nobody decided.
-#define QHOST_ABI_VERSION 4
+#define QHOST_ABI_VERSION 5
 
 namespace qhost {
 

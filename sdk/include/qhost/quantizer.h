@@ -2,31 +2,67 @@
 ///
 /// A quantizer never sees the network. The host walks the graph and offers it *slots*: a slot is a
 /// (node, role) that the experiment's rules select, where role is `weight` (of a conv2d or linear),
-/// `input` (what such a node, or an add, concat or pooling reads) or `gradient` (what flows back
-/// into a conv2d or linear). For a slot it returns an object that computes the quantized tensor
-/// while training and, but for gradients, encodes it for everything else:
+/// `input` (of such a node, or of an add, concat or pooling) or `gradient` (of the loss with
+/// respect to the output of a conv2d or linear). For a slot the method returns an object that
+/// computes the quantized tensor while training and, except for gradients, encodes it for
+/// everything else:
 ///
 ///     class Sign : public qhost::WeightQuantizer {
-///       Encoding encoding(const SlotInfo&) const override { return
-///       Encoding::binary(ScaleKind::none); } at::Tensor forward(const SlotContext&, const
-///       at::Tensor& w) override { return ste_sign(w); } Encoded encode(const SlotContext&, const
-///       at::Tensor& w) override { ... }
+///       Encoding encoding(const SlotInfo&) const override {
+///         return Encoding::binary(ScaleKind::none);
+///       }
+///       at::Tensor forward(const SlotContext&, const at::Tensor& w) override {
+///         return ste::sign_identity(w);
+///       }
+///       Encoded encode(const SlotContext& context, const at::Tensor& w) override {
+///         return {.encoding = encoding(*context.slot), .codes = ste::sign_codes(w)};
+///       }
 ///     };
 ///
-/// Inside every call autocast is off and tensors are float32. Training computes with forward();
-/// evaluation, storage and scores with encode(): the host convolves the levels of the codes and
-/// multiplies by the scales afterwards, as an integer engine does. decode(encode(w)) must equal
-/// forward(w) in evaluation mode, as floats.
+/// qhost/ste.h has the straight-through estimators. Where the weights' codes are a function of the
+/// weights alone, qhost/stateless_quantizer.h derives forward() from encode().
+///
+/// Training computes with forward(); evaluation, storage and scores with encode(): the host
+/// convolves the levels of the codes and multiplies by the scales afterwards, as an integer engine
+/// does. decode(encode(w)) must equal forward(w) in evaluation mode, as floats.
 ///
 /// With Traits::fold_batch_norm, forward(), observe() and encode() see the folded weight (forward()
 /// in training only with fold_in_training), initialize() and after_step() the latent one. forward()
 /// in training may move the slot's state; encode() must not. A scale and a factor per position
 /// together: the scale is multiplied into output_scale, and the encoding says ScaleKind::position.
-/// An undefined at::Tensor must not be handed to an autograd Function's apply(): use std::optional.
 ///
-/// The host holds each evaluation against encoding(): kind, bits, shapes, numbers of scales, the
-/// largest code. What differs ends the evaluation and names the plugin. So does an exception of any
-/// type in any call; a qhost::Error keeps its kind and its text.
+/// Tensors. Inside every call autocast is off; tensors are float32 and lie on the device of the run
+/// (train.device). A tensor of four dimensions is contiguous or channels_last, as
+/// train.channels_last says. The values of a result must not depend on that order; a result in the
+/// order of the argument saves a copy. No call may change its tensors, except where its comment
+/// says so. An undefined at::Tensor must not be handed to an autograd Function's apply(): use
+/// std::optional.
+///
+/// Finite values. The weight that encode() gets is finite, and so must be the scale, the table and
+/// the float values that it returns: the host checks both and reports Error(diverged), exit code 5.
+/// forward(), observe(), after_step() and all calls for inputs and gradients may get values that
+/// are not finite, of a training that diverges. They may make any value of a NaN, or throw
+/// Error(diverged).
+///
+/// Exceptions. Every call may throw; the host adds plugin, method, call and layer:
+///
+///     qhost::Error           the exit code of its kind (qhost/error.h): `configuration` for
+///                            options that do not go with a slot, `diverged` for values that
+///                            cannot be quantized. Its text is kept; a last line "help: ..."
+///                            says what to do
+///     OptionError            2, at the option's line; from QuantizerMethod::create only
+///     std::bad_alloc,        1, out of memory
+///     c10::OutOfMemoryError
+///     anything else          3: a defect of the plugin
+///
+/// What breaks a promise made here, a shape or a code that the encoding does not have, also ends
+/// with 3. Evaluation compares what encode() gives with encoding(): kind, bits, shapes, numbers of
+/// scales, the largest code.
+///
+/// Threads. The host makes one call at a time into the objects of a Quantizer. On a GPU, backward()
+/// and the backward functions of what forward() recorded run on a thread of LibTorch's, while the
+/// caller waits. Objects of different Quantizers may be used concurrently, so that a method keeps
+/// no global state that changes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -40,45 +76,16 @@
 #include <vector>
 
 #include "qhost/encoding.h"
-#include "qhost/graph.h"
 #include "qhost/options.h"
 #include "qhost/random.h"
+#include "qhost/slot.h"
 
 namespace qhost {
-
-enum class Role {
-  weight,
-  input,
-  gradient  ///< of the loss with respect to the node's output, in training only
-};
-QHOST_API const char* to_string(Role role);
 
 enum class Mode {
   train,     ///< forward and backward through forward()
   evaluate,  ///< encode()
   calibrate  ///< the float network runs; observe() sees what the slot would quantize
-};
-
-/// What never changes about a slot.
-struct SlotInfo {
-  std::string node;  ///< scoped path of the node
-  Op op = Op::conv2d;
-  Role role = Role::weight;
-  /// Role weight: the latent weight's shape, [Cout, Cin/groups, kh, kw] or [out, in].
-  /// Role input: one sample's shape, {C, H, W} or {F}; role gradient: that of the node's output.
-  std::vector<std::int64_t> shape;
-  Size2 kernel, stride, padding;  ///< conv2d; kernel and stride of a pooling
-  std::int64_t groups = 1;
-  /// Index of the edge into the node: 0, or 0 and 1 for an add, 0.. for a concat.
-  int edge = 0;
-  /// Inputs of one output unit and outputs fed by one input: Cin/groups*kh*kw and
-  /// Cout/groups*kh*kw.
-  std::int64_t fan_in = 0, fan_out = 0;
-  /// The node is the network's first, or last, conv2d or linear: what papers keep at more bits.
-  bool first = false, last = false;
-  /// Role input: no value of the edge is ever below 0, as the graph tells: behind a ReLU, say, also
-  /// through pooling, dropout and concatenation. False where nobody knows.
-  bool non_negative = false;
 };
 
 /// What a call knows besides its tensors.
@@ -104,8 +111,9 @@ struct QHOST_API SlotContext {
 /// NODE/ROLE.NAME, restored before the next call.
 struct SlotParameter {
   std::string name;
-  at::Tensor
-      tensor;  ///< float32; the slot keeps the same tensor object, the host updates it in place
+  /// float32. The slot keeps the same tensor object; the host moves it to the device of the run and
+  /// updates it in place.
+  at::Tensor tensor;
   bool trainable = true;  ///< false: state of the quantizer (an observer's range), not optimized
   double learning_rate_multiplier = 1.0;
   double weight_decay = 0.0;
@@ -127,8 +135,8 @@ struct Encoded {
   /// With encoding.ensemble_size > 1 `codes` has a leading dimension of that length.
 };
 
-/// The levels of the codes as float32 (exact), without the scale. Channels are dimension
-/// `channel_dimension` of the codes (0 for weights, 1 for inputs).
+/// The levels of the codes as float32 (exact), without the scale, in the memory order of the codes.
+/// Channels are dimension `channel_dimension` of the codes (0 for weights, 1 for inputs).
 QHOST_API at::Tensor levels(const Encoded& encoded, int channel_dimension = 0);
 /// scale * levels, each product rounded once: what evaluation computes with.
 QHOST_API at::Tensor decode(const Encoded& encoded, int channel_dimension = 0);
@@ -143,7 +151,8 @@ class QHOST_API WeightQuantizer {
  public:
   virtual ~WeightQuantizer();
 
-  /// What encode() will produce: known before any data is seen, printed by `qhost summary`.
+  /// What encode() will produce: known before any data is seen, printed by `qhost summary`. The
+  /// same for the life of the object.
   virtual Encoding encoding(const SlotInfo& slot) const = 0;
   /// Learned tensors (a step size) and state, made by the constructor: called once, before
   /// initialize(). initialize() and observe() write their values in place, as a loaded checkpoint
@@ -152,23 +161,26 @@ class QHOST_API WeightQuantizer {
   virtual LatentTraits latent_traits(const SlotInfo& slot) const;
   /// Once before the optimizer exists, not on resume: may overwrite the latent weight in place
   /// (BinaryConnect draws it anew, unless it is pretrained) and gives learned tensors their first
-  /// values.
+  /// values. Throws Error(configuration), exit code 2, where the experiment asks for a start that
+  /// does not go with a trained network's weights.
   virtual void initialize(const SlotContext& context, at::Tensor& latent);
   /// Calibration: sees the latent weight once per calibration (folded, if the method folds).
   virtual void observe(const SlotContext& context, const at::Tensor& latent);
-  /// The quantized weight, differentiable with respect to `latent` and the learned tensors.
+  /// The quantized weight: float32, of the shape of `latent`, differentiable with respect to
+  /// `latent` and the learned tensors. May return `latent` itself.
   virtual at::Tensor forward(const SlotContext& context, const at::Tensor& latent) = 0;
   /// Under NoGrad, after the optimizer's step: clips the latent weight, say.
   virtual void after_step(const SlotContext& context, at::Tensor& latent);
-  /// The stored form. Must not change `latent` or the quantizer's state.
+  /// The stored form of a finite weight. Must not change `latent` or the quantizer's state. Throws
+  /// Error(configuration), exit code 2, where a calibration or a training step must come first, and
+  /// Error(diverged), exit code 5, for values that the encoding cannot hold.
   virtual Encoded encode(const SlotContext& context, const at::Tensor& latent) = 0;
 };
 
 /// What an input quantizer gives back while training.
 struct QuantizedInput {
   at::Tensor value;
-  /// Optional factor of the node's output per position, [N, 1, Hout, Wout] or [N, 1] (XNOR-Net's
-  /// K).
+  /// Optional factor of the node's output per position, [N, 1, Hout, Wout] or [N, 1]: XNOR-Net's K.
   at::Tensor output_scale;
 };
 /// The same in evaluation.
@@ -177,12 +189,13 @@ struct EncodedInput {
   at::Tensor output_scale;  ///< as above
 };
 
-/// Which inputs a method is made for. `signed_values` behind a ReLU: the host elides the ReLU: it moves the edge to
-/// what the ReLU reads (and says so in the summary), or refuses and names both nodes.
-/// `non_negative` on an edge that can be negative: the host warns, since what is negative is lost.
+/// Which inputs a method is made for. `signed_values` behind a ReLU: the host elides the ReLU,
+/// moves the edge to the ReLU's own input and says so in the summary, or refuses and names both
+/// nodes. `non_negative` on an edge that can be negative: the host warns, since what is negative is
+/// lost.
 enum class InputRange { any, signed_values, non_negative };
 
-/// Quantizes one edge into a node. Not copied; one object per slot.
+/// Quantizes one edge into a node. Not copied; one object per slot. `x` is [N, C, H, W] or [N, F].
 class QHOST_API InputQuantizer {
  public:
   virtual ~InputQuantizer();
@@ -196,8 +209,11 @@ class QHOST_API InputQuantizer {
   virtual void initialize(const SlotContext& context);
   /// Calibration: one batch of the edge's float values.
   virtual void observe(const SlotContext& context, const at::Tensor& x);
+  /// Of x's shape, differentiable with respect to x and the learned tensors.
   virtual QuantizedInput forward(const SlotContext& context, const at::Tensor& x) = 0;
   virtual void after_step(const SlotContext& context);
+  /// Each batch of an evaluation. Must not change `x` or the quantizer's state. Throws as
+  /// WeightQuantizer::encode().
   virtual EncodedInput encode(const SlotContext& context, const at::Tensor& x) = 0;
 };
 
@@ -253,7 +269,10 @@ struct Traits {
   std::vector<Phase> phases;
 };
 
-/// One configured method: makes the slots' objects. A role that is not offered returns null.
+/// One configured method: makes the slots' objects, one call for each slot. Null leaves the slot in
+/// float: a role that is not offered, or an operation that the method does not take. Throws
+/// Error(configuration), exit code 2, for a slot that does not go with the options (a grouped
+/// convolution, say). It lives as long as its slots' objects.
 class QHOST_API Quantizer {
  public:
   virtual ~Quantizer();
@@ -273,7 +292,7 @@ struct QuantizerMethod {
   /// The rule's `keep_float` when the experiment does not give one: {"first", "last"}, {}, or one
   /// role of a layer, {"first/input"}.
   std::vector<std::string> keep_float;
-  /// Never null; throws OptionError for options that do not fit together.
+  /// Never null; throws OptionError, exit code 2, for options that do not fit together.
   std::function<std::unique_ptr<Quantizer>(const Options&)> create;
 };
 

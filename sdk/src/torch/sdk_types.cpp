@@ -8,18 +8,6 @@ namespace qhost {
 
 CustomOp::~CustomOp() = default;
 
-const char* to_string(Role role) {
-  switch (role) {
-    case Role::weight:
-      return "weight";
-    case Role::input:
-      return "input";
-    case Role::gradient:
-      break;
-  }
-  return "gradient";
-}
-
 Random SlotContext::random(std::string_view purpose) const {
   const std::string name =
       slot->node + "/" + to_string(slot->role) + "/" + std::to_string(slot->edge);
