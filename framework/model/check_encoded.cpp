@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "qhost/error.h"
+
 namespace qhost {
 namespace {
 
@@ -97,7 +99,32 @@ std::string wrong_codes(const Encoded& e) {
          std::to_string(count);
 }
 
+/// `those`: "its 36 values".
+void require_all_finite(const PluginCall& call, const at::Tensor& numbers, const char* those) {
+  if (!numbers.defined() || at::isfinite(numbers).all().item<bool>()) return;
+  const auto bad = numbers.numel() - at::isfinite(numbers).sum().item<std::int64_t>();
+  std::string text;
+  if (!call.plugin.empty()) text = "plugin `" + std::string(call.plugin) + "`: ";
+  throw Error(ErrorKind::diverged,
+              text + "method `" + std::string(call.component) + "` cannot encode " +
+                  slot_text(*call.slot) + ": " + std::to_string(bad) + " of its " +
+                  std::to_string(numbers.numel()) + " " + those +
+                  (bad == 1 ? " is not finite" : " are not finite") +
+                  "\nhelp: go back to an earlier checkpoint; a lower learning rate or "
+                  "train.gradient_clip keeps training finite");
+}
+
 }  // namespace
+
+void require_finite(const PluginCall& call, const at::Tensor& weight) {
+  require_all_finite(call, weight, "values");
+}
+
+void require_finite(const PluginCall& call, const Encoded& encoded) {
+  require_all_finite(call, encoded.scale, "scales");
+  require_all_finite(call, encoded.table, "codebook entries");
+  if (encoded.encoding.is_float()) require_all_finite(call, encoded.codes, "stored values");
+}
 
 std::string broken_promise(const Encoding& announced, const Encoded& encoded,
                            at::IntArrayRef tensor, int channel_dimension, EncodedCheck check) {

@@ -25,12 +25,14 @@ double most_frequent_share(const Encoded& encoded) {
 Encoded encoded_weight(const PlannedSlot& slot, const SlotContext& context,
                        const at::Tensor& weight) {
   const PluginCall call = call_of(slot, "encode");
+  require_finite(call, weight);
   Encoded encoded = call_plugin(call, [&] { return slot.weight->encode(context, weight); });
   const Encoding announced =
       call_plugin(call_of(slot, "encoding"), [&] { return slot.weight->encoding(slot.info); });
   const std::string why =
       broken_promise(announced, encoded, weight.sizes(), 0, EncodedCheck::form_and_values);
   if (!why.empty()) broke_word(call, why);
+  require_finite(call, encoded);
   return encoded;
 }
 
@@ -63,7 +65,7 @@ at::Tensor Model::bias_in_evaluation(const PlannedSlot& slot) const {
 
 void Model::require_finite_weights() const {
   for (const Step& step : steps_) {
-    // Of its latent weight a method speaks itself.
+    // The slot's own weight, folded or not, is checked when it is encoded.
     for (std::size_t i = step.weight != nullptr ? 1 : 0; i < step.parameters.size(); ++i) {
       if (at::isfinite(step.parameters[i]).all().item<bool>()) continue;
       const std::string& parameter = step.node->parameters[i].name;

@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
@@ -124,16 +123,6 @@ void LearnedStepWeight::after_step(const SlotContext&, at::Tensor&) {
 }
 
 Encoded LearnedStepWeight::encode(const SlotContext& context, const at::Tensor& latent) {
-  const auto bad = latent.numel() - at::isfinite(latent).sum().item<std::int64_t>();
-  if (bad != 0 || !at::isfinite(step_).item<bool>()) {
-    const std::string what = bad != 0
-                                 ? std::to_string(bad) + (bad == 1 ? " weight is" : " weights are")
-                                 : std::string("the step is");
-    throw Error(ErrorKind::diverged,
-                "lsq: " + what + " not finite in " + context.slot->node +
-                    "\nhelp: lower the learning rate, or step_learning_rate, which multiplies it "
-                    "for the step");
-  }
   return encode_with(latent, step_, levels_, encoding(*context.slot));
 }
 

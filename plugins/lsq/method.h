@@ -65,7 +65,6 @@ class LearnedStepWeight : public WeightQuantizer {
   void initialize(const SlotContext& context, at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
-  /// Throws Error(diverged) if a latent weight or the step is not finite.
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
 
  private:

@@ -13,55 +13,22 @@
 #include <ATen/ops/round.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/zeros_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <limits>
-#include <vector>
+
+#include "qhost/ste.h"
 
 namespace qhost::ptq {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-
 constexpr double smallest_scale = std::numeric_limits<float>::epsilon();
-
-at::Tensor along(const at::Tensor& values, const at::Tensor& like, int dimension) {
-  if (values.numel() == 1) return values.reshape({});
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(like.dim()), 1);
-  shape.at(static_cast<std::size_t>(dimension)) = values.numel();
-  return values.reshape(shape);
-}
 
 /// round(x * (1/s)) + z, not yet clamped. Adding z = 0 turns -0 into +0.
 at::Tensor unclamped(const at::Tensor& x, const AffineParams& params, int dimension) {
   const at::Tensor inverse = at::div(at::ones_like(params.scale), params.scale);
-  return at::round(at::mul(x, along(inverse, x, dimension)))
-      .add_(along(params.zero_point.to(at::kFloat), x, dimension));
+  return at::round(at::mul(x, ste::along(inverse, x, dimension)))
+      .add_(ste::along(params.zero_point.to(at::kFloat), x, dimension));
 }
-
-class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
- public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& scale,
-                            const at::Tensor& zero_point, std::int64_t minimum,
-                            std::int64_t maximum, std::int64_t dimension) {
-    const int channels = static_cast<int>(dimension);
-    at::Tensor code = unclamped(x, {scale, zero_point}, channels);
-    // One byte an element; the gradient of clamp at its bound differs between LibTorch versions.
-    context->save_for_backward({at::ge(code, minimum).logical_and_(at::le(code, maximum))});
-    return code.clamp_(minimum, maximum)
-        .sub_(along(zero_point.to(at::kFloat), x, channels))
-        .mul_(along(scale, x, channels));
-  }
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    return {at::mul(gradients[0], context->get_saved_variables()[0]),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor()};
-  }
-};
 
 }  // namespace
 
@@ -91,9 +58,13 @@ at::Tensor affine_codes(const at::Tensor& x, const AffineParams& params, const C
 
 at::Tensor fake_quantize(const at::Tensor& x, const AffineParams& params, const CodeRange& range,
                          int dimension) {
-  return FakeQuantize::apply(
-      x, params.scale, params.zero_point, static_cast<std::int64_t>(range.minimum),
-      static_cast<std::int64_t>(range.maximum), static_cast<std::int64_t>(dimension));
+  const at::Tensor plain = x.detach();
+  at::Tensor code = unclamped(plain, params, dimension);
+  const at::Tensor inside = at::ge(code, range.minimum).logical_and_(at::le(code, range.maximum));
+  code.clamp_(range.minimum, range.maximum)
+      .sub_(ste::along(params.zero_point.to(at::kFloat), plain, dimension))
+      .mul_(ste::along(params.scale, plain, dimension));
+  return ste::straight_through(x, code, inside);
 }
 
 Encoded encode_affine(const at::Tensor& x, const AffineParams& params, const CodeRange& range,

@@ -2,11 +2,12 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/searchsorted.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/tensor.h>
 
-#include <algorithm>
+#include <tuple>
 
-#include "checks.h"
+#include "qhost/ste.h"
 
 namespace qhost::ptq {
 namespace {
@@ -42,23 +43,22 @@ at::Tensor CodebookWeight::forward(const SlotContext& context, const at::Tensor&
   if (rests_as_float(settings_.training, context)) return latent;
   // The codes are in row-major order; a convolution wants its weight in one layout.
   const at::Tensor value = decode(encode(context, latent));
-  return straight_through(latent, value.contiguous(latent.suggest_memory_format()));
+  return ste::straight_through(latent, value.contiguous(latent.suggest_memory_format()));
 }
 
 Encoded CodebookWeight::encode(const SlotContext& context, const at::Tensor& latent) {
   const at::NoGradGuard no_grad;
   const at::Tensor w = latent.detach();
-  require_finite("ptq_codebook", *context.slot, w);
   const at::Tensor rows = w.reshape({settings_.per_channel ? w.size(0) : 1, -1});
-  const at::Tensor on_cpu = rows.to(at::kCPU).contiguous();
+  // Not std::sort, which has no order for the NaN of a training that diverges.
+  const at::Tensor on_cpu = std::get<0>(at::sort(rows.to(at::kCPU), 1)).contiguous();
   const auto* data = on_cpu.const_data_ptr<float>();
   const int entries = 1 << settings_.bits;
 
   std::vector<float> table;
   std::vector<double> middles;
   for (std::int64_t row = 0; row < on_cpu.size(0); ++row) {
-    std::vector<float> sorted(data + row * on_cpu.size(1), data + (row + 1) * on_cpu.size(1));
-    std::sort(sorted.begin(), sorted.end());
+    const std::vector<float> sorted(data + row * on_cpu.size(1), data + (row + 1) * on_cpu.size(1));
     const std::size_t begin = table.size();
     for (const double center : k_means(sorted, entries, settings_.start, settings_.iterations)) {
       table.push_back(static_cast<float>(center));

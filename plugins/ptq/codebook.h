@@ -34,7 +34,6 @@ class CodebookWeight : public WeightQuantizer {
   explicit CodebookWeight(const CodebookSettings& settings) : settings_(settings) {}
   Encoding encoding(const SlotInfo& slot) const override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
-  /// Throws Error(diverged) for weights that are not finite.
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
 
  private:

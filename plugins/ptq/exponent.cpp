@@ -41,6 +41,7 @@ at::Tensor steps_of(const std::vector<int>& exponents, const at::Tensor& like) {
 int without_saturation(double minimum, double maximum, int bits) {
   const double magnitude = std::max(-minimum, maximum);
   if (magnitude == 0) return 0;
+  if (!std::isfinite(magnitude)) return largest_exponent;  // of a training that diverges
   const double highest = std::ldexp(1.0, bits - 1) - 1, lowest = -std::ldexp(1.0, bits - 1);
   int exponent = 0;
   std::frexp(magnitude, &exponent);  // magnitude < 2^exponent

@@ -20,8 +20,9 @@
 
 namespace qhost::ptq {
 
-/// v of each row of `rows`, [sets, weights], finite float32. Sums run in double. Every v lies in
-/// -126 .. 127, so that 2^v and 2^-v are normal float32 numbers.
+/// v of each row of `rows`, [sets, weights], float32. Sums run in double. Every v lies in -126 ..
+/// 127, so that 2^v and 2^-v are normal float32 numbers; of rows that are not finite it is any of
+/// these.
 std::vector<int> best_exponents(const at::Tensor& rows, int bits);
 
 }  // namespace qhost::ptq

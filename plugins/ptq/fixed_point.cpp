@@ -14,6 +14,7 @@
 #include "checks.h"
 #include "exponent.h"
 #include "qhost/error.h"
+#include "qhost/ste.h"
 
 namespace qhost::ptq {
 namespace {
@@ -137,19 +138,16 @@ at::Tensor FixedPointWeight::step(const SlotContext& context, const at::Tensor& 
 at::Tensor FixedPointWeight::forward(const SlotContext& context, const at::Tensor& latent) {
   if (rests_as_float(settings_.training, context)) return latent;
   if (settings_.bits == 1) {
-    return straight_through(latent, decode(encode(context, latent)));
+    return ste::straight_through(latent, decode(encode(context, latent)));
   }
   const CodeRange range = CodeRange::signed_bits(settings_.bits);
-  at::Tensor w = latent.detach();
-  require_finite(fixed_point_name, *context.slot, w);
-  const at::Tensor scale = step(context, w);
+  const at::Tensor scale = step(context, latent.detach());
   return fake_quantize(latent, {scale, at::zeros({}, latent.options().dtype(at::kInt))}, range, 0);
 }
 
 Encoded FixedPointWeight::encode(const SlotContext& context, const at::Tensor& latent) {
   const at::NoGradGuard no_grad;
   const at::Tensor w = latent.detach();
-  require_finite(fixed_point_name, *context.slot, w);
   if (settings_.bits > 1) {
     const CodeRange range = CodeRange::signed_bits(settings_.bits);
     const AffineParams params{step(context, w), at::zeros({}, w.options().dtype(at::kInt))};

@@ -69,8 +69,7 @@ class FixedPointWeight : public WeightQuantizer {
   void observe(const SlotContext& context, const at::Tensor& latent) override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
   void after_step(const SlotContext& context, at::Tensor& latent) override;
-  /// Throws Error: diverged for weights that are not finite, internal for a shared exponent that
-  /// was never chosen.
+  /// Throws Error(internal) for a shared exponent that was never chosen.
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
 
  private:

@@ -7,6 +7,7 @@
 
 #include "checks.h"
 #include "qhost/error.h"
+#include "qhost/ste.h"
 #include "slots_taken.h"
 
 namespace qhost::ptq {
@@ -68,7 +69,7 @@ Encoding HalfWeight::encoding(const SlotInfo&) const {
 
 at::Tensor HalfWeight::forward(const SlotContext& context, const at::Tensor& latent) {
   if (rests_as_float(settings_.training, context)) return latent;
-  return straight_through(latent, rounded(latent.detach(), settings_.format));
+  return ste::straight_through(latent, rounded(latent.detach(), settings_.format));
 }
 
 Encoded HalfWeight::encode(const SlotContext& context, const at::Tensor& latent) {
@@ -85,7 +86,7 @@ Encoding HalfInput::encoding(const SlotInfo&) const {
 
 QuantizedInput HalfInput::forward(const SlotContext& context, const at::Tensor& x) {
   if (rests_as_float(settings_.training, context)) return {.value = x};
-  return {.value = straight_through(x, rounded(x.detach(), settings_.format))};
+  return {.value = ste::straight_through(x, rounded(x.detach(), settings_.format))};
 }
 
 EncodedInput HalfInput::encode(const SlotContext& context, const at::Tensor& x) {

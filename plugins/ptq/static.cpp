@@ -94,10 +94,9 @@ Encoding StaticWeight::encoding(const SlotInfo&) const {
                            ZeroPointKind::tensor);
 }
 
-AffineParams StaticWeight::params(const SlotContext& context, const at::Tensor& latent) const {
+AffineParams StaticWeight::params(const at::Tensor& latent) const {
   const at::NoGradGuard no_grad;
   const at::Tensor w = latent.detach();
-  require_finite(static_name, *context.slot, w);
   const auto [low, high] =
       settings_.weight_per_channel ? at::aminmax(w.reshape({w.size(0), -1}), 1) : at::aminmax(w);
   return symmetric_params(low, high, code_range());
@@ -105,11 +104,11 @@ AffineParams StaticWeight::params(const SlotContext& context, const at::Tensor& 
 
 at::Tensor StaticWeight::forward(const SlotContext& context, const at::Tensor& latent) {
   if (rests_as_float(settings_.training, context)) return latent;
-  return fake_quantize(latent, params(context, latent), code_range(), 0);
+  return fake_quantize(latent, params(latent), code_range(), 0);
 }
 
 Encoded StaticWeight::encode(const SlotContext& context, const at::Tensor& latent) {
-  return encode_affine(latent, params(context, latent), code_range(), encoding(*context.slot), 0);
+  return encode_affine(latent, params(latent), code_range(), encoding(*context.slot), 0);
 }
 
 StaticInput::StaticInput(const StaticSettings& settings)

@@ -73,12 +73,11 @@ class StaticWeight : public WeightQuantizer {
   explicit StaticWeight(const StaticSettings& settings) : settings_(settings) {}
   Encoding encoding(const SlotInfo& slot) const override;
   at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
-  /// Throws Error(diverged) for weights that are not finite.
   Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
 
  private:
   CodeRange code_range() const;
-  AffineParams params(const SlotContext& context, const at::Tensor& latent) const;
+  AffineParams params(const at::Tensor& latent) const;
   StaticSettings settings_;
 };
 

@@ -1,10 +1,6 @@
 /// What all methods of this plugin share about training: whether it sees the quantized values.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <optional>
-
 #include "qhost/options.h"
 #include "qhost/quantizer.h"
 
@@ -23,8 +19,5 @@ Training training_from(const Options& options);
 inline bool rests_as_float(Training training, const SlotContext& context) {
   return training == Training::as_float && context.mode == Mode::train;
 }
-
-/// `value`, whose gradient goes to `latent` unchanged.
-at::Tensor straight_through(const at::Tensor& latent, const at::Tensor& value);
 
 }  // namespace qhost::ptq

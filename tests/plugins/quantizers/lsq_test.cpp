@@ -222,21 +222,6 @@ TEST(Lsq, AnAllZeroLayerHasAStep) {
   EXPECT_TRUE(same_bits(weight->forward(context_of(slot, Mode::train), w), at::zeros({2, 2})));
 }
 
-TEST(Lsq, WhatIsNotFiniteIsNotEncoded) {
-  const SlotInfo slot = conv_weight_slot(2, 2);
-  const auto weight = make(method())->weight(slot);
-  at::Tensor w = spread(slot.shape, 1);
-  w[1][0][0][0] = std::numeric_limits<float>::infinity();
-  const auto encode = [&] { weight->encode(context_of(slot, Mode::evaluate), w); };
-  const auto help = HasSubstr("help: lower the learning rate");
-  EXPECT_THAT(complaint(ErrorKind::diverged, encode),
-              AllOf(HasSubstr("lsq: 1 weight is not finite in stage1.conv"), help));
-  w.fill_(1);
-  set(parameter(*weight, "step"), std::numeric_limits<float>::quiet_NaN());
-  EXPECT_THAT(complaint(ErrorKind::diverged, encode),
-              AllOf(HasSubstr("lsq: the step is not finite in stage1.conv"), help));
-}
-
 TEST(Lsq, TheFirstAndTheLastLayerHaveTheirOwnBits) {
   const auto bits = [](const Given& given, SlotInfo slot, bool first, bool last) {
     slot.first = first;

@@ -103,15 +103,20 @@ TEST(PtqCodebook, TrainsInFloatUnlessToldOtherwise) {
   EXPECT_TRUE(same_bits(latent_gradient(*trained, context, w, g), g));
 }
 
-TEST(PtqCodebook, AWeightThatIsNoNumberIsNamed) {
+TEST(PtqCodebook, TrainingGoesOnWithWeightsThatAreNotFinite) {
   const SlotInfo slot = conv_weight_slot(2, 2);
-  const at::Tensor w = spread(slot.shape, 1);
-  w[0][0][0][0] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THAT(
-      complaint(ErrorKind::diverged,
-                [&] { slot_object(slot, {})->encode(context_of(slot, Mode::evaluate), w); }),
-      HasSubstr(
-          "ptq_codebook: the weight of stage1.conv holds values that are not finite, 1 of 36"));
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const at::Tensor w = spread(slot.shape, 1);
+    w[0][0][0][0] = value;
+    for (const std::string scope : {"layer", "channel"}) {
+      const auto weight =
+          slot_object(slot, {{"training", std::string("quantized")}, {"scope", scope}});
+      const at::Tensor forward = weight->forward(context_of(slot, Mode::train), w);
+      EXPECT_EQ(forward.sizes(), w.sizes());
+      EXPECT_FALSE(at::isfinite(forward).all().item<bool>()) << "so that the loss says so";
+    }
+  }
   EXPECT_THROW(make(codebook_method(), {{"bits", std::int64_t{0}}}), OptionError);
 }
 
