@@ -14,7 +14,7 @@
 #include <numeric>
 #include <vector>
 
-#include "../shared/dense.h"
+#include "qhost/dense.h"
 
 namespace qhost::lsq {
 namespace {

@@ -1,57 +1,57 @@
-/// Binary weights with a scale per filter, as Binary-Weight-Network and XNOR-Net use them
-/// (Rastegari, Ordonez, Redmon, Farhadi, ECCV 2016, arXiv 1603.05279). Compiled into each plugin
-/// that needs it.
+/// plugins/shared/scaled_sign.h: binary weights with a scale per filter, for Binary-Weight-Network
+/// and XNOR-Net (Rastegari et al., ECCV 2016, arXiv 1603.05279). The formulas are in ../bwn.cpp;
+/// `authors_code` is XNOR-Net's alone:
 ///
-/// For a filter W of n = Cin/groups * kh * kw weights (one row of a linear layer, n = in):
+///     G_i * (1/n + alpha * 1{|W_i| < 1}) * (1 - 1/Cin) * n
 ///
-///     alpha = (1/n) * sum_i |W_i|                   (Eq. 6; one per output channel)
-///     B     = sign(W), +1 at 0
-///     W~    = alpha * B                             (Algorithm 1)
-///
-/// W and W~ have the weight's shape, [Cout, Cin/groups, kh, kw] or [out, in]; alpha is [Cout].
-/// The sum runs in double and alpha is rounded to float once.
-///
-/// The gradient that reaches W, with G = dC/dW~ and m_i = 1 if |W_i| <= 1, else 0 (the bound is
-/// inside). The paper gives two that differ:
-///
-///     algorithm1   G_i                                          Algorithm 1 as printed
-///     text         G_i * (1/n + alpha * m_i)                    section 3.1
-///     exact        sign(W_i)/n * sum_j G_j sign(W_j) + G_i * alpha * m_i
-///                  the derivative of alpha(W) * sign(W) with d sign(r)/dr = 1{|r| <= 1};
-///                  j runs over the filter
-///     authors_code G_i * (1/n + alpha * 1{|W_i| < 1}) * (1 - 1/Cin) * n
-///                  the published program's, made for weights whose mean over the Cin = Cin/groups
-///                  input channels is taken off
+/// which is the published program's, for weights whose mean over the Cin = Cin/groups input
+/// channels is taken off.
 #pragma once
 
-#include <string>
-#include <utility>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/abs.h>
+#include <ATen/ops/le.h>
+#include <ATen/ops/lt.h>
+#include <ATen/ops/mul.h>
 
-#include "qhost/quantizer.h"
+#include <string>
+
+#include "qhost/options.h"
+#include "qhost/stateless_quantizer.h"
+#include "qhost/ste.h"
 
 namespace qhost::scaled_sign {
 
-enum class Gradient { algorithm1, text, exact, authors_code };
-/// Of the option's value, which is one of those names.
-Gradient gradient_of(const std::string& option);
-
-/// alpha of each filter, [Cout].
-at::Tensor filter_scale(const at::Tensor& weight);
-
-/// One slot's weights.
-class Weight : public WeightQuantizer {
+/// One slot's weights. The option `gradient` names the gradient.
+class Weight : public StatelessWeight {
  public:
-  /// `method` is named in errors.
-  Weight(std::string method, Gradient gradient) : method_(std::move(method)), gradient_(gradient) {}
+  explicit Weight(const Options& options) : gradient_(options.string("gradient")) {}
 
-  Encoding encoding(const SlotInfo& slot) const override;
-  at::Tensor forward(const SlotContext& context, const at::Tensor& latent) override;
-  /// Throws Error(diverged) if a filter's scale is not finite.
-  Encoded encode(const SlotContext& context, const at::Tensor& latent) override;
+  Encoding encoding(const SlotInfo&) const override { return Encoding::binary(ScaleKind::channel); }
+
+  Encoded encode(const SlotContext& context, const at::Tensor& w) override {
+    return {.encoding = encoding(*context.slot),
+            .codes = ste::sign_codes(w),
+            .scale = ste::filter_mean(at::abs(w))};
+  }
+
+  at::Tensor gradient(const SlotContext&, const at::Tensor& w, const at::Tensor& g) const override {
+    if (gradient_ == "algorithm1") return g;
+    const at::Tensor size = at::abs(w);
+    const at::Tensor alpha = ste::along(ste::filter_mean(size), w);
+    const double n = static_cast<double>(w.numel()) / static_cast<double>(w.size(0));
+    if (gradient_ == "text") return at::mul(at::le(size, 1), alpha).add_(1 / n).mul_(g);
+    if (gradient_ == "authors_code") {
+      const double factor = (1 - 1 / static_cast<double>(w.size(1))) * n;
+      return at::mul(at::lt(size, 1), alpha).add_(1 / n).mul_(factor).mul_(g);
+    }
+    const at::Tensor sign = ste::sign(w);
+    const at::Tensor through_alpha = ste::along(ste::filter_mean(at::mul(g, sign)), w);
+    return at::mul(at::le(size, 1), alpha).mul_(g).addcmul_(sign, through_alpha);
+  }
 
  private:
-  std::string method_;
-  Gradient gradient_;
+  std::string gradient_;
 };
 
 }  // namespace qhost::scaled_sign

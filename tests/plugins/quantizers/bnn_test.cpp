@@ -1,15 +1,13 @@
-#include "plugins/bnn/method.h"
-
+// The method `bnn`, through what its plugin registers.
 #include <cmath>
-#include <limits>
 
 #include "golden_cases.h"
+#include "plugin_method.h"
 #include "slots.h"
 
 namespace qhost::bnn {
 namespace {
 
-using test::complaint;
 using test::context_of;
 using test::conv_weight_slot;
 using test::expect_each_code;
@@ -22,8 +20,10 @@ using test::same_bits;
 using test::spread;
 using test::stored;
 using test::values;
-using testing::AllOf;
-using testing::HasSubstr;
+
+const QuantizerMethod& method() {
+  return test::plugin_method("bnn");
+}
 
 using Given = std::map<std::string, OptionValue>;
 
@@ -131,18 +131,6 @@ TEST(Bnn, GlorotScalesTheLearningRateAndSpreadsTheStart) {
   EXPECT_TRUE(same_bits(
       started({{"lr_scale", std::string("glorot")}, {"init", std::string("architecture")}}),
       untouched));
-}
-
-TEST(Bnn, ALatentWeightThatIsNoNumberIsNotEncoded) {
-  const SlotInfo slot = conv_weight_slot(2, 2);
-  const at::Tensor w = spread(slot.shape, 1);
-  w[1][1][2][0] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THAT(
-      complaint(ErrorKind::diverged,
-                [&] { make(method())->weight(slot)->encode(context_of(slot, Mode::evaluate), w); }),
-      AllOf(HasSubstr("bnn: 1 of 36 latent weights of stage1.conv are not finite, which a bit "
-                      "cannot carry"),
-            HasSubstr("help: lower the learning rate")));
 }
 
 TEST(Bnn, TakesSignedInputsOfMultiplyingNodesOnly) {

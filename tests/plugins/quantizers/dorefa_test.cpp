@@ -1,9 +1,8 @@
-#include "plugins/dorefa/method.h"
-
+// The method `dorefa`, through what its plugin registers.
 #include <cmath>
-#include <limits>
 
 #include "golden_cases.h"
+#include "plugin_method.h"
 #include "qhost/error.h"
 #include "slots.h"
 
@@ -20,7 +19,10 @@ using test::make;
 using test::same_bits;
 using test::spread;
 using test::values;
-using testing::HasSubstr;
+
+const QuantizerMethod& method() {
+  return test::plugin_method("dorefa");
+}
 
 using Given = std::map<std::string, OptionValue>;
 
@@ -216,23 +218,6 @@ TEST(Dorefa, AnAllZeroLayerIsFinite) {
     // tanh' is 1 there, and max|tanh(W)| counts as 1: the gradient passes unchanged.
     const at::Tensor g = values({80, -3, 0.5F, 0}).reshape({2, 2});
     EXPECT_TRUE(same_bits(latent_gradient(*weight, context, at::zeros({2, 2}), g), g));
-  }
-}
-
-TEST(Dorefa, LatentWeightsThatAreNotFiniteAreNotEncoded) {
-  const SlotInfo slot = conv_weight_slot(2, 2);
-  const at::Tensor w = spread(slot.shape, 1);
-  w[1][0][0][0] = std::numeric_limits<float>::infinity();
-  for (const std::int64_t bits : {1, 4}) {
-    try {
-      make(method(), weight_bits(bits))->weight(slot)->encode(context_of(slot, Mode::evaluate), w);
-      FAIL() << "an infinite weight was stored in " << bits << " bits";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.kind(), ErrorKind::diverged);
-      EXPECT_THAT(error.what(),
-                  HasSubstr("dorefa: 1 of 36 latent weights of stage1.conv are not finite"));
-      EXPECT_THAT(error.what(), HasSubstr("help: lower the learning rate"));
-    }
   }
 }
 

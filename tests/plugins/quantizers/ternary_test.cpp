@@ -1,14 +1,11 @@
-#include "plugins/ternary/method.h"
-
-#include <limits>
-
+// The method `ternary`, through what its plugin registers.
 #include "golden_cases.h"
+#include "plugin_method.h"
 #include "slots.h"
 
 namespace qhost::ternary {
 namespace {
 
-using test::complaint;
 using test::context_of;
 using test::conv_weight_slot;
 using test::expect_each_code;
@@ -19,8 +16,10 @@ using test::same_bits;
 using test::spread;
 using test::stored;
 using test::values;
-using testing::AllOf;
-using testing::HasSubstr;
+
+const QuantizerMethod& method() {
+  return test::plugin_method("ternary");
+}
 
 using Given = std::map<std::string, OptionValue>;
 
@@ -98,21 +97,6 @@ TEST(Ternary, LayoutDoesNotChangeTheValues) {
     const SlotContext context = context_of(slot, Mode::train);
     EXPECT_TRUE(same_bits(weight->forward(context, w.contiguous(at::MemoryFormat::ChannelsLast)),
                           weight->forward(context, w)));
-  }
-}
-
-TEST(Ternary, AScaleThatIsNotFiniteIsNotEncoded) {
-  const SlotInfo slot = conv_weight_slot(2, 2);
-  for (const float bad :
-       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    const at::Tensor w = spread(slot.shape, 1);
-    w[1][0][0][0] = bad;
-    EXPECT_THAT(
-        complaint(
-            ErrorKind::diverged,
-            [&] { slot_object(slot, per_filter)->encode(context_of(slot, Mode::evaluate), w); }),
-        AllOf(HasSubstr("1 of 2 scales of stage1.conv are not finite"),
-              HasSubstr("help: lower the learning rate")));
   }
 }
 

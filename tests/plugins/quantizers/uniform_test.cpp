@@ -1,8 +1,6 @@
-#include "plugins/uniform/method.h"
-
-#include <limits>
-
+// The method `uniform`, through what its plugin registers.
 #include "golden_cases.h"
+#include "plugin_method.h"
 #include "slots.h"
 
 namespace qhost::uniform {
@@ -22,8 +20,11 @@ using test::same_bits;
 using test::spread;
 using test::stored;
 using test::values;
-using testing::AllOf;
 using testing::HasSubstr;
+
+const QuantizerMethod& method() {
+  return test::plugin_method("uniform");
+}
 
 using Given = std::map<std::string, OptionValue>;
 
@@ -189,21 +190,6 @@ TEST(Uniform, AnAllZeroChannelIsFinite) {
   const auto weight = make(method(), {{"bits", std::int64_t{2}}})->weight(slot);  // step 1
   const at::Tensor w = values({0, 0, 1, -1}).reshape({2, 2});
   EXPECT_TRUE(same_bits(weight->forward(context_of(slot, Mode::train), w), w));
-}
-
-TEST(Uniform, ARangeThatIsNotFiniteIsNotEncoded) {
-  const SlotInfo slot = conv_weight_slot(2, 2);
-  for (const float bad :
-       {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    const at::Tensor w = spread(slot.shape, 1);
-    w[1][0][0][0] = bad;
-    EXPECT_THAT(
-        complaint(
-            ErrorKind::diverged,
-            [&] { make(method())->weight(slot)->encode(context_of(slot, Mode::evaluate), w); }),
-        AllOf(HasSubstr("uniform: 1 of 2 ranges of the weights of stage1.conv are not finite"),
-              HasSubstr("help: lower the learning rate")));
-  }
 }
 
 TEST(Uniform, OffersBothRolesForAllLayersAndRefusesUnknownWords) {

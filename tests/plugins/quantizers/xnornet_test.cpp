@@ -1,6 +1,6 @@
-#include "plugins/xnornet/method.h"
-
+// The method `xnornet`, through what its plugin registers.
 #include "model/plan.h"
+#include "plugin_method.h"
 #include "qhost/error.h"
 #include "slots.h"
 
@@ -16,6 +16,10 @@ using test::same_bits;
 using test::spread;
 using test::values;
 using testing::HasSubstr;
+
+const QuantizerMethod& method() {
+  return test::plugin_method("xnornet");
+}
 
 using Given = std::map<std::string, OptionValue>;
 
