@@ -9,9 +9,8 @@
 ///   w = learned values, biases and batch norm's gamma and beta included (the references, ResNet18
 ///   at 16 bits, are such counts: 11.17e6/2 and 555.4e6/2), f = multiply-accumulates of
 ///   convolutions and linear layers. Summed over the layers with the bits of each tensor: what is
-///   no weight has
-///   32. p_u = share of zeros in a layer's weights (no mask is counted); p_s is in the graph
-///   itself. Scales, zero points and codebooks are not counted: the rule knows none.
+///   no weight has 32. p_u = share of zeros in a layer's weights (no mask is counted); p_s is in
+///   the graph itself. Scales, zero points and codebooks are not counted: the rule knows none.
 /// course-folded  the same, but batch norm is folded first: gamma goes into a float weight or
 ///   becomes the scale of a coded one, beta becomes the bias. Only a batch norm that alone reads a
 ///   convolution or linear layer can be folded; another is a scale and a shift a channel.
@@ -20,8 +19,7 @@
 ///   with or without a bias; batch norm 3 E; ReLU E; average pooling E * k (the script means k*k);
 ///   all else 0. Only the multiplies are scaled. Storage: the learned values, as in course.
 /// course2021-script-functional  the same without ReLUs and pooling, which the script's hooks do
-/// not
-///   see where a network calls functions. Its reference, 834,362,880, is such a count.
+///   not see where a network calls functions. Its reference, 834,362,880, is such a count.
 /// course2021-readme  the script's operations with qf = 1, each at max(q_w, q_a)/32; an operation
 ///   without weights at the bits of its input, 32 unless a quantizer reads there. Where all layers
 ///   are given the same bits all operations have max(q_w, q_a).
@@ -31,15 +29,13 @@
 ///   zero points (32), the biases that are left when batch norm is folded as above. With zeros
 ///   known, the non-zero codes and a mask of one bit a weight, or a block of them, where that is
 ///   smaller (a ternary code needs 1 bit then). Multiplies: of a layer E * m * (1 - s), s = share
-///   of zeros, at max(q_w, q_a) bits; a weight of
-///   +-1 times a float, whose sign bit stands alone, at 1 bit, and a ternary weight likewise, since
-///   its zeros are skipped (they count while their number is unknown); a codebook's entry is a
-///   float of 32 bits. Adds: E * (m (1 - s) - 1), at 32 bits where weights or inputs are floats,
-///   else
+///   of zeros, at max(q_w, q_a) bits; a weight of +-1 times a float, whose sign bit stands alone,
+///   at 1 bit, and a ternary weight likewise, since its zeros are skipped (they count while their
+///   number is unknown); a codebook's entry is a float of 32 bits. Adds: E * (m (1 - s) - 1), at 32
+///   bits where weights or inputs are floats, else
 ///     micronet             floor(log2(max |w| * max |x| * m)) + 1, the sum's magnitude as the
-///     entry
-///                          RIAIR counted it (levels: 1 for +-1 and ternary, 2^(q_w-1) - 1 for
-///                          integer weights, 2^q_a - 1 for integer inputs), 32 at most
+///                          entry RIAIR counted it (levels: 1 for +-1 and ternary, 2^(q_w-1) - 1
+///                          for integer weights, 2^q_a - 1 for integer inputs), 32 at most
 ///     micronet-adder-tree  q_w + q_a bits for a product (one less if the inputs are signed), a bit
 ///                          more a level, floor(inputs/2) adders in each
 ///     micronet-float-adds  32

@@ -14,8 +14,7 @@
 ///     DenseNet-BC 100-12   the defaults
 ///     DenseNet 40-12       depth = 40, bottleneck = false, compression = 1
 /// family "imagenet": the 4 blocks of the networks for ImageNet, always with bottlenecks, behind
-/// the
-///   3x3 stem of 2k channels, stride 1 and no max pooling, that small images need.
+///   the 3x3 stem of 2k channels, stride 1 and no max pooling, that small images need.
 ///     121: 6, 12, 24, 16 layers   161: 6, 12, 36, 24   169: 6, 12, 32, 32   201: 6, 12, 48, 32
 ///   The paper's k is 32, and 48 at depth 161; the small densenet_cifar of public code is 121
 ///   with 12.

@@ -59,15 +59,24 @@ enum class Op {
   average_pool,
   global_average_pool,
   dropout,
-  subsample,  ///< the parameter-free option-A shortcut: keep every stride-th pixel, pad channels
-              ///< with 0
+  subsample,  ///< the shortcut "option A": every stride-th pixel, channels padded with 0
   flatten,
   custom,
 };
 /// "conv2d", "batch_norm", ...
 QHOST_API const char* to_string(Op op);
 
-enum class Activation { relu, relu6, leaky_relu, hardtanh, tanh, sigmoid, silu, gelu };
+enum class Activation {
+  relu,        ///< max(x, 0)
+  relu6,       ///< min(max(x, 0), 6)
+  leaky_relu,  ///< x if x > 0, else slope * x
+  hardtanh,    ///< min(max(x, -1), 1)
+  tanh,        ///< (e^x - e^-x) / (e^x + e^-x)
+  sigmoid,     ///< 1 / (1 + e^-x)
+  silu,        ///< x / (1 + e^-x)
+  gelu         ///< x/2 * (1 + erf(x / sqrt(2)))
+};
+/// "relu", ...
 QHOST_API const char* to_string(Activation activation);
 
 /// How a parameter is drawn at the start. fan_in = inputs of one output unit (Cin/groups*kh*kw),
@@ -106,10 +115,17 @@ struct BatchNormOptions {
   bool affine = true;                                ///< learned gamma and beta
   Initialization gamma_init = Initialization::ones;  ///< zeros: a residual branch that starts as 0
 };
+/// y = f(x), element by element. The gradient is f'(x), and 0 at the corners of relu (0), relu6
+/// (0 and 6) and hardtanh (-1 and 1); that of leaky_relu at 0 is `slope`.
 struct ActivationOptions {
   Activation kind = Activation::relu;
   double slope = 0.01;  ///< leaky_relu only
 };
+/// For each channel, with s the stride, p the padding and k the kernel:
+///     max_pool       y[i, j] = max x[i*s + u - p, j*s + v - p],  0 <= u, v < k
+///     average_pool   y[i, j] = the mean of the same
+/// over the positions inside the image: padding is no value and does not count.
+/// {C, H, W} -> {C, (H + 2p - k)/s + 1, (W + 2p - k)/s + 1}, rounded down.
 struct PoolOptions {
   Size2 kernel = 2;
   Size2 stride = 2;
@@ -132,8 +148,8 @@ struct ParameterSpec {
   std::vector<std::int64_t> shape;
   Initialization init = Initialization::zeros;
   bool trainable = true;  ///< false: a buffer (batch-norm statistics)
-  bool decayed =
-      true;  ///< weight decay applies under `weight_decay_on = "weights"`: conv/linear weights
+  /// Weight decay applies under `weight_decay_on = "weights"`: weights of conv2d and linear.
+  bool decayed = true;
 };
 
 /// The part of a custom node that needs no LibTorch: what the graph must know about it. Derive from
@@ -143,8 +159,9 @@ class QHOST_API CustomOpBase {
   virtual ~CustomOpBase();
   /// A short type name for summaries and errors, "squeeze_excite".
   virtual std::string type() const = 0;
-  /// The output's shape; throws std::invalid_argument with one sentence when the inputs do not fit
-  /// (the builder adds path, shapes and line).
+  /// The output's shape. Throws std::invalid_argument with one sentence when the inputs do not fit:
+  /// the builder adds path, shapes and line, exit code 2. Any other exception is a defect of the
+  /// plugin, exit code 3.
   virtual Shape infer(const std::vector<Shape>& inputs) const = 0;
   virtual std::vector<ParameterSpec> parameters(const std::vector<Shape>& inputs) const;
   /// Multiply-accumulates of one sample; 0 unless overridden.
@@ -256,10 +273,9 @@ class QHOST_API GraphBuilder {
   Value concat(std::string_view name, const std::vector<Value>& xs, Where where = Where::current());
   Value max_pool(std::string_view name, Value x, const PoolOptions& options = {},
                  Where where = Where::current());
-  /// Padding does not count in the mean's denominator.
   Value average_pool(std::string_view name, Value x, const PoolOptions& options = {},
                      Where where = Where::current());
-  /// {C,H,W} -> {C}
+  /// {C,H,W} -> {C}: y[c] = (1/(H*W)) * sum of x[c, i, j]
   Value global_average_pool(std::string_view name, Value x, Where where = Where::current());
   Value dropout(std::string_view name, Value x, const DropoutOptions& options = {},
                 Where where = Where::current());

@@ -2,8 +2,9 @@
 ///
 /// One declaration serves validation, `qhost describe`, the JSON schema and the generated pages:
 ///
-///     {Option::integer("depth", 20, "number of weighted layers, 6n+2").at_least(8),
-///      Option::string("shortcut", "A", "shape-changing shortcut").one_of({"A", "B"})}
+///     const std::vector<Option> options = {
+///         Option::integer("depth", 20, "number of weighted layers, 6n+2").at_least(8),
+///         Option::string("shortcut", "A", "shape-changing shortcut").one_of({"A", "B"})};
 #pragma once
 
 #include <cstdint>
