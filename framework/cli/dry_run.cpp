@@ -94,7 +94,7 @@ void dry_run(const std::string& file, const std::vector<config::SweepPoint>& poi
   const std::size_t warnings = notes.count("warning: ");
   const std::string verdict =
       file + ": " + runs_text(points.size()) + ", " +
-      (warnings == 0 ? std::string("nothing to complain about")
+      (warnings == 0 ? std::string("no problems found")
                      : std::to_string(warnings) + (warnings == 1 ? " warning" : " warnings"));
   std::vector<std::string> texts = faults.texts(points.size());
   if (faults.count() == 0) {

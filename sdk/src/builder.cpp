@@ -21,7 +21,7 @@ const Shape& Value::shape() const {
     throw Error(ErrorKind::configuration,
                 std::string("shape() of ") +
                     (builder_ == nullptr ? "an empty Value that no builder call made"
-                                         : "a Value whose GraphBuilder lives no more") +
+                                         : "a Value whose GraphBuilder no longer exists") +
                     "\nhelp: ask for the shape of a Value that a builder call returned");
   }
   return builder_->shape(*this);

@@ -22,7 +22,7 @@ std::string GraphBuilder::Implementation::describe_foreign(const Value& value) {
   if (value.builder_ == nullptr) return "an empty Value that no builder call made";
   return with_live_builder(value.builder_, [&value](const GraphBuilder* other) -> std::string {
     if (other == nullptr || !other->implementation_->owns(value)) {
-      return "a Value of another GraphBuilder that lives no more";
+      return "a Value of another GraphBuilder that no longer exists";
     }
     const Node& node = other->implementation_->nodes[static_cast<std::size_t>(value.id_)];
     return "the Value `" + node.name + "` of another GraphBuilder (" + describe(node) + " -> " +

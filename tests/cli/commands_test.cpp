@@ -131,7 +131,7 @@ TEST_F(Commands, AMistakeInTheLastPointOfASweepShowsBeforeTheFirstTrains) {
 TEST_F(Commands, DryRunChecksAndStops) {
   const ProcessResult result = ok({"run", "e.toml", "--dry-run"});
   EXPECT_EQ(result.out, "");
-  EXPECT_EQ(result.err, "e.toml: 1 run, nothing to complain about\n");
+  EXPECT_EQ(result.err, "e.toml: 1 run, no problems found\n");
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
 }
 

@@ -67,7 +67,7 @@ TEST_F(DryRun, AllFaultsComeAtOnceAndMissingDataLast) {
 
 TEST_F(DryRun, MissingDataAloneIsExitCodeFour) {
   const std::string text = refused(dry({"e.toml", "data.name=cifar10", "data.root=none"}), 4);
-  EXPECT_THAT(text, StartsWith("e.toml: 1 run, nothing to complain about, but the data is not "
+  EXPECT_THAT(text, StartsWith("e.toml: 1 run, no problems found, but the data is not "
                                "there\nerror: cifar10: the data set is not on this machine; "));
   EXPECT_THAT(refused(dry({"e.toml", "data.name=cifar10", "data.root=none", "data.fraction=1",
                            "data.validation=60000"}),
@@ -131,7 +131,7 @@ TEST_F(DryRun, TheRunThatIsNamedIsCheckedToo) {
   finished({"run", "e.toml", "train.epochs=1", "--json"});
   EXPECT_THAT(ok(dry({"e.toml", "train.seed=2", "--resume", "auto"})).err,
               AllOf(HasSubstr("no run of this name is the same; the nearest is "),
-                    HasSubstr("\ne.toml: 1 run, nothing to complain about\n")));
+                    HasSubstr("\ne.toml: 1 run, no problems found\n")));
 }
 
 TEST_F(DryRun, CodesThatTakeMoreBytesThanFloats) {

@@ -84,12 +84,12 @@ TEST(ValueErrors, ValueThatOutlivedItsBuilder) {
     orphan = other.x;
   }
   EXPECT_THAT(error_of([&] { n.g.relu("r", orphan); }),
-              HasSubstr("x is a Value of another GraphBuilder that lives no more"));
+              HasSubstr("x is a Value of another GraphBuilder that no longer exists"));
   EXPECT_EQ(error_of([&] { orphan.shape(); }),
-            "shape() of a Value whose GraphBuilder lives no more\n"
+            "shape() of a Value whose GraphBuilder no longer exists\n"
             "help: ask for the shape of a Value that a builder call returned");
   EXPECT_EQ(error_of([&] { n.g.shape(orphan); }),
-            "shape() of a Value of another GraphBuilder that lives no more\n"
+            "shape() of a Value of another GraphBuilder that no longer exists\n"
             "help: ask for the shape of a Value that a call of this same builder returned");
 }
 
