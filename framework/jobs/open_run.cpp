@@ -108,7 +108,8 @@ class Finder {
         if (!begun(runs::RunDirectory::open(info.path))) continue;
         other = runs::differences(identity_of_run(info.path, registry_), identity_);
       } catch (const Error& error) {
-        // Whether it is this run nobody can tell. Its checkpoints may be worth more than a new run.
+        // Whether it is this run cannot be determined. Its checkpoints may be worth more than a new
+        // run.
         notes.push_back("warning: " + info.path.string() +
                         " is passed over, since it cannot be read: " + first_line(error));
         continue;

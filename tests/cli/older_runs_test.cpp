@@ -1,4 +1,4 @@
-// Run directories that older builds made (tests/data/runs): this build reads them and goes on from them.
+// Run directories of older builds (tests/data/runs): this build reads and resumes them.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -17,7 +17,7 @@ json read_json(const fs::path& file) {
   return json::parse(slurp(file));
 }
 
-/// The bytes of each tensor of a safetensors file, behind its type and shape.
+/// The bytes of each tensor of a safetensors file, with its type and shape.
 std::map<std::string, std::string> tensors_of(const fs::path& file) {
   const std::string bytes = slurp(file);
   std::uint64_t header_size = 0;
@@ -35,7 +35,7 @@ std::map<std::string, std::string> tensors_of(const fs::path& file) {
   return tensors;
 }
 
-/// The names of the tensors of `before` that `now` lacks or has with other bytes.
+/// The names of the tensors of `before` that are missing in `now` or have other bytes.
 std::set<std::string> changed_tensors(const fs::path& before, const fs::path& now) {
   const auto theirs = tensors_of(now);
   std::set<std::string> changed;
@@ -46,8 +46,8 @@ std::set<std::string> changed_tensors(const fs::path& before, const fs::path& no
   return changed;
 }
 
-/// By the commit that made them. On a processor with the same kernels the results of the older build are
-/// reached to the bit; on another one, the last bits of a convolution differ.
+/// By the commit that made them. A processor with the same kernels reaches the results of the older
+/// build to the bit; on another one, the last bits of a convolution differ.
 class OlderRuns : public CommandLine, public ::testing::WithParamInterface<const char*> {
  protected:
   void SetUp() override {
@@ -74,7 +74,7 @@ class OlderRuns : public CommandLine, public ::testing::WithParamInterface<const
     return *their_kernels_;
   }
 
-  /// Accuracy and loss on the test set; of 450 images.
+  /// Accuracy and loss on the test set, which has 450 images.
   void expect_figures(const json& now, const json& before) {
     for (const char* key : {"test_accuracy", "test_loss"}) {
       const auto one = now.at(key).get<double>(), other = before.at(key).get<double>();
@@ -120,7 +120,7 @@ TEST_P(OlderRuns, AreCompared) {
     }
     EXPECT_TRUE(runs[i].at("micronet_score").is_number()) << comparison.at("notes");
   }
-  // The one that was stopped is of the configuration of the whole one.
+  // The stopped run has the configuration of the whole one.
   EXPECT_EQ(runs[3].at("configuration"), runs[4].at("configuration"));
   EXPECT_EQ(comparison.at("configurations").size(), 4U);
   for (const json& difference : comparison.at("differences")) {
@@ -152,7 +152,7 @@ TEST_P(OlderRuns, AreWeightsToStartFrom) {
     return finished(words);
   };
   expect_figures(started("float"), result_of(run("float")));
-  // Latent weights: another network than the one that was scored, which is said.
+  // The latent weights are another network than the evaluated one; a message says so.
   const json latent = started("bwn");
   EXPECT_NE(latent.at("test_loss"), result_of(run("bwn")).at("test_loss"));
   EXPECT_THAT(latent.at("init_from").at("file").get<std::string>(), HasSubstr("runs/bwn/"));

@@ -1,5 +1,5 @@
-/// Codes hide what is not finite: the host asks before encode() of the weight, and behind it of
-/// what encode() gives.
+/// Codes hide values that are not finite: the host checks the weight before encode(), and then the
+/// result of encode().
 #include <limits>
 
 #include "support.h"
@@ -58,7 +58,7 @@ TEST(FiniteWeights, AWeightIsNamedWithPluginMethodLayerAndCount) {
   w[2][0][0][0] = -infinity;
   set(*model, "conv.weight", w);
   EXPECT_THAT(complaint(*model), HasSubstr(": 2 of its 54 values are not finite\n"));
-  // What summaries and scores ask.
+  // As summaries and scores call it.
   EXPECT_THAT(error_of(ErrorKind::diverged, [&] { model->encoded_weights({}); }),
               HasSubstr("cannot encode the weight of conv: 2 of its 54 values are not finite\n"));
   w.fill_(1);
