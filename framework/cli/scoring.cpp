@@ -4,6 +4,7 @@
 
 #include "jobs/assemble.h"
 #include "jobs/weight_zeros.h"
+#include "model/layer_plans.h"
 #include "report/finite_result.h"
 #include "runs/run_identity.h"
 
@@ -12,7 +13,7 @@ namespace qhost::cli {
 ScorableNetwork scorable_network(const config::Experiment& experiment, Registry& registry) {
   Graph graph = jobs::build_graph(experiment, registry);
   const Plan plan = jobs::build_plan(experiment, registry, graph);
-  auto plans = jobs::layer_plans(graph, plan);
+  auto plans = layer_plans(graph, plan);
   return {.graph = std::move(graph),
           .plans = std::move(plans),
           .data_set = experiment.data.name,

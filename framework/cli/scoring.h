@@ -17,7 +17,7 @@ namespace qhost::cli {
 
 struct ScorableNetwork {
   Graph graph;
-  std::map<std::string, report::LayerPlan> plans;
+  LayerPlans plans;
   std::string data_set;
   std::map<std::string, report::Sparsity> sparsity;  ///< of a run's weights
   std::string why_dense;                             ///< where `sparsity` is empty

@@ -7,6 +7,7 @@
 #include "config/load.h"
 #include "jobs/assemble.h"
 #include "jobs/catalog.h"
+#include "model/layer_plans.h"
 
 namespace qhost::cli {
 namespace {
@@ -22,7 +23,7 @@ int execute(Context& context, const Arguments& arguments) {
     const Graph graph = jobs::build_graph(point.experiment, context.registry);
     const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
     for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
-    const report::Summary summary = report::summarize(graph, jobs::layer_plans(graph, plan));
+    const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
     if (arguments.flag("json")) {
       nlohmann::json json = report::to_json(summary);
       if (!point.label.empty()) json["label"] = point.label;

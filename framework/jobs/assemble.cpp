@@ -48,10 +48,6 @@ bool image_is_non_negative(const Options& augment) {
   return !augment.boolean("normalize") && augment.string("whitening") == "none";
 }
 
-void add_note(report::LayerPlan& layer, const std::string& note) {
-  layer.note += (layer.note.empty() ? "" : "; ") + note;
-}
-
 }  // namespace
 
 Graph build_graph(const config::Experiment& experiment, Registry& registry) {
@@ -126,34 +122,6 @@ std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registr
   Graph graph = build_graph(experiment, registry);
   Plan plan = build_plan(experiment, registry, graph);
   return std::make_unique<Model>(std::move(graph), std::move(plan), options);
-}
-
-std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const Plan& plan) {
-  std::map<std::string, report::LayerPlan> plans;
-  for (const PlannedSlot& slot : plan.slots) {
-    report::LayerPlan& layer = plans[slot.info.node];
-    if (slot.weight) {
-      layer.weight =
-          call_plugin(call_of(slot, "encoding"), [&] { return slot.weight->encoding(slot.info); });
-      layer.weight_method = slot.method;
-      layer.bias_correction = slot.traits.bias_correction;
-    } else {
-      layer.input =
-          call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
-      layer.input_method = slot.method;
-      if (slot.elision) {
-        add_note(layer, to_string(graph, *slot.elision));
-        layer.bypassed_relu = graph.node(slot.elision->relu).name;
-      }
-    }
-  }
-  for (const auto& gradient : plan.gradients) {
-    add_note(plans[gradient->info.node], "gradient: " + gradient->method + ", " +
-                                             call_plugin(call_of(*gradient, "summary"), [&] {
-                                               return gradient->quantizer->summary();
-                                             }));
-  }
-  return plans;
 }
 
 data::Dataset load_data(const config::Experiment& experiment) {

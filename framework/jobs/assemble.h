@@ -1,7 +1,6 @@
 /// jobs/assemble.h: builds the parts of a command from a validated experiment.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 
@@ -9,7 +8,6 @@
 #include "data/dataset.h"
 #include "model/model.h"
 #include "registry/registry.h"
-#include "report/summary.h"
 
 namespace qhost::jobs {
 
@@ -22,9 +20,6 @@ Plan build_plan(const config::Experiment& experiment, Registry& registry, const 
 
 /// Graph, plan and parameters on the experiment's device, not yet initialized.
 std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registry& registry);
-
-/// The plan in the form of the summary: one entry per quantized node.
-std::map<std::string, report::LayerPlan> layer_plans(const Graph& graph, const Plan& plan);
 
 /// Reads the data set and whitens it if [augment] says so; option errors are shown at their line.
 /// Whitening uses the current number of threads, which must therefore be the run's.

@@ -11,6 +11,7 @@
 #include "jobs/requirements.h"
 #include "jobs/warnings.h"
 #include "model/device.h"
+#include "model/layer_plans.h"
 #include "report/summary.h"
 #include "runs/checkpoint.h"
 #include "training/batch_sizes.h"

@@ -14,6 +14,7 @@
 #include "jobs/preflight.h"
 #include "jobs/requirements.h"
 #include "jobs/surroundings.h"
+#include "model/layer_plans.h"
 #include "qhost/error.h"
 #include "report/finite_result.h"
 #include "report/summary.h"

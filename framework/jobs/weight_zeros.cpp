@@ -1,7 +1,5 @@
 #include "jobs/weight_zeros.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <set>
 
@@ -11,10 +9,6 @@
 
 namespace qhost::jobs {
 namespace {
-
-std::int64_t nonzero_in(const at::Tensor& values) {
-  return values.count_nonzero().item<std::int64_t>();
-}
 
 bool keeps_weights(const runs::RunDirectory& run) {
   std::error_code error;
@@ -38,25 +32,16 @@ std::map<std::string, report::Sparsity> count(const runs::RunDirectory& run,
 }  // namespace
 
 std::map<std::string, report::Sparsity> count_nonzero(Model& model, const RunPosition& position) {
-  const at::NoGradGuard no_grad;
-  std::map<std::string, report::Sparsity> by_node;
-  std::map<std::string, at::Tensor> state;
-  for (const NamedTensor& entry : model.state()) state[entry.name] = entry.tensor;
   std::set<std::string> planned;
   for (const PlannedSlot& slot : model.plan().slots) {
     if (slot.weight) planned.insert(slot.info.node);
   }
-  const std::map<std::string, Encoded> encoded = model.encoded_weights(position);
-  for (const Node& node : model.graph().nodes()) {
-    if (node.op != Op::conv2d && node.op != Op::linear) continue;
-    const at::Tensor& latent = state.at(node.name + "." + node.parameters.at(0).name);
-    if (const auto found = encoded.find(node.name); found != encoded.end()) {
-      const at::Tensor level = levels(found->second);
-      const std::int64_t members = level.numel() / latent.numel();
-      by_node[node.name].nonzero = (nonzero_in(level) + members - 1) / members;
-    } else if (!planned.contains(node.name)) {
-      by_node[node.name].nonzero = nonzero_in(latent);
-    }
+  const InferenceGraph graph = model.inference_graph(position);
+  std::map<std::string, report::Sparsity> by_node;
+  for (const InferenceNode& node : graph.nodes) {
+    const bool rests_as_float = node.method.empty() && planned.contains(node.name);
+    if (!node.has_weight() || rests_as_float) continue;
+    by_node[node.name].nonzero = qhost::count_nonzero(*graph.tensor(node, "weight"));
   }
   return by_node;
 }

@@ -23,6 +23,8 @@ Pass fold(FoldWhere where) {
 
 std::vector<Pass> passes_for(Purpose purpose) {
   switch (purpose) {
+    case Purpose::training:
+      return {{"bypass_relu", bypass_relu}, {"drop_dead", drop_dead}};
     case Purpose::evaluation:
       return {{"bypass_relu", bypass_relu},
               correction(CorrectionPlace::own_bias),

@@ -16,6 +16,7 @@ struct Pass {
 };
 
 enum class Purpose {
+  training,          ///< which nodes training computes once its quantizers elide ReLUs
   evaluation,        ///< what Model::evaluate computes, and what is stored of it
   summary,           ///< the network as it is trained, with what a correction adds
   score_as_trained,  ///< as scoring rules count that leave batch norms where they are

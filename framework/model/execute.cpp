@@ -1,11 +1,12 @@
-/// Running the graph, node by node.
+/// Training and calibration: the network node by node, with the methods' forward() and observe().
+#include <ATen/ATen.h>
+
 #include <algorithm>
-#include <cmath>
 #include <sstream>
 
 #include "model/backward_watch.h"
-#include "model/check_encoded.h"
 #include "model/model.h"
+#include "model/operations.h"
 #include "model/plugin_call.h"
 #include "model/slot_math.h"
 #include "model/steps.h"
@@ -14,106 +15,6 @@
 #include "qhost/parallel.h"
 
 namespace qhost {
-namespace {
-
-/// Slots compute in float32 whatever surrounds them.
-class NoAutocast {
- public:
-  explicit NoAutocast(c10::DeviceType device)
-      : device_(device), was_(at::autocast::is_autocast_enabled(device)) {
-    if (was_) at::autocast::set_autocast_enabled(device_, false);
-  }
-  ~NoAutocast() {
-    if (was_) at::autocast::set_autocast_enabled(device_, true);
-  }
-  NoAutocast(const NoAutocast&) = delete;
-  NoAutocast& operator=(const NoAutocast&) = delete;
-
- private:
-  c10::DeviceType device_;
-  bool was_;
-};
-
-/// A custom node's author writes in float32 terms; in a bf16 run autocast chooses the operations.
-class Autocast {
- public:
-  Autocast(c10::DeviceType device, bool enabled)
-      : device_(device), enabled_(enabled), was_(at::autocast::is_autocast_enabled(device)) {
-    if (!enabled_) return;
-    at::autocast::increment_nesting();
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::set_autocast_enabled(device_, true);
-  }
-  ~Autocast() {
-    if (!enabled_) return;
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, was_);
-  }
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  c10::DeviceType device_;
-  bool enabled_, was_;
-};
-
-std::array<std::int64_t, 2> pair(const Size2& size) {
-  return {size.height, size.width};
-}
-
-at::Tensor convolve(const Node& node, const at::Tensor& x, const at::Tensor& weight,
-                    const at::Tensor& bias) {
-  if (node.op == Op::linear) return at::linear(x, weight, bias);
-  const auto& options = node.as<Conv2dOptions>();
-  return at::conv2d(x, weight, bias, pair(options.stride), pair(options.padding), {1, 1},
-                    options.groups);
-}
-
-at::Tensor pool(const Node& node, const at::Tensor& x) {
-  const auto& options = node.as<PoolOptions>();
-  if (node.op == Op::max_pool) {
-    return at::max_pool2d(x, pair(options.kernel), pair(options.stride), pair(options.padding));
-  }
-  return at::avg_pool2d(x, pair(options.kernel), pair(options.stride), pair(options.padding),
-                        /*ceil_mode=*/false, /*count_include_pad=*/false);
-}
-
-at::Tensor subsample(const Node& node, const at::Tensor& x) {
-  const auto& options = node.as<SubsampleOptions>();
-  const at::Tensor kept =
-      x.slice(2, 0, x.size(2), options.stride.height).slice(3, 0, x.size(3), options.stride.width);
-  const std::int64_t missing = options.out_channels - x.size(1);
-  if (missing == 0) return kept.contiguous(x.suggest_memory_format());
-  // F.pad counts from the last dimension: width, height, channels.
-  return at::constant_pad_nd(kept, {0, 0, 0, 0, missing / 2, missing - missing / 2}, 0)
-      .contiguous(x.suggest_memory_format());
-}
-
-at::Tensor activate(const Node& node, at::Tensor& x, bool in_place) {
-  const auto& options = node.as<ActivationOptions>();
-  switch (options.kind) {
-    case Activation::relu:
-      return in_place ? at::relu_(x) : at::relu(x);
-    case Activation::relu6:
-      return at::relu6(x);
-    case Activation::leaky_relu:
-      return at::leaky_relu(x, options.slope);
-    case Activation::hardtanh:
-      return at::hardtanh(x, -1, 1);
-    case Activation::tanh:
-      return at::tanh(x);
-    case Activation::sigmoid:
-      return at::sigmoid(x);
-    case Activation::silu:
-      return at::silu(x);
-    case Activation::gelu:
-      return at::gelu(x);
-  }
-  throw Error(ErrorKind::internal, node.name + ": unknown activation");
-}
-
-}  // namespace
-
 namespace {
 
 /// What forward() or backward() gave takes the place of `wanted`.
@@ -151,83 +52,47 @@ at::Tensor Model::dropout(const at::Tensor& x, const std::string& node, double p
   return keep.ge_(probability).mul_(scale).to(x.scalar_type());
 }
 
-EncodedInput Model::encoded_input(const PlannedSlot& slot, const SlotContext& now,
-                                  const at::Tensor& x) const {
-  const PluginCall call = call_of(slot, "encode");
-  EncodedInput encoded = call_plugin(call, [&] { return slot.input->encode(now, x); });
-  const Encoding announced =
-      call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
-  // Reading each code costs a pass over memory: once for each set of weights.
-  const bool read = frozen_ == nullptr || !frozen_->inputs_checked;
-  std::string why = broken_promise(announced, encoded.codes, x.sizes(), 1,
-                                   read ? EncodedCheck::form_and_values : EncodedCheck::form);
-  if (why.empty()) {
-    why = broken_output_scale(announced, encoded.output_scale, x.size(0),
-                              graph_.node(slot.node).shape);
+at::Tensor Model::in_front_of_relu(const Run& run, const ReluElision& elision) const {
+  at::Tensor x = run.values[static_cast<std::size_t>(elision.source)];
+  for (const int id : elision.through) {
+    const Node& between = graph_.node(id);
+    x = between.op == Op::flatten ? x.flatten(1) : pool(between.op, between.as<PoolOptions>(), x);
   }
-  if (!why.empty()) broke_word(call, why);
-  return encoded;
+  return x;
 }
 
-at::Tensor Model::edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
-                       at::Tensor& input_scale) {
+at::Tensor Model::edge(Run& run, const Step& step, std::size_t index, at::Tensor* output_scale) {
   const Node& node = *step.node;
   const PlannedSlot* slot = step.inputs[index];
-  at::Tensor& direct = run.values[static_cast<std::size_t>(node.inputs[index])];
+  const at::Tensor& direct = run.values[static_cast<std::size_t>(node.inputs[index])];
   if (slot == nullptr) return direct;
   const bool calibrating = run.mode == Mode::calibrate;
   if (!calibrating && !is_active(*slot, run.position.epoch)) return direct;
 
-  at::Tensor x = direct;
-  if (slot->elision) {
-    x = run.values[static_cast<std::size_t>(slot->elision->source)];
-    for (const int id : slot->elision->through) {
-      const Node& between = graph_.node(id);
-      x = between.op == Op::flatten ? x.flatten(1) : pool(between, x);
-    }
-  }
+  at::Tensor x = slot->elision ? in_front_of_relu(run, *slot->elision) : direct;
   const NoAutocast guard(x.device().type());
-  const SlotContext now = context(slot->info, slot->traits, run.mode, run.position, run.member);
+  const SlotContext now = context(slot->info, slot->traits, run.mode, run.position, 0);
   x = x.to(at::kFloat);
   if (calibrating) {
     call_plugin(call_of(*slot, "observe"), [&] { slot->input->observe(now, x); });
     return direct;
   }
-  const bool affine = node.op == Op::conv2d || node.op == Op::linear;
-  at::Tensor value, position_scale;
-  if (run.mode == Mode::train) {
-    const PluginCall call = call_of(*slot, "forward");
-    const std::uint64_t first = BackwardWatch::next_node();
-    QuantizedInput quantized = call_plugin(call, [&] { return slot->input->forward(now, x); });
-    require_shape(call, quantized.value, x);
-    backward_watch_->watch(quantized.value, first, *slot);
-    backward_watch_->watch(quantized.output_scale, first, *slot);
-    value = quantized.value.to(run.compute);
-    position_scale = quantized.output_scale;
-    if (slot->elision) {
-      for (const ElidedDropout& drop : slot->elision->dropouts) {
-        value = value * dropout(value, graph_.node(drop.node).name, drop.probability, run.position);
-      }
+  const PluginCall call = call_of(*slot, "forward");
+  const std::uint64_t first = BackwardWatch::next_node();
+  const QuantizedInput quantized = call_plugin(call, [&] { return slot->input->forward(now, x); });
+  require_shape(call, quantized.value, x);
+  backward_watch_->watch(quantized.value, first, *slot);
+  backward_watch_->watch(quantized.output_scale, first, *slot);
+  at::Tensor value = quantized.value.to(run.compute);
+  if (slot->elision) {
+    for (const ElidedDropout& drop : slot->elision->dropouts) {
+      value = value * dropout(value, graph_.node(drop.node).name, drop.probability, run.position);
     }
-  } else {
-    const EncodedInput encoded = encoded_input(*slot, now, x);
-    record(slot_prefix(slot->info), encoded.codes);
-    // A factor common to all inputs of an output leaves the sum; one per input channel cannot.
-    const ScaleKind kind = encoded.codes.encoding.scale;
-    if (affine && kind != ScaleKind::channel) {
-      value = levels(encoded.codes, 1);
-      input_scale = encoded.codes.scale;
-    } else {
-      value = decode(encoded.codes, 1);
-    }
-    position_scale = encoded.output_scale;
   }
-  if (position_scale.defined() && !affine) {
-    broke_word(call_of(*slot, run.mode == Mode::train ? "forward" : "encode"),
-               std::string("it gives an output scale for the input of ") + to_string(node.op) +
-                   ", which has none");
+  if (quantized.output_scale.defined()) {
+    if (output_scale == nullptr) refuse_output_scale(call, node.op);
+    *output_scale = quantized.output_scale;
   }
-  output_scale = position_scale;
   return value;
 }
 
@@ -235,8 +100,7 @@ at::Tensor Model::watch_gradient(const Run& run, const Step& step, const at::Ten
   const auto& planned = step.gradient;
   if (planned == nullptr || !y.requires_grad()) return y;
   if (!is_active(planned->traits, Role::gradient, run.position.epoch)) return y;
-  const SlotContext now =
-      context(planned->info, planned->traits, run.mode, run.position, run.member);
+  const SlotContext now = context(planned->info, planned->traits, run.mode, run.position, 0);
   y.register_hook([planned, now](const at::Tensor& gradient) {
     const at::NoGradGuard no_grad;
     const NoAutocast guard(gradient.device().type());
@@ -249,203 +113,155 @@ at::Tensor Model::watch_gradient(const Run& run, const Step& step, const at::Ten
   return y;
 }
 
-at::Tensor Model::affine_node(Run& run, Step& step) {
+at::Tensor Model::trained_weight(const Run& run, const PlannedSlot& slot, at::Tensor& factor) {
+  const at::Tensor& latent = steps_[static_cast<std::size_t>(slot.node)].parameters[0];
+  const NoAutocast guard(latent.device().type());
+  at::Tensor weight = latent;
+  if (slot.folded_batch_norm >= 0 && slot.traits.fold_in_training) {
+    const Step& norm = steps_[static_cast<std::size_t>(slot.folded_batch_norm)];
+    factor = fold_factor(*norm.node, norm.parameters);
+    // A dead channel, whose gamma is 0, stays unfolded: its output is not divided by 0.
+    factor = at::where(at::eq(factor, 0), at::ones_like(factor), factor);
+    weight = per_filter(factor, weight);
+  }
+  const PluginCall call = call_of(slot, "forward");
+  const SlotContext now = context(slot.info, slot.traits, run.mode, run.position, 0);
+  const std::uint64_t first = BackwardWatch::next_node();
+  const at::Tensor quantized = call_plugin(call, [&] { return slot.weight->forward(now, weight); });
+  require_shape(call, quantized, weight);
+  backward_watch_->watch(quantized, first, slot);
+  return quantized;
+}
+
+at::Tensor Model::affine_node(Run& run, const Step& step) {
+  const NodeOptions& options = step.node->options;
+  at::Tensor output_scale, factor;
+  const at::Tensor x = edge(run, step, 0, &output_scale);
+  at::Tensor weight = step.parameters[0];
+  const at::Tensor bias = step.parameters.size() > 1 ? step.parameters[1] : at::Tensor();
+  if (run.mode == Mode::calibrate) return convolve(options, x, weight, bias);
+  if (step.weight != nullptr && is_active(*step.weight, run.position.epoch)) {
+    weight = trained_weight(run, *step.weight, factor);
+  }
+  weight = weight.to(run.compute);
+  if (!factor.defined() && !output_scale.defined()) {
+    const at::Tensor b = bias.defined() ? bias.to(run.compute) : bias;
+    return watch_gradient(run, step, convolve(options, x, weight, b));
+  }
+  const Op op = step.node->op;
+  at::Tensor y = convolve(options, x, weight, {});
+  if (factor.defined()) y = y / over_channels(factor, op).to(run.compute);
+  if (output_scale.defined()) {
+    // In float32: LibTorch's bf16 product with one factor for all channels of a position takes
+    // ten times as long where there are fewer than 32 channels.
+    y = (y.to(at::kFloat) * output_scale).to(run.compute);
+  }
+  if (bias.defined()) y = y + over_channels(bias, op).to(run.compute);
+  return watch_gradient(run, step, y);
+}
+
+at::Tensor Model::batch_norm_node(Run& run, const Step& step) {
+  const auto& options = step.node->as<BatchNormOptions>();
+  const at::Tensor x = edge(run, step, 0);
+  if (run.mode == Mode::train || !run.batch_statistics) {
+    return normalize(options, x, step.parameters, run.mode == Mode::train, options.momentum);
+  }
+  // Without running statistics batch_norm takes the batch's and moves nothing.
+  std::vector<at::Tensor> parameters = step.parameters;
+  for (std::size_t i = options.affine ? 2 : 0; i < parameters.size(); ++i) {
+    parameters[i] = at::Tensor();
+  }
+  return normalize(options, x, parameters, true, options.momentum);
+}
+
+at::Tensor Model::custom_node(const Step& step, const std::vector<at::Tensor>& inputs,
+                              bool training, const RunPosition& position) const {
+  const auto& base = step.node->as<std::shared_ptr<const CustomOpBase>>();
+  const auto* op = dynamic_cast<const CustomOp*>(base.get());
+  if (op == nullptr) {
+    throw Error(ErrorKind::internal, step.node->name + ": the custom node of type `" +
+                                         base->type() +
+                                         "` has no forward\nhelp: derive it from "
+                                         "qhost::CustomOp (qhost/custom.h)");
+  }
+  const PluginCall call = {.plugin = "",
+                           .kind = "custom node",
+                           .component = step.node->name,
+                           .function = "forward",
+                           .slot = nullptr};
+  return call_plugin(call, [&] {
+    return op->forward(
+        {.node = step.node, .training = training, .seed = position.seed, .step = position.step},
+        inputs, step.parameters);
+  });
+}
+
+at::Tensor Model::output_of(Run& run, const Step& step, const at::Tensor& input) {
   const Node& node = *step.node;
-  const bool has_bias = step.parameters.size() > 1;
-  at::Tensor output_scale, input_scale;
-  const at::Tensor x = edge(run, step, 0, output_scale, input_scale);
-  const at::Tensor& latent = step.parameters[0];
-  at::Tensor bias = has_bias ? step.parameters[1] : at::Tensor();
-  const PlannedSlot* slot = step.weight;
-  const bool active =
-      slot != nullptr && run.mode != Mode::calibrate && is_active(*slot, run.position.epoch);
-
-  if (run.mode == Mode::train) {
-    at::Tensor weight = latent, factor;
-    if (active) {
-      const NoAutocast guard(x.device().type());
-      if (slot->folded_batch_norm >= 0 && slot->traits.fold_in_training) {
-        const Step& norm = steps_[static_cast<std::size_t>(slot->folded_batch_norm)];
-        factor = fold_factor(*norm.node, norm.parameters);
-        // A dead channel, whose gamma is 0, stays unfolded: its output is not divided by 0.
-        factor = at::where(at::eq(factor, 0), at::ones_like(factor), factor);
-        weight = per_filter(factor, weight);
-      }
-      const PluginCall call = call_of(*slot, "forward");
-      const SlotContext now = context(slot->info, slot->traits, run.mode, run.position, run.member);
-      const std::uint64_t first = BackwardWatch::next_node();
-      const at::Tensor quantized =
-          call_plugin(call, [&] { return slot->weight->forward(now, weight); });
-      require_shape(call, quantized, weight);
-      backward_watch_->watch(quantized, first, *slot);
-      weight = quantized;
+  const bool training = run.mode == Mode::train;
+  const auto in = [&](std::size_t e) { return edge(run, step, e); };
+  const auto all = [&] {
+    std::vector<at::Tensor> inputs;
+    for (std::size_t e = 0; e < node.inputs.size(); ++e) inputs.push_back(in(e));
+    return inputs;
+  };
+  switch (node.op) {
+    case Op::input:
+      return input.to(run.compute);
+    case Op::conv2d:
+    case Op::linear:
+      return affine_node(run, step);
+    case Op::batch_norm:
+      return batch_norm_node(run, step);
+    case Op::activation: {
+      at::Tensor x = in(0);
+      return activate(node.as<ActivationOptions>(), x, step.overwrites_input);
     }
-    weight = weight.to(run.compute);
-    if (!factor.defined() && !output_scale.defined()) {
-      return watch_gradient(run, step,
-                            convolve(node, x, weight, has_bias ? bias.to(run.compute) : bias));
+    case Op::add: {
+      at::Tensor a = in(0);
+      const at::Tensor b = in(1);
+      return step.overwrites_input ? a.add_(b) : a + b;
     }
-    at::Tensor y = convolve(node, x, weight, {});
-    if (factor.defined()) y = y / over_channels(factor, node.op).to(run.compute);
-    if (output_scale.defined()) {
-      // In float32: LibTorch's bf16 product with one factor for all channels of a position takes
-      // ten times as long where there are fewer than 32 channels.
-      y = (y.to(at::kFloat) * output_scale).to(run.compute);
+    case Op::concat:
+      return at::cat(all(), 1);
+    case Op::max_pool:
+    case Op::average_pool:
+      return pool(node.op, node.as<PoolOptions>(), in(0));
+    case Op::global_average_pool:
+      return at::adaptive_avg_pool2d(in(0), {1, 1}).flatten(1);
+    case Op::dropout: {
+      const at::Tensor x = in(0);
+      const double probability = node.as<DropoutOptions>().probability;
+      return training && probability > 0 ? x * dropout(x, node.name, probability, run.position) : x;
     }
-    if (has_bias) y = y + over_channels(bias, node.op).to(run.compute);
-    return watch_gradient(run, step, y);
+    case Op::subsample:
+      return subsample(node.as<SubsampleOptions>(), in(0));
+    case Op::flatten:
+      return in(0).flatten(1);
+    case Op::custom: {
+      const std::vector<at::Tensor> inputs = all();
+      const Autocast guard(input.device().type(), run.compute == at::kBFloat16);
+      // A product with a float32 parameter is float32: the next node computes in `compute`.
+      return custom_node(step, inputs, training, run.position).to(run.compute);
+    }
   }
-
-  if (!active && !input_scale.defined() && !output_scale.defined()) {
-    return convolve(node, x, latent, bias);
-  }
-  FrozenWeight frozen{.levels = latent};
-  if (active) {
-    frozen = frozen_->weights.at(node.id).at(static_cast<std::size_t>(run.member));
-    bias = frozen.bias;
-  }
-  at::Tensor y = convolve(node, x, frozen.levels, {});
-  at::Tensor scale = frozen.scale;
-  if (input_scale.defined()) {
-    scale = scale.defined() ? scale * input_scale.reshape({}) : input_scale.reshape({});
-  }
-  if (scale.defined()) y.mul_(scale);
-  if (output_scale.defined()) y.mul_(output_scale);
-  if (bias.defined()) y.add_(over_channels(bias, node.op));
-  return y;
+  throw Error(ErrorKind::internal, node.name + " has an unknown operation");
 }
 
-at::Tensor Model::run(const at::Tensor& input, Mode mode, const RunPosition& position, int member,
-                      std::string* non_finite) {
-  Run run;
-  run.mode = mode;
-  run.position = position;
-  run.member = member;
-  return run_graph(run, input, non_finite);
-}
-
-at::Tensor Model::run_graph(Run& run, const at::Tensor& input, std::string* non_finite) {
-  const Mode mode = run.mode;
-  const RunPosition& position = run.position;
-  const bool training = mode == Mode::train;
+at::Tensor Model::run_network(Run& run, const at::Tensor& input, std::string* non_finite) {
+  const bool training = run.mode == Mode::train;
   if (training && options_.precision == Precision::bf16) run.compute = at::kBFloat16;
   run.values.resize(steps_.size());
-  const bool all_elided =
-      mode != Mode::calibrate &&
-      std::all_of(plan_.slots.begin(), plan_.slots.end(), [&](const PlannedSlot& slot) {
-        return !slot.elision || is_active(slot, position.epoch);
+  const bool all_elide =
+      training && std::all_of(plan_.slots.begin(), plan_.slots.end(), [&](const PlannedSlot& slot) {
+        return !slot.elision || is_active(slot, run.position.epoch);
       });
-
   for (std::size_t i = 0; i < steps_.size(); ++i) {
-    Step& step = steps_[i];
-    const Node& node = *step.node;
-    if (step.behind_elision_only && all_elided) continue;
-    at::Tensor unused_scale, unused_input_scale;
-    const auto in = [&](std::size_t e) {
-      at::Tensor value = edge(run, step, e, unused_scale, unused_input_scale);
-      return value;
-    };
-    at::Tensor y;
-    switch (node.op) {
-      case Op::input:
-        y = input.to(run.compute);
-        break;
-      case Op::conv2d:
-      case Op::linear:
-        y = affine_node(run, step);
-        break;
-      case Op::batch_norm: {
-        const at::Tensor x = in(0);
-        const auto& options = node.as<BatchNormOptions>();
-        const bool absorbed =
-            !training && step.folded_into >= 0 && mode == Mode::evaluate &&
-            is_active(*steps_[static_cast<std::size_t>(step.folded_into)].weight, position.epoch);
-        if (absorbed) {
-          y = x;
-          break;
-        }
-        const std::size_t statistics = options.affine ? 2 : 0;
-        // Without running statistics batch_norm takes the batch's and moves nothing.
-        const bool batch_only = mode == Mode::calibrate && calibrates_on_batch_statistics_;
-        const double momentum =
-            averaged_passes_ > 0 ? 1.0 / static_cast<double>(averaged_passes_) : options.momentum;
-        y = at::batch_norm(x, options.affine ? step.parameters[0] : at::Tensor(),
-                           options.affine ? step.parameters[1] : at::Tensor(),
-                           batch_only ? at::Tensor() : step.parameters[statistics],
-                           batch_only ? at::Tensor() : step.parameters[statistics + 1],
-                           training || batch_only || averaged_passes_ > 0, momentum,
-                           options.epsilon,
-                           /*cudnn_enabled=*/true);
-        break;
-      }
-      case Op::activation: {
-        at::Tensor x = in(0);
-        y = activate(node, x, step.overwrites_input);
-        break;
-      }
-      case Op::add: {
-        at::Tensor a = in(0);
-        const at::Tensor b = in(1);
-        y = step.overwrites_input ? a.add_(b) : a + b;
-        break;
-      }
-      case Op::concat: {
-        std::vector<at::Tensor> parts;
-        for (std::size_t e = 0; e < node.inputs.size(); ++e) parts.push_back(in(e));
-        y = at::cat(parts, 1);
-        break;
-      }
-      case Op::max_pool:
-      case Op::average_pool:
-        y = pool(node, in(0));
-        break;
-      case Op::global_average_pool:
-        y = at::adaptive_avg_pool2d(in(0), {1, 1}).flatten(1);
-        break;
-      case Op::dropout: {
-        const at::Tensor x = in(0);
-        const double probability = node.as<DropoutOptions>().probability;
-        y = training && probability > 0 ? x * dropout(x, node.name, probability, position) : x;
-        break;
-      }
-      case Op::subsample:
-        y = subsample(node, in(0));
-        break;
-      case Op::flatten:
-        y = in(0).flatten(1);
-        break;
-      case Op::custom: {
-        const auto* op =
-            dynamic_cast<const CustomOp*>(node.as<std::shared_ptr<const CustomOpBase>>().get());
-        if (op == nullptr) {
-          throw Error(ErrorKind::internal,
-                      node.name + ": the custom node of type `" +
-                          node.as<std::shared_ptr<const CustomOpBase>>()->type() +
-                          "` has no forward\nhelp: derive it from "
-                          "qhost::CustomOp (qhost/custom.h)");
-        }
-        std::vector<at::Tensor> parts;
-        for (std::size_t e = 0; e < node.inputs.size(); ++e) parts.push_back(in(e));
-        const Autocast guard(input.device().type(), run.compute == at::kBFloat16);
-        // A product with a float32 parameter is float32: the next node computes in `compute`.
-        const PluginCall call = {.plugin = "",
-                                 .kind = "custom node",
-                                 .component = node.name,
-                                 .function = "forward",
-                                 .slot = nullptr};
-        y = call_plugin(call, [&] {
-              return op->forward({.node = &node,
-                                  .training = training,
-                                  .seed = position.seed,
-                                  .step = position.step},
-                                 parts, step.parameters);
-            }).to(run.compute);
-        break;
-      }
-    }
-    if (run.last == &step) return y;
+    const Step& step = steps_[i];
+    if (step.behind_elision_only && all_elide) continue;
+    at::Tensor y = output_of(run, step, input);
     if (non_finite != nullptr && non_finite->empty() && !at::isfinite(y).all().item<bool>()) {
-      *non_finite = node.name;
+      *non_finite = step.node->name;
     }
     run.values[i] = std::move(y);
     for (const int dead : frees_[i]) run.values[static_cast<std::size_t>(dead)] = at::Tensor();
@@ -455,7 +271,8 @@ at::Tensor Model::run_graph(Run& run, const at::Tensor& input, std::string* non_
 
 at::Tensor Model::train(const at::Tensor& x, const RunPosition& position) {
   frozen_.reset();  // the running statistics move, and with them what is folded
-  return run(x, Mode::train, position, 0, nullptr);
+  Run run{.mode = Mode::train, .position = position};
+  return run_network(run, x, nullptr);
 }
 
 void Model::backward(const at::Tensor& loss) {
@@ -469,22 +286,6 @@ void Model::backward(const at::Tensor& loss) {
   }
 }
 
-at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
-  const at::NoGradGuard no_grad;
-  if (record_codes_) {
-    code_use_.clear();
-    frozen_.reset();
-  }
-  freeze(position);
-  at::Tensor sum = run(x, Mode::evaluate, position, 0, nullptr);
-  record_codes_ = false;
-  for (int member = 1; member < plan_.ensemble_size; ++member) {
-    sum = sum + run(x, Mode::evaluate, position, member, nullptr);
-  }
-  frozen_->inputs_checked = true;
-  return plan_.ensemble_size > 1 ? sum / plan_.ensemble_size : sum;
-}
-
 std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& position, Mode mode) {
   // Copies of the buffers: the batch norms' running statistics move in training mode.
   const at::NoGradGuard no_grad;
@@ -494,8 +295,13 @@ std::string Model::first_non_finite(const at::Tensor& x, const RunPosition& posi
     if (!at::isfinite(entry.tensor).all().item<bool>()) return entry.name;
   }
   std::string name;
-  if (mode == Mode::evaluate) freeze(position);
-  run(x, mode, position, 0, &name);
+  if (mode == Mode::evaluate) {
+    freeze(position);
+    frozen_->interpret(x, {.non_finite = &name}, position);
+  } else {
+    Run run{.mode = mode, .position = position};
+    run_network(run, x, &name);
+  }
   for (std::size_t i = 0; i < state_.size(); ++i) state_[i].tensor.copy_(before[i]);
   return name;
 }

@@ -1,12 +1,20 @@
-/// What evaluation computes with: each weight slot's codes, made once per set of weights.
+/// Evaluation: the inference graph of the weights as they are, and its interpretation.
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <array>
 
+#include "lowering/lower.h"
+#include "lowering/start_graph.h"
+
 #include "model/check_encoded.h"
+#include "model/layer_plans.h"
 #include "model/model.h"
+#include "model/operations.h"
 #include "model/plugin_call.h"
 #include "model/slot_math.h"
 #include "model/steps.h"
+#include "model/stored.h"
 #include "qhost/error.h"
 
 namespace qhost {
@@ -84,55 +92,144 @@ void Model::require_finite_weights() const {
   }
 }
 
-void Model::freeze_slot(const PlannedSlot& slot, const RunPosition& position) {
-  const Step& step = steps_[static_cast<std::size_t>(slot.node)];
+Model::Frozen::Frozen(Model& owner, const RunPosition& at) : model(owner), position(at) {
+  for (const Step& each : model.steps_) steps[each.node->name] = &each;
+}
+
+const Model::Step& Model::Frozen::step(const InferenceNode& node) const {
+  return *steps.at(node.name);
+}
+
+at::Tensor Model::Frozen::interpret(const at::Tensor& x, const Interpretation& run,
+                                    const RunPosition& at) {
+  position = at;
+  return interpreter->run(x, run);
+}
+
+EncodedInput Model::Frozen::encode(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
+                                   const Interpretation& run) {
+  return model.encoded_input(*step(node).inputs.at(edge), position, run.network, x);
+}
+
+at::Tensor Model::Frozen::custom(const InferenceNode& node, const std::vector<at::Tensor>& inputs,
+                                 const Interpretation&) {
+  return model.custom_node(step(node), inputs, /*training=*/false, position).to(at::kFloat);
+}
+
+EncodedInput Model::encoded_input(const PlannedSlot& slot, const RunPosition& position, int network,
+                                  const at::Tensor& x) {
+  const NoAutocast guard(x.device().type());
+  const PluginCall call = call_of(slot, "encode");
+  const SlotContext now = context(slot.info, slot.traits, Mode::evaluate, position, network);
+  const at::Tensor values = x.to(at::kFloat);
+  EncodedInput encoded = call_plugin(call, [&] { return slot.input->encode(now, values); });
+  const Encoding announced =
+      call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
+  // Reading each code costs a pass over memory: once for each set of weights.
+  const bool read = !frozen_->inputs_checked;
+  std::string why = broken_promise(announced, encoded.codes, values.sizes(), 1,
+                                   read ? EncodedCheck::form_and_values : EncodedCheck::form);
+  const Node& node = graph_.node(slot.node);
+  if (why.empty()) {
+    why = broken_output_scale(announced, encoded.output_scale, values.size(0), node.shape);
+  }
+  if (!why.empty()) broke_word(call, why);
+  record(slot_prefix(slot.info), encoded.codes);
+  if (encoded.output_scale.defined() && node.op != Op::conv2d && node.op != Op::linear) {
+    refuse_output_scale(call, node.op);
+  }
+  return encoded;
+}
+
+/// A method that keeps all members of an ensemble in one Encoded is asked once; another gives each
+/// network a tensor of its own.
+void Model::store_weight(Frozen& frozen, InferenceNode& node, const PlannedSlot& slot) {
   const at::Tensor weight = seen_weight(slot);
-  const at::Tensor bias = bias_in_evaluation(slot);
-  auto& members = frozen_->weights[slot.node];
-  members.clear();
-  Encoded encoded;
-  at::Tensor all_levels;
-  for (int member = 0; member < plan_.ensemble_size; ++member) {
-    // A method that keeps all members in one Encoded is asked once.
-    if (member == 0 || encoded.encoding.ensemble_size == 1) {
-      encoded = encoded_weight(
-          slot, context(slot.info, slot.traits, Mode::evaluate, position, member), weight);
-      all_levels = levels(encoded);
-    }
-    if (member == 0) record(slot_prefix(slot.info), encoded);
-    at::Tensor level = all_levels;
-    at::Tensor scale = encoded.scale;
-    if (encoded.encoding.ensemble_size > 1) level = level[member % encoded.encoding.ensemble_size];
-    if (scale.defined()) scale = over_channels(scale, step.node->op);
-    members.push_back(
-        {.levels = level.contiguous(weight.suggest_memory_format()), .scale = scale, .bias = bias});
+  const std::string name = node.tensors.at("weight").at(0);
+  std::vector<std::string>& names = node.tensors.at("weight");
+  names.clear();
+  for (int network = 0; network < plan_.ensemble_size; ++network) {
+    const Encoded codes = encoded_weight(
+        slot, context(slot.info, slot.traits, Mode::evaluate, frozen.position, network), weight);
+    if (network == 0) record(slot_prefix(slot.info), codes);
+    names.push_back(network == 0 ? name : name + "/" + std::to_string(network));
+    frozen.graph.tensors[names.back()] = stored(codes, weight.sizes());
+    if (codes.encoding.ensemble_size > 1) break;
   }
 }
 
-void Model::freeze(const RunPosition& position) {
-  if (frozen_ && frozen_->epoch == position.epoch && frozen_->seed == position.seed) return;
-  const at::NoGradGuard no_grad;
-  if (!plan_.slots.empty()) require_finite_weights();
-  frozen_ = std::make_unique<Frozen>();
-  frozen_->epoch = position.epoch;
-  frozen_->seed = position.seed;
-  try {
-    for (const PlannedSlot& slot : plan_.slots) {
-      if (slot.weight && is_active(slot, position.epoch)) freeze_slot(slot, position);
+void Model::fill(Frozen& frozen) {
+  // In the network's order, which is that of the recorded codes.
+  for (InferenceNode& node : frozen.graph.nodes) {
+    if (!node.repeats.empty()) continue;
+    const Step& step = frozen.step(node);
+    const bool coded = step.weight != nullptr && is_active(*step.weight, frozen.position.epoch);
+    for (std::size_t i = 0; i < step.parameters.size(); ++i) {
+      const std::string& parameter = step.node->parameters[i].name;
+      if (coded && parameter == "weight") continue;
+      frozen.bound[node.tensors.at(parameter).at(0)] = step.parameters[i];
     }
-  } catch (...) {
-    frozen_.reset();  // half of it must not pass for the whole
-    throw;
+    if (!coded) continue;
+    store_weight(frozen, node, *step.weight);
+    if (node.has_tensor("bias")) {
+      frozen.bound[node.tensors.at("bias").at(0)] = bias_in_evaluation(*step.weight);
+    }
   }
+}
+
+void Model::freeze(const RunPosition& position, bool any_value) {
+  const bool current = frozen_ && frozen_->position.epoch == position.epoch &&
+                       frozen_->position.seed == position.seed;
+  if (current && (frozen_->finite || any_value)) return;
+  const at::NoGradGuard no_grad;
+  if (!plan_.slots.empty() && !any_value) require_finite_weights();
+  if (current) {
+    frozen_->finite = true;
+    return;
+  }
+  auto frozen = std::make_unique<Frozen>(*this, position);
+  frozen->finite = !any_value;
+  frozen->graph =
+      lower(start_graph(graph_, slot_plans(graph_, plan_, position.epoch)), Purpose::evaluation);
+  frozen->graph.networks = plan_.ensemble_size;
+  fill(*frozen);
+  frozen->interpreter = std::make_unique<Interpreter>(frozen->graph, frozen->bound, *frozen,
+                                                      options_.device, options_.channels_last);
+  frozen_ = std::move(frozen);
+}
+
+at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  if (record_codes_) {
+    code_use_.clear();
+    frozen_.reset();
+  }
+  freeze(position);
+  at::Tensor sum = frozen_->interpret(x, {}, position);
+  record_codes_ = false;
+  for (int network = 1; network < plan_.ensemble_size; ++network) {
+    sum = sum + frozen_->interpret(x, {.network = network}, position);
+  }
+  frozen_->inputs_checked = true;
+  return plan_.ensemble_size > 1 ? sum / plan_.ensemble_size : sum;
+}
+
+InferenceGraph Model::inference_graph(const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  frozen_.reset();  // a caller may have written into state()
+  freeze(position, /*any_value=*/true);
+  InferenceGraph graph = frozen_->graph;
+  for (const auto& [name, values] : frozen_->bound) graph.tensors.at(name) = stored(values);
+  return graph;
 }
 
 std::map<std::string, Encoded> Model::encoded_weights(const RunPosition& position) {
-  const at::NoGradGuard no_grad;
+  const InferenceGraph graph = inference_graph(position);
   std::map<std::string, Encoded> result;
   for (const PlannedSlot& slot : plan_.slots) {
     if (!slot.weight || !is_active(slot, position.epoch)) continue;
-    result[slot.info.node] = encoded_weight(
-        slot, context(slot.info, slot.traits, Mode::evaluate, position, 0), seen_weight(slot));
+    const InferenceNode& node = graph.node(graph.find(slot.info.node));
+    result[slot.info.node] = encoded(*graph.tensor(node, "weight"), options_.device);
   }
   return result;
 }

@@ -1,10 +1,15 @@
 #include "model/model.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <set>
 
+#include "lowering/lower.h"
+#include "lowering/start_graph.h"
 #include "model/backward_watch.h"
 #include "model/initialize.h"
+#include "model/operations.h"
 #include "model/plugin_call.h"
 #include "model/steps.h"
 #include "qhost/error.h"
@@ -30,13 +35,6 @@ std::string text(at::IntArrayRef shape) {
     result += std::to_string(shape[i]);
   }
   return result + "]";
-}
-
-/// May the only reader of this node's value overwrite it? Only where neither the node's own
-/// backward nor anything else needs the value again, and the value is no alias of another.
-bool output_is_free(const Node& node) {
-  return node.op == Op::batch_norm || node.op == Op::conv2d || node.op == Op::linear ||
-         node.op == Op::add;
 }
 
 /// What a quantizer keeps is named NODE/ROLE.NAME, and no node's name holds a slash.
@@ -99,6 +97,18 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
       plan_(std::move(plan)),
       options_(options),
       backward_watch_(std::make_shared<BackwardWatch>()) {
+  add_steps();
+  for (const PlannedSlot& slot : plan_.slots) add_slot(slot);
+  for (const auto& gradient : plan_.gradients) {
+    steps_[static_cast<std::size_t>(gradient->node)].gradient = gradient;
+  }
+  const std::vector<std::vector<int>> readers = readers_of_values();
+  find_values_to_overwrite(readers);
+  find_nodes_behind_elisions();
+  find_last_reads(readers);
+}
+
+void Model::add_steps() {
   for (const Node& node : graph_.nodes()) {
     Step step;
     step.node = &node;
@@ -116,97 +126,102 @@ Model::Model(Graph graph, Plan plan, const ModelOptions& options)
     }
     steps_.push_back(std::move(step));
   }
+}
 
-  // readers[v]: every edge that may read value v, ReLU elided or not.
+void Model::add_slot(const PlannedSlot& slot) {
+  if (slot.weight) {
+    add_weight_slot(slot);
+  } else {
+    steps_[static_cast<std::size_t>(slot.node)].inputs[static_cast<std::size_t>(slot.info.edge)] =
+        &slot;
+  }
+  add_slot_state(slot);
+}
+
+void Model::add_weight_slot(const PlannedSlot& slot) {
+  steps_[static_cast<std::size_t>(slot.node)].weight = &slot;
+  const LatentTraits traits = call_plugin(call_of(slot, "latent_traits"),
+                                          [&] { return slot.weight->latent_traits(slot.info); });
+  for (NamedTensor& entry : state_) {
+    if (entry.name != slot.info.node + ".weight") continue;
+    entry.learning_rate_multiplier = traits.learning_rate_multiplier;
+    entry.weight_decay = traits.weight_decay;
+  }
+  if (slot.folded_batch_norm < 0) return;
+  const Node& norm = graph_.node(slot.folded_batch_norm);
+  const auto& options = norm.as<BatchNormOptions>();
+  const bool divides = slot.traits.fold_in_training;
+  if (options.affine && !(divides && options.gamma_init == Initialization::zeros)) return;
+  throw Error(ErrorKind::configuration,
+              slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
+                  ", which needs a learned gamma that does not start at 0\nhelp: keep " +
+                  slot.info.node + " in float, or build " + norm.name + " with gamma_init = ones");
+}
+
+void Model::add_slot_state(const PlannedSlot& slot) {
+  for (SlotParameter& parameter : parameters_of(slot)) {
+    if (!parameter.tensor.is_cpu() || options_.device != at::kCPU) {
+      parameter.tensor.set_data(parameter.tensor.detach().to(options_.device));
+    }
+    parameter.tensor.set_requires_grad(parameter.trainable);
+    state_.push_back({.name = slot_prefix(slot.info) + "." + parameter.name,
+                      .tensor = parameter.tensor,
+                      .trainable = parameter.trainable,
+                      .decayed = false,
+                      .learning_rate_multiplier = parameter.learning_rate_multiplier,
+                      .weight_decay = parameter.weight_decay});
+  }
+  if (!slot.weight || !slot.traits.bias_correction) return;
+  Step& step = steps_[static_cast<std::size_t>(slot.node)];
+  step.bias_correction =
+      at::zeros({slot.info.shape.at(0)}, at::TensorOptions(at::kFloat).device(options_.device));
+  state_.push_back({.name = slot_prefix(slot.info) + ".bias_correction",
+                    .tensor = step.bias_correction,
+                    .trainable = false});
+}
+
+/// By value: every node that may read it, in front of an elided ReLU or not.
+std::vector<std::vector<int>> Model::readers_of_values() const {
   std::vector<std::vector<int>> readers(steps_.size());
   for (const Node& node : graph_.nodes()) {
     for (const int input : node.inputs) readers[static_cast<std::size_t>(input)].push_back(node.id);
   }
   for (const PlannedSlot& slot : plan_.slots) {
-    Step& step = steps_[static_cast<std::size_t>(slot.node)];
-    if (slot.weight) {
-      step.weight = &slot;
-      const LatentTraits traits = call_plugin(
-          call_of(slot, "latent_traits"), [&] { return slot.weight->latent_traits(slot.info); });
-      for (NamedTensor& entry : state_) {
-        if (entry.name != slot.info.node + ".weight") continue;
-        entry.learning_rate_multiplier = traits.learning_rate_multiplier;
-        entry.weight_decay = traits.weight_decay;
-      }
-      if (slot.folded_batch_norm >= 0) {
-        const Node& norm = graph_.node(slot.folded_batch_norm);
-        const auto& norm_options = norm.as<BatchNormOptions>();
-        const bool divides = slot.traits.fold_in_training;
-        if (!norm_options.affine || (divides && norm_options.gamma_init == Initialization::zeros)) {
-          throw Error(ErrorKind::configuration,
-                      slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
-                          ", which needs a learned gamma that does not start at 0\nhelp: keep " +
-                          slot.info.node + " in float, or build " + norm.name +
-                          " with gamma_init = ones");
-        }
-        steps_[static_cast<std::size_t>(slot.folded_batch_norm)].folded_into = slot.node;
-      }
-    } else {
-      step.inputs[static_cast<std::size_t>(slot.info.edge)] = &slot;
-      if (slot.elision) {
-        readers[static_cast<std::size_t>(slot.elision->source)].push_back(slot.node);
-      }
-    }
-    for (SlotParameter& parameter : parameters_of(slot)) {
-      if (!parameter.tensor.is_cpu() || options_.device != at::kCPU) {
-        parameter.tensor.set_data(parameter.tensor.detach().to(options_.device));
-      }
-      parameter.tensor.set_requires_grad(parameter.trainable);
-      state_.push_back({.name = slot_prefix(slot.info) + "." + parameter.name,
-                        .tensor = parameter.tensor,
-                        .trainable = parameter.trainable,
-                        .decayed = false,
-                        .learning_rate_multiplier = parameter.learning_rate_multiplier,
-                        .weight_decay = parameter.weight_decay});
-    }
-    if (slot.weight && slot.traits.bias_correction) {
-      step.bias_correction =
-          at::zeros({slot.info.shape.at(0)}, at::TensorOptions(at::kFloat).device(options_.device));
-      state_.push_back({.name = slot_prefix(slot.info) + ".bias_correction",
-                        .tensor = step.bias_correction,
-                        .trainable = false});
-    }
+    if (!slot.elision) continue;
+    readers[static_cast<std::size_t>(slot.elision->source)].push_back(slot.node);
   }
+  return readers;
+}
 
-  for (const auto& gradient : plan_.gradients) {
-    steps_[static_cast<std::size_t>(gradient->node)].gradient = gradient;
-  }
-
-  // A ReLU overwrites what it reads when nobody else reads it: one pass over memory less.
+/// A ReLU overwrites what it reads when nobody else reads it: one pass over memory less.
+void Model::find_values_to_overwrite(const std::vector<std::vector<int>>& readers) {
   for (Step& step : steps_) {
-    const bool unary = step.node->op == Op::activation &&
-                       step.node->as<ActivationOptions>().kind == Activation::relu;
-    if (!unary && step.node->op != Op::add) continue;
+    const bool relu = step.node->op == Op::activation &&
+                      step.node->as<ActivationOptions>().kind == Activation::relu;
+    if (!relu && step.node->op != Op::add) continue;
     const int source = step.node->inputs[0];
     const bool has_slot = std::any_of(step.inputs.begin(), step.inputs.end(),
                                       [](const PlannedSlot* slot) { return slot != nullptr; });
     step.overwrites_input = !has_slot && readers[static_cast<std::size_t>(source)].size() == 1 &&
-                            output_is_free(graph_.node(source));
+                            output_is_free(graph_.node(source).op);
   }
+}
 
-  // Nodes that nobody reads once edges that elide a ReLU pass them by.
-  for (std::size_t i = steps_.size(); i-- > 0;) {
-    if (static_cast<int>(i) == graph_.output().id) continue;
-    bool read = false;
-    for (const Node& node : graph_.nodes()) {
-      const Step& reader = steps_[static_cast<std::size_t>(node.id)];
-      for (std::size_t e = 0; e < node.inputs.size(); ++e) {
-        const PlannedSlot* slot = reader.inputs[e];
-        const bool passes_by = slot != nullptr && slot->elision.has_value();
-        if (node.inputs[e] == static_cast<int>(i) && !passes_by && !reader.behind_elision_only) {
-          read = true;
-        }
-        if (passes_by && slot->elision->source == static_cast<int>(i)) read = true;
-      }
-    }
-    steps_[i].behind_elision_only = !read;
+/// What nobody reads while every edge that elides a ReLU does.
+void Model::find_nodes_behind_elisions() {
+  LayerPlans plans;
+  for (const PlannedSlot& slot : plan_.slots) {
+    if (!slot.elision) continue;
+    LayerPlan& plan = plans[slot.info.node];
+    plan.edges.resize(graph_.node(slot.node).inputs.size());
+    plan.edges[static_cast<std::size_t>(slot.info.edge)].elision = slot.elision;
   }
+  if (plans.empty()) return;
+  const InferenceGraph left = lower(start_graph(graph_, plans), Purpose::training);
+  for (Step& step : steps_) step.behind_elision_only = left.find(step.node->name) < 0;
+}
 
+void Model::find_last_reads(const std::vector<std::vector<int>>& readers) {
   frees_.resize(steps_.size());
   for (std::size_t value = 0; value < steps_.size(); ++value) {
     if (static_cast<int>(value) == graph_.output().id || readers[value].empty()) continue;

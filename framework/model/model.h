@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/inference_graph.h"
 #include "model/plan.h"
 #include "qhost/graph.h"
 #include "qhost/quantizer.h"
@@ -111,7 +112,11 @@ class Model {
   /// After the optimizer's step.
   void after_step(const RunPosition& position);
 
-  /// The stored form of each weight slot, by its node's name (what evaluation computes with).
+  /// What evaluate() computes, with every tensor in its stored form: see graph/inference_graph.h.
+  /// Throws as evaluate() where a weight that a method encodes is not finite.
+  InferenceGraph inference_graph(const RunPosition& position);
+  /// The stored form of each weight slot in that graph, by its node's name: of an ensemble whose
+  /// networks have a tensor each, that of the first.
   std::map<std::string, Encoded> encoded_weights(const RunPosition& position);
   /// Records the use of codes in the next evaluate() call; see code_use().
   void record_code_use() { record_codes_ = true; }
@@ -122,34 +127,58 @@ class Model {
                                Mode mode = Mode::train);
 
  private:
-  struct Step;       // one node, ready to run
-  struct InputStep;  // one quantized edge
-  struct Frozen;     // what evaluation computes with
-  struct Run;        // the values of one pass
-  at::Tensor run(const at::Tensor& x, Mode mode, const RunPosition& position, int member,
-                 std::string* non_finite);
-  at::Tensor run_graph(Run& run, const at::Tensor& input, std::string* non_finite);
-  void freeze(const RunPosition& position);
-  void freeze_slot(const PlannedSlot& slot, const RunPosition& position);
+  struct Step;    // one node, ready to run
+  struct Run;     // one pass over the network in training or calibration
+  struct Frozen;  // what evaluation computes with
+
+  // The constructor's parts.
+  void add_steps();
+  void add_slot(const PlannedSlot& slot);
+  void add_weight_slot(const PlannedSlot& slot);
+  void add_slot_state(const PlannedSlot& slot);
+  std::vector<std::vector<int>> readers_of_values() const;
+  void find_values_to_overwrite(const std::vector<std::vector<int>>& readers);
+  void find_nodes_behind_elisions();
+  void find_last_reads(const std::vector<std::vector<int>>& readers);
+
+  // Training and calibration.
+  at::Tensor run_network(Run& run, const at::Tensor& input, std::string* non_finite);
+  at::Tensor output_of(Run& run, const Step& step, const at::Tensor& input);
+  /// The value on an input. `output_scale` gets the factor of the node's output per position, if
+  /// there is one; null: of a node that has none.
+  at::Tensor edge(Run& run, const Step& step, std::size_t index,
+                  at::Tensor* output_scale = nullptr);
+  at::Tensor in_front_of_relu(const Run& run, const ReluElision& elision) const;
+  at::Tensor affine_node(Run& run, const Step& step);
+  /// The slot's forward(); `factor` is what its output is divided by where a batch norm is folded.
+  at::Tensor trained_weight(const Run& run, const PlannedSlot& slot, at::Tensor& factor);
+  at::Tensor batch_norm_node(Run& run, const Step& step);
+  at::Tensor custom_node(const Step& step, const std::vector<at::Tensor>& inputs, bool training,
+                         const RunPosition& position) const;
+  /// `y`, whose gradient passes through the node's gradient slot.
+  at::Tensor watch_gradient(const Run& run, const Step& step, const at::Tensor& y) const;
+  at::Tensor dropout(const at::Tensor& x, const std::string& node, double probability,
+                     const RunPosition& position) const;
+
+  // Evaluation.
+  void freeze(const RunPosition& position, bool any_value = false);
+  void fill(Frozen& frozen);
+  void store_weight(Frozen& frozen, InferenceNode& node, const PlannedSlot& slot);
+  EncodedInput encoded_input(const PlannedSlot& slot, const RunPosition& position, int network,
+                             const at::Tensor& x);
   /// What a weight slot quantizes: the latent weight, folded where the method folds.
   at::Tensor seen_weight(const PlannedSlot& slot) const;
   at::Tensor bias_in_evaluation(const PlannedSlot& slot) const;
+  void correct_bias(Step& step, std::int64_t count,
+                    const std::function<at::Tensor(std::int64_t)>& batch,
+                    const RunPosition& position);
   void require_finite_weights() const;
   void reset_running_statistics();
+  void record(const std::string& slot, const Encoded& encoded);
+
   void draw_parameters(std::uint64_t seed);
   SlotContext context(const SlotInfo& slot, const Traits& traits, Mode mode,
                       const RunPosition& position, int member) const;
-  at::Tensor edge(Run& run, Step& step, std::size_t index, at::Tensor& output_scale,
-                  at::Tensor& input_scale);
-  /// What an input slot stores of `x`, held against what it announced.
-  EncodedInput encoded_input(const PlannedSlot& slot, const SlotContext& now,
-                             const at::Tensor& x) const;
-  at::Tensor affine_node(Run& run, Step& step);
-  /// `y`, whose gradient passes through the node's gradient slot.
-  at::Tensor watch_gradient(const Run& run, const Step& step, const at::Tensor& y) const;
-  void record(const std::string& slot, const Encoded& encoded);
-  at::Tensor dropout(const at::Tensor& x, const std::string& node, double probability,
-                     const RunPosition& position) const;
 
   Graph graph_;
   Plan plan_;
@@ -161,8 +190,6 @@ class Model {
   std::shared_ptr<BackwardWatch> backward_watch_;
   std::vector<CodeUse> code_use_;
   bool record_codes_ = false;
-  bool calibrates_on_batch_statistics_ = false;
-  std::int64_t averaged_passes_ = 0;  // 0: the batch norms are not being recalibrated
 };
 
 }  // namespace qhost

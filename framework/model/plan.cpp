@@ -6,6 +6,8 @@
 #include "graph/fans.h"
 #include "graph/non_negative.h"
 #include "graph/selector.h"
+#include "lowering/passes/fold_batch_norm.h"
+#include "lowering/start_graph.h"
 #include "model/plugin_call.h"
 
 namespace qhost {
@@ -117,13 +119,6 @@ std::set<std::pair<int, Role>> kept_float(const Graph& graph, const MethodRule& 
   return kept;
 }
 
-/// The batch norm that alone reads `node`, or -1.
-int sole_batch_norm(const Graph& graph, const Node& node) {
-  const std::vector<int> readers = graph.consumers(node.id);
-  if (readers.size() != 1 || graph.node(readers[0]).op != Op::batch_norm) return -1;
-  return readers[0];
-}
-
 std::string rule_name(const std::vector<MethodRule>& rules, int rule) {
   return "rule " + std::to_string(rule + 1) + " (" + rules[static_cast<std::size_t>(rule)].method +
          ")";
@@ -131,7 +126,6 @@ std::string rule_name(const std::vector<MethodRule>& rules, int rule) {
 
 struct Claim {
   int rule = -1;
-  bool kept_float = false;
 };
 
 InputRange range_of(const PlannedSlot& slot) {
@@ -209,136 +203,203 @@ const PlannedSlot* Plan::find(int node, Role role, int edge) const {
   return nullptr;
 }
 
-Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool non_negative_image) {
-  Plan plan;
-  if (rules.empty()) return plan;
+namespace {
 
-  // Which rule wins each (node, role); keep_float takes a node out of its own rule only.
-  std::map<std::pair<int, Role>, Claim> claims;
-  std::vector<std::set<int>> overridden_by(rules.size());
-  for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
-    const MethodRule& rule = rules[static_cast<std::size_t>(r)];
-    const std::set<int> layers = select(graph, r, "layers", rule.layers);
-    const std::set<std::pair<int, Role>> kept = kept_float(graph, rule, r);
-    const std::vector<Role>& roles = rule.roles.empty() ? rule.offers : rule.roles;
-    for (const Role role : roles) {
-      require_offered(rule, r, "roles", role);
-      for (const int id : slot_candidates(graph, role)) {
-        if (layers.count(id) == 0 || kept.contains({id, role})) continue;
-        Claim& claim = claims[{id, role}];
-        if (claim.rule >= 0) overridden_by[static_cast<std::size_t>(claim.rule)].insert(r);
-        claim.rule = r;
-      }
-    }
-  }
+/// Makes the plan in three steps: which rule has which (node, role), the slots that its method
+/// takes, and what is to be said of it all.
+class Planner {
+ public:
+  Planner(const Graph& graph, const std::vector<MethodRule>& rules, bool non_negative_image)
+      : graph_(graph),
+        rules_(rules),
+        counts_(rules.size()),
+        signs_{.image = non_negative_image, .signed_edges = {}},
+        non_negative_(non_negative_nodes(graph, signs_)) {}
 
-  KnownSigns signs = {.image = non_negative_image, .signed_edges = {}};
-  std::vector<bool> non_negative = non_negative_nodes(graph, signs);
-  std::vector<int> slots_of(rules.size(), 0), offered_to(rules.size(), 0);
-  for (const auto& [key, claim] : claims) {  // by node, weight before input
-    const Node& node = graph.node(key.first);
-    const Role role = key.second;
-    const MethodRule& rule = rules[static_cast<std::size_t>(claim.rule)];
-    if (!rule.quantizer) continue;  // `none`: float, whatever an earlier rule says
-    ++offered_to[static_cast<std::size_t>(claim.rule)];
-    if (role == Role::gradient) {
-      auto gradient = std::make_shared<PlannedGradient>();
-      gradient->info = describe(graph, node, role, 0);
-      gradient->node = node.id;
-      gradient->method = rule.method;
-      gradient->plugin = rule.plugin;
-      gradient->quantizer = call_plugin(call_of(*gradient, "gradient"),
-                                        [&] { return rule.quantizer->gradient(gradient->info); });
-      if (!gradient->quantizer) continue;
-      ++slots_of[static_cast<std::size_t>(claim.rule)];
-      gradient->traits =
-          call_plugin(call_of(*gradient, "traits"), [&] { return rule.quantizer->traits(); });
-      plan.gradients.push_back(std::move(gradient));
-      continue;
-    }
-    const int edges = role == Role::weight ? 1 : static_cast<int>(node.inputs.size());
-    for (int edge = 0; edge < edges; ++edge) {
-      PlannedSlot slot;
-      slot.info = describe(graph, node, role, edge);
-      slot.node = node.id;
-      slot.rule = claim.rule;
-      slot.method = rule.method;
-      slot.plugin = rule.plugin;
-      if (role == Role::weight) {
-        slot.weight =
-            call_plugin(call_of(slot, "weight"), [&] { return rule.quantizer->weight(slot.info); });
-        if (!slot.weight) continue;
+  Plan plan() {
+    for (int rule = 0; rule < static_cast<int>(rules_.size()); ++rule) claim(rule);
+    for (const auto& [key, claim] : claims_) {  // by node, weight before input
+      const Node& node = graph_.node(key.first);
+      if (!rule_at(claim.rule).quantizer) continue;  // `none`: whatever an earlier rule says
+      ++counts_at(claim.rule).offered;
+      if (key.second == Role::gradient) {
+        add_gradient(node, claim.rule);
       } else {
-        const int source = node.inputs[static_cast<std::size_t>(edge)];
-        slot.info.non_negative = non_negative[static_cast<std::size_t>(source)];
-        slot.input =
-            call_plugin(call_of(slot, "input"), [&] { return rule.quantizer->input(slot.info); });
-        if (!slot.input) continue;
-        if (range_of(slot) == InputRange::signed_values) {
-          try {
-            slot.elision = elide_relu(graph, node, edge);
-          } catch (const Error& error) {
-            throw RuleError(claim.rule, "name",
-                            "`" + rule.method + "` quantizes signed inputs: " + error.what());
-          }
-        }
+        add_slots(node, key.second, claim.rule);
       }
-      slot.quantizer = rule.quantizer;
-      slot.traits = call_plugin(call_of(slot, "traits"), [&] { return rule.quantizer->traits(); });
-      if (role == Role::weight && slot.traits.fold_batch_norm) {
-        slot.folded_batch_norm = sole_batch_norm(graph, node);
+    }
+    find_folded_batch_norms();
+    warn_of_bypassed_quantizers();
+    warn_of_lost_signs(rules_, plan_);
+    for (int rule = 0; rule < static_cast<int>(rules_.size()); ++rule) require_slots(rule);
+    return std::move(plan_);
+  }
+
+ private:
+  struct Counts {
+    int slots = 0, offered = 0;
+    std::set<int> overridden_by;  ///< rules
+  };
+
+  const MethodRule& rule_at(int rule) const { return rules_[static_cast<std::size_t>(rule)]; }
+  Counts& counts_at(int rule) { return counts_[static_cast<std::size_t>(rule)]; }
+
+  /// The last rule that selects a (node, role) has it; keep_float takes a node out of its own rule
+  /// only.
+  void claim(int index) {
+    const MethodRule& rule = rule_at(index);
+    const std::set<int> layers = select(graph_, index, "layers", rule.layers);
+    const std::set<std::pair<int, Role>> kept = kept_float(graph_, rule, index);
+    for (const Role role : rule.roles.empty() ? rule.offers : rule.roles) {
+      require_offered(rule, index, "roles", role);
+      for (const int id : slot_candidates(graph_, role)) {
+        if (layers.count(id) == 0 || kept.contains({id, role})) continue;
+        Claim& claim = claims_[{id, role}];
+        if (claim.rule >= 0) counts_at(claim.rule).overridden_by.insert(index);
+        claim.rule = index;
       }
-      plan.ensemble_size = std::max(plan.ensemble_size, slot.traits.ensemble_size);
-      plan.needs_calibration = plan.needs_calibration || slot.traits.needs_calibration;
-      plan.bias_correction =
-          plan.bias_correction || (role == Role::weight && slot.traits.bias_correction);
-      ++slots_of[static_cast<std::size_t>(claim.rule)];
-      if (role == Role::input && slot.info.non_negative && gives_signed_values(slot)) {
-        // What an add of such edges gives is signed; later slots, of nodes behind it, must know.
-        signs.signed_edges.emplace(node.id, edge);
-        non_negative = non_negative_nodes(graph, signs);
-      }
-      plan.slots.push_back(std::move(slot));
     }
   }
 
-  for (const PlannedSlot& slot : plan.slots) {
-    if (!slot.elision) continue;
-    for (const int between : slot.elision->through) {
-      if (plan.find(between, Role::input) == nullptr) continue;
-      plan.warnings.push_back(slot.info.node + " reads in front of the ReLU, past " +
-                              graph.node(between).name +
-                              ", whose own quantized input it does not see");
+  void add_gradient(const Node& node, int index) {
+    const MethodRule& rule = rule_at(index);
+    auto gradient = std::make_shared<PlannedGradient>();
+    gradient->info = describe(graph_, node, Role::gradient, 0);
+    gradient->node = node.id;
+    gradient->method = rule.method;
+    gradient->plugin = rule.plugin;
+    gradient->quantizer = call_plugin(call_of(*gradient, "gradient"),
+                                      [&] { return rule.quantizer->gradient(gradient->info); });
+    if (!gradient->quantizer) return;
+    ++counts_at(index).slots;
+    gradient->traits =
+        call_plugin(call_of(*gradient, "traits"), [&] { return rule.quantizer->traits(); });
+    plan_.gradients.push_back(std::move(gradient));
+  }
+
+  void add_slots(const Node& node, Role role, int rule) {
+    const int edges = role == Role::weight ? 1 : static_cast<int>(node.inputs.size());
+    for (int edge = 0; edge < edges; ++edge) add_slot(node, role, edge, rule);
+  }
+
+  void add_slot(const Node& node, Role role, int edge, int index) {
+    const MethodRule& rule = rule_at(index);
+    PlannedSlot slot;
+    slot.info = describe(graph_, node, role, edge);
+    slot.node = node.id;
+    slot.rule = index;
+    slot.method = rule.method;
+    slot.plugin = rule.plugin;
+    if (!(role == Role::weight ? make_weight(slot) : make_input(slot, node))) return;
+    slot.quantizer = rule.quantizer;
+    slot.traits = call_plugin(call_of(slot, "traits"), [&] { return rule.quantizer->traits(); });
+    plan_.ensemble_size = std::max(plan_.ensemble_size, slot.traits.ensemble_size);
+    plan_.needs_calibration = plan_.needs_calibration || slot.traits.needs_calibration;
+    plan_.bias_correction =
+        plan_.bias_correction || (role == Role::weight && slot.traits.bias_correction);
+    ++counts_at(index).slots;
+    if (role == Role::input && slot.info.non_negative && gives_signed_values(slot)) {
+      // What an add of such edges gives is signed; later slots, of nodes behind it, must know.
+      signs_.signed_edges.emplace(node.id, edge);
+      non_negative_ = non_negative_nodes(graph_, signs_);
+    }
+    plan_.slots.push_back(std::move(slot));
+  }
+
+  /// False when the method does not take the slot.
+  bool make_weight(PlannedSlot& slot) {
+    const MethodRule& rule = rule_at(slot.rule);
+    slot.weight =
+        call_plugin(call_of(slot, "weight"), [&] { return rule.quantizer->weight(slot.info); });
+    return slot.weight != nullptr;
+  }
+
+  bool make_input(PlannedSlot& slot, const Node& node) {
+    const MethodRule& rule = rule_at(slot.rule);
+    const int source = node.inputs[static_cast<std::size_t>(slot.info.edge)];
+    slot.info.non_negative = non_negative_[static_cast<std::size_t>(source)];
+    slot.input =
+        call_plugin(call_of(slot, "input"), [&] { return rule.quantizer->input(slot.info); });
+    if (!slot.input) return false;
+    if (range_of(slot) != InputRange::signed_values) return true;
+    try {
+      slot.elision = elide_relu(graph_, node, slot.info.edge);
+    } catch (const Error& error) {
+      throw RuleError(slot.rule, "name",
+                      "`" + rule.method + "` quantizes signed inputs: " + error.what());
+    }
+    return true;
+  }
+
+  /// The batch norms that folding methods take in, as evaluation's pass decides.
+  void find_folded_batch_norms() {
+    LayerPlans folding;
+    for (const PlannedSlot& slot : plan_.slots) {
+      if (!slot.weight || !slot.traits.fold_batch_norm) continue;
+      folding[slot.info.node].folds_batch_norm = true;
+    }
+    if (folding.empty()) return;
+    InferenceGraph folded = start_graph(graph_, folding);
+    fold_batch_norm(folded, FoldWhere::methods_that_fold);
+    for (PlannedSlot& slot : plan_.slots) {
+      if (!slot.weight) continue;
+      const std::string& norm = folded.node(folded.find(slot.info.node)).folded_batch_norm;
+      if (!norm.empty()) slot.folded_batch_norm = graph_.find(norm)->id;
     }
   }
 
-  warn_of_lost_signs(rules, plan);
+  void warn_of_bypassed_quantizers() {
+    for (const PlannedSlot& slot : plan_.slots) {
+      if (!slot.elision) continue;
+      for (const int between : slot.elision->through) {
+        if (plan_.find(between, Role::input) == nullptr) continue;
+        plan_.warnings.push_back(slot.info.node + " reads in front of the ReLU, past " +
+                                 graph_.node(between).name +
+                                 ", whose own quantized input it does not see");
+      }
+    }
+  }
 
-  for (int r = 0; r < static_cast<int>(rules.size()); ++r) {
-    if (slots_of[static_cast<std::size_t>(r)] != 0) continue;
-    if (!rules[static_cast<std::size_t>(r)].quantizer) continue;
-    const auto& others = overridden_by[static_cast<std::size_t>(r)];
-    const int offered = offered_to[static_cast<std::size_t>(r)];
-    if (offered > 0) {
-      const std::string& method = rules[static_cast<std::size_t>(r)].method;
-      throw RuleError(r, "name",
-                      "`" + method + "` takes none of the " + std::to_string(offered) +
+  /// A rule that has no slot is a mistake, or a warning where other rules took them all.
+  void require_slots(int index) {
+    const MethodRule& rule = rule_at(index);
+    const Counts& counts = counts_at(index);
+    if (counts.slots != 0 || !rule.quantizer) return;
+    if (counts.offered > 0) {
+      throw RuleError(index, "name",
+                      "`" + rule.method + "` takes none of the " + std::to_string(counts.offered) +
                           " slots that its rule selects: not of these layers and roles, or not "
                           "with these options\nhelp: `qhost describe " +
-                          method + "`");
+                          rule.method + "`");
     }
-    if (others.empty()) {
-      throw RuleError(r, "layers",
-                      "`" + rules[static_cast<std::size_t>(r)].method +
+    if (counts.overridden_by.empty()) {
+      throw RuleError(index, "layers",
+                      "`" + rule.method +
                           "` quantizes nothing: its layers, less keep_float, leave no slot that it "
                           "takes\nhelp: `qhost summary` lists the layers; [quantizer] name = "
                           "\"none\" trains in float");
     }
     std::string by;
-    for (const int other : others) by += (by.empty() ? "" : ", ") + rule_name(rules, other);
-    plan.warnings.push_back(rule_name(rules, r) + " is wholly overridden by " + by);
+    for (const int other : counts.overridden_by) {
+      by += (by.empty() ? "" : ", ") + rule_name(rules_, other);
+    }
+    plan_.warnings.push_back(rule_name(rules_, index) + " is wholly overridden by " + by);
   }
-  return plan;
+
+  const Graph& graph_;
+  const std::vector<MethodRule>& rules_;
+  std::map<std::pair<int, Role>, Claim> claims_;
+  std::vector<Counts> counts_;  ///< by rule
+  KnownSigns signs_;
+  std::vector<bool> non_negative_;
+  Plan plan_;
+};
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, const std::vector<MethodRule>& rules, bool non_negative_image) {
+  if (rules.empty()) return {};
+  return Planner(graph, rules, non_negative_image).plan();
 }
 
 }  // namespace qhost

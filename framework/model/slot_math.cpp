@@ -1,5 +1,7 @@
 #include "model/slot_math.h"
 
+#include <ATen/ATen.h>
+
 namespace qhost {
 
 bool is_active(const Traits& traits, Role role, std::int64_t epoch) {
@@ -35,6 +37,11 @@ at::Tensor per_filter(const at::Tensor& factor, const at::Tensor& weight) {
   std::vector<std::int64_t> shape(static_cast<std::size_t>(weight.dim()), 1);
   shape[0] = factor.numel();
   return weight * factor.reshape(shape);
+}
+
+void refuse_output_scale(const PluginCall& call, Op op) {
+  broke_word(call, std::string("it gives an output scale for the input of ") + to_string(op) +
+                       ", which has none");
 }
 
 }  // namespace qhost

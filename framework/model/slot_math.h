@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/plan.h"
+#include "model/plugin_call.h"
 
 namespace qhost {
 
@@ -20,5 +21,7 @@ at::Tensor over_channels(const at::Tensor& values, Op op);
 at::Tensor fold_factor(const Node& norm, const std::vector<at::Tensor>& parameters);
 /// Each filter of `weight` times its entry of `factor`.
 at::Tensor per_filter(const at::Tensor& factor, const at::Tensor& weight);
+/// A factor per position belongs to the outputs of conv2d and linear nodes only.
+[[noreturn]] void refuse_output_scale(const PluginCall& call, Op op);
 
 }  // namespace qhost

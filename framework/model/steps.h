@@ -4,10 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "model/interpreter.h"
 #include "model/model.h"
 
 namespace qhost {
@@ -23,35 +24,39 @@ struct Model::Step {
   std::vector<const PlannedSlot*> inputs;  ///< its input slots, one entry per edge, null without
   std::shared_ptr<const PlannedGradient> gradient;  ///< of its output
   at::Tensor bias_correction;     ///< [Cout], state of its weight slot; undefined without
-  int folded_into = -1;           ///< a batch norm: the convolution that may absorb it
   bool overwrites_input = false;  ///< a ReLU or add that may work in place
   bool behind_elision_only =
       false;  ///< read by nobody while every slot that elides a ReLU is active
 };
 
-/// What evaluation computes with for one weight slot and member: made once per set of weights.
-struct FrozenWeight {
-  at::Tensor levels;  ///< in the latent weight's layout
-  at::Tensor scale;   ///< [1, C, 1, 1], [C] or scalar; undefined without
-  at::Tensor bias;    ///< with the folded batch norm and the correction; undefined without any
-};
-
-struct Model::Frozen {
-  std::int64_t epoch = 0;  ///< phases differ between epochs
-  std::uint64_t seed = 0;
-  bool inputs_checked = false;  ///< a batch of each input slot's codes was read through
-  /// By node id, then member.
-  std::map<int, std::vector<FrozenWeight>> weights;
-};
-
-/// The values of one pass over the graph.
+/// One pass over the network in training or calibration.
 struct Model::Run {
   Mode mode = Mode::train;
   RunPosition position;
-  int member = 0;
+  bool batch_statistics = false;  ///< calibration: every batch norm takes those of the batch
   at::ScalarType compute = at::kFloat;
-  const Step* last = nullptr;  ///< the pass ends with this node's output; null: with the network's
-  std::vector<at::Tensor> values;
+  std::vector<at::Tensor> values;  ///< by node id
+};
+
+/// What evaluation computes with, made once per set of weights: the inference graph, its tensors on
+/// the model's device, and the model as the host of its interpreter.
+struct Model::Frozen : InterpreterHost {
+  Frozen(Model& owner, const RunPosition& position);
+  at::Tensor interpret(const at::Tensor& x, const Interpretation& run, const RunPosition& position);
+  EncodedInput encode(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
+                      const Interpretation& run) override;
+  at::Tensor custom(const InferenceNode& node, const std::vector<at::Tensor>& inputs,
+                    const Interpretation& run) override;
+  const Step& step(const InferenceNode& node) const;
+
+  Model& model;
+  RunPosition position;         ///< of the interpretation that runs; phases differ between epochs
+  bool finite = false;          ///< the weights were looked at
+  bool inputs_checked = false;  ///< a batch of each input slot's codes was read through
+  InferenceGraph graph;         ///< without the contents of `bound`
+  std::map<std::string, at::Tensor> bound;   ///< the model's own tensors, by their stored names
+  std::map<std::string, const Step*> steps;  ///< by the node's name
+  std::unique_ptr<Interpreter> interpreter;
 };
 
 }  // namespace qhost

@@ -99,7 +99,7 @@ void note_relus(const ScoredNetwork& network, Score& score) {
   for (const ScoredNode& node : network.nodes) {
     const bool relu = node.node->op == Op::activation &&
                       node.node->as<ActivationOptions>().kind == Activation::relu;
-    if (relu && !node.unread) relus += node.outputs() * node.networks;
+    if (relu && node.runs) relus += node.outputs() * node.networks;
   }
   if (relus == 0) return;
   const std::string number = with_separators(static_cast<std::int64_t>(relus));

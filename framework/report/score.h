@@ -82,7 +82,7 @@ struct Sparsity {
 
 struct ScoreRequest {
   ScoreRule rule = ScoreRule::course;
-  std::map<std::string, LayerPlan> plans;    ///< by node; ignored with `uniform`
+  LayerPlans plans;                          ///< by node; ignored with `uniform`
   std::optional<UniformBits> uniform;        ///< the micronet rules keep biases at 32 bits
   std::map<std::string, Sparsity> sparsity;  ///< by conv2d or linear node; absent: dense
   std::string why_dense;                     ///< why `sparsity` is empty, for a note: "--dense"

@@ -42,9 +42,9 @@ void store_folded(const ScoredNetwork& network, const ScoredNode& node, ScoreLay
     if (node.takes_batch_norm && !node.weight_absorbs_scale()) {
       store(layer, "scales", node.channels(), bits);
     }
-    if (node.takes_batch_norm || node.has_bias()) store(layer, "biases", node.channels(), bits);
+    if (node.takes_batch_norm || node.has_bias) store(layer, "biases", node.channels(), bits);
   } else if (node.node->op == Op::batch_norm) {
-    if (!node.folded_away) store(layer, "scales and shifts", 2 * node.channels(), bits);
+    if (node.runs) store(layer, "scales and shifts", 2 * node.channels(), bits);
   } else {
     store(layer, "learned values", static_cast<double>(node.layer.parameters), bits);
   }
@@ -70,7 +70,7 @@ ScriptCount script_count(const ScoredNetwork& network, const ScoredNode& node, b
       const double products =
           static_cast<double>(options.kernel.height * options.kernel.width) * inputs;
       return {.multiplies = outputs * products / groups,
-              .adds = outputs * ((products - 1) / groups + (node.has_bias() ? 1 : 0))};
+              .adds = outputs * ((products - 1) / groups + (node.has_bias ? 1 : 0))};
     }
     case Op::linear:  // its bias is not counted
       return {.multiplies = outputs * inputs, .adds = outputs * (inputs - 1)};
@@ -78,7 +78,7 @@ ScriptCount script_count(const ScoredNetwork& network, const ScoredNode& node, b
       return {.others = 3 * outputs};
     case Op::activation: {
       const bool relu = node.node->as<ActivationOptions>().kind == Activation::relu;
-      return {.others = modules && relu && !node.unread ? outputs : 0};
+      return {.others = modules && relu && node.runs ? outputs : 0};
     }
     case Op::average_pool:
       return {.others = modules ? outputs * static_cast<double>(

@@ -1,8 +1,7 @@
 #include "report/score_network.h"
 
-#include <algorithm>
-#include <set>
-
+#include "lowering/lower.h"
+#include "lowering/start_graph.h"
 #include "qhost/error.h"
 
 namespace qhost::report {
@@ -76,56 +75,36 @@ ScoredNode resolve(const Node& node, const SummaryLayer& layer, const ScoreReque
   return result;
 }
 
-// A batch norm is part of the layer before it when nothing else reads that layer's output.
-void fold_batch_norms(const Graph& graph, std::vector<ScoredNode>& nodes) {
-  for (ScoredNode& node : nodes) {
-    if (node.node->op != Op::batch_norm) continue;
-    const int source = node.node->inputs.at(0);
-    const auto before = std::find_if(nodes.begin(), nodes.end(), [&](const ScoredNode& candidate) {
-      return candidate.node->id == source;
-    });
-    if (before == nodes.end() || !before->has_weight) continue;
-    if (graph.consumers(source).size() != 1) continue;
-    before->takes_batch_norm = true;
-    node.folded_away = true;
+bool folds_batch_norms(ScoreRule rule) {
+  switch (rule) {
+    case ScoreRule::micronet:
+    case ScoreRule::micronet_adder_tree:
+    case ScoreRule::micronet_float_adds:
+    case ScoreRule::course_folded:
+      return true;
+    default:
+      return false;
   }
 }
 
-// Whether somebody reads `id`, a ReLU or what stands behind it, without having been moved in front
-// of that ReLU.
-bool is_read(const Graph& graph, const std::map<std::string, LayerPlan>& plans, int id,
-             const std::string& relu) {
-  if (graph.output().id == id) return true;
-  for (const int reader : graph.consumers(id)) {
-    const Node& node = graph.node(reader);
-    const auto plan = plans.find(node.name);
-    if (plan != plans.end() && plan->second.bypassed_relu == relu) continue;
-    const bool passes = node.op == Op::dropout || node.op == Op::max_pool || node.op == Op::flatten;
-    if (!passes || is_read(graph, plans, reader, relu)) return true;
+/// What is left of the network's node: itself, or a node that repeats it on other values; or null.
+const InferenceNode* left_of(const InferenceGraph& lowered, const std::string& name) {
+  const InferenceNode* left = nullptr;
+  for (const InferenceNode& node : lowered.nodes) {
+    if (node.name == name) return &node;
+    if (node.repeats == name) left = &node;
   }
-  return false;
+  return left;
 }
 
-void find_unread(const Graph& graph, const std::map<std::string, LayerPlan>& plans,
-                 std::vector<ScoredNode>& nodes) {
-  std::set<std::string> bypassed;
-  for (const auto& [unused, plan] : plans) bypassed.insert(plan.bypassed_relu);
+void take_what_is_left(const InferenceGraph& lowered, std::vector<ScoredNode>& nodes) {
   for (ScoredNode& node : nodes) {
-    node.unread = bypassed.contains(node.layer.name) &&
-                  !is_read(graph, plans, node.node->id, node.layer.name);
-  }
-}
-
-// What reads a sampled network's values differs from network to network, too.
-void count_networks(const Graph& graph, std::vector<ScoredNode>& nodes) {
-  std::vector<double> networks(graph.nodes().size(), 1);
-  for (ScoredNode& node : nodes) {
-    double& most = networks[static_cast<std::size_t>(node.node->id)];
-    most = std::max(node.weight.ensemble_size, node.input.ensemble_size);
-    for (const int source : node.node->inputs) {
-      most = std::max(most, networks[static_cast<std::size_t>(source)]);
-    }
-    node.networks = most;
+    const InferenceNode* left = left_of(lowered, node.layer.name);
+    node.runs = left != nullptr;
+    if (!node.runs) continue;
+    node.takes_batch_norm = !left->folded_batch_norm.empty();
+    node.has_bias = node.has_weight && left->has_tensor("bias");
+    node.networks = left->networks;
   }
 }
 
@@ -154,8 +133,8 @@ void require_values(const Summary& summary) {
 }  // namespace
 
 ScoredNetwork scored_network(const Graph& graph, const ScoreRequest& request) {
-  const std::map<std::string, LayerPlan> none;
-  const std::map<std::string, LayerPlan>& plans = request.uniform ? none : request.plans;
+  const LayerPlans none;
+  const LayerPlans& plans = request.uniform ? none : request.plans;
   const Summary summary = summarize(graph, plans);
   require_values(summary);
   require_sparsity_fits(graph, request.sparsity);
@@ -170,9 +149,9 @@ ScoredNetwork scored_network(const Graph& graph, const ScoreRequest& request) {
     const ScoredNode& last = network.nodes.back();
     network.quantized = network.quantized || !last.weight.is_real() || !last.input.is_real();
   }
-  fold_batch_norms(graph, network.nodes);
-  find_unread(graph, plans, network.nodes);
-  count_networks(graph, network.nodes);
+  const Purpose purpose =
+      folds_batch_norms(request.rule) ? Purpose::score_folded : Purpose::score_as_trained;
+  take_what_is_left(lower(start_graph(graph, plans), purpose), network.nodes);
   return network;
 }
 

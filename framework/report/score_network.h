@@ -1,5 +1,5 @@
-/// report/score_network.h: a network as the scoring rules count it: the coding of every tensor,
-/// what batch norm folds into, what runs how often. Internal to report/score.
+/// report/score_network.h: a network as the scoring rules count it: the coding of every tensor, and
+/// what lowering/ leaves of each node. Internal to report/score.
 #pragma once
 
 #include <vector>
@@ -31,14 +31,13 @@ struct ScoredNode {
   double weights = 0;             ///< of one member
   double nonzero = 0;             ///< equal to weights where zeros are unknown
   double mask_bits = 0;           ///< 0 where zeros are unknown
+  bool runs = true;               ///< false: lowering folded it away, or nobody reads it
   bool takes_batch_norm = false;  ///< the batch norm behind it is folded into it
-  bool folded_away = false;       ///< it is a batch norm that was folded
-  bool unread = false;            ///< it is a ReLU that every reader was moved in front of
+  bool has_bias = false;          ///< of a weighted node: its own, or one that lowering added
   double networks = 1;            ///< how often it runs: once for each sampled network
 
   double outputs() const { return static_cast<double>(node->shape.elements()); }
   double channels() const { return static_cast<double>(node->shape.channels()); }
-  bool has_bias() const { return has_weight && (node->parameters.size() > 1 || layer.added_bias); }
   /// A factor in front of the weights vanishes in them: floats, or a table for each channel.
   bool weight_absorbs_scale() const {
     return weight.is_real() || (weight.kind == Operand::Kind::table && weight.table_per_channel);

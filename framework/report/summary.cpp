@@ -1,6 +1,8 @@
 #include "report/summary.h"
 
 #include "graph/count.h"
+#include "lowering/lower.h"
+#include "lowering/start_graph.h"
 #include "qhost/error.h"
 #include "sdk/describe.h"
 
@@ -13,11 +15,6 @@ bool has_weight(const Node& node) {
   return node.op == Op::conv2d || node.op == Op::linear;
 }
 
-bool feeds_only_batch_norm(const Graph& graph, const Node& node) {
-  const std::vector<int> readers = graph.consumers(node.id);
-  return readers.size() == 1 && graph.node(readers[0]).op == Op::batch_norm;
-}
-
 void require_valid(const Encoding& encoding, const Node& node, const char* role,
                    const std::string& method) {
   const std::string fault = why_invalid(encoding);
@@ -27,7 +24,7 @@ void require_valid(const Encoding& encoding, const Node& node, const char* role,
                                             "\nhelp: correct what its encoding() returns");
 }
 
-void require_plans_fit(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
+void require_plans_fit(const Graph& graph, const LayerPlans& by_node) {
   for (const auto& [name, plan] : by_node) {
     const Node* node = graph.find(name);
     if (node == nullptr) {
@@ -46,7 +43,19 @@ void require_plans_fit(const Graph& graph, const std::map<std::string, LayerPlan
   }
 }
 
-SummaryLayer layer_of(const Graph& graph, const Node& node, const LayerPlan& plan) {
+/// All that the node stores.
+std::int64_t bytes_of(const InferenceGraph& stored, const InferenceNode& node) {
+  std::int64_t bytes = 0;
+  for (const auto& [parameter, unused] : node.tensors) {
+    const StoredTensor& tensor = *stored.tensor(node, parameter);
+    bytes += stored_bytes(tensor.encoding, tensor.shape);
+  }
+  return bytes;
+}
+
+SummaryLayer layer_of(const Graph& graph, const InferenceGraph& stored, const Node& node,
+                      const LayerPlan& plan) {
+  const InferenceNode& inference = stored.node(node.id);  // no node was taken out
   const Count counts = count(graph, node);
   SummaryLayer layer;
   layer.name = node.name;
@@ -62,17 +71,14 @@ SummaryLayer layer_of(const Graph& graph, const Node& node, const LayerPlan& pla
   layer.note = plan.note;
   layer.input = plan.input;
   layer.float_bytes = float_size * (counts.parameters + counts.buffers);
-  layer.bytes = layer.float_bytes;
+  layer.bytes = bytes_of(stored, inference);
   if (has_weight(node)) {
-    const std::vector<std::int64_t>& shape = node.parameters.at(0).shape;
-    layer.weight = plan.weight.value_or(Encoding::float32());
-    layer.input = plan.input.value_or(Encoding::float32());
-    layer.weight_bytes = stored_bytes(*layer.weight, shape);
-    layer.float_weight_bytes = float_size * Shape{shape}.elements();
-    layer.bytes += layer.weight_bytes - layer.float_weight_bytes;
-    layer.added_bias =
-        plan.bias_correction && node.parameters.size() == 1 && !feeds_only_batch_norm(graph, node);
-    if (layer.added_bias) layer.bytes += float_size * node.shape.channels();
+    const StoredTensor& weight = *stored.tensor(inference, "weight");
+    layer.weight = weight.encoding;
+    layer.input = inference.inputs.at(0).encoding;
+    layer.weight_bytes = stored_bytes(weight.encoding, weight.shape);
+    layer.float_weight_bytes = float_size * weight.elements();
+    layer.added_bias = inference.has_tensor("bias") && node.parameters.size() == 1;
   }
   return layer;
 }
@@ -118,15 +124,16 @@ double mean_input_bits(const Graph& graph, const std::vector<SummaryLayer>& laye
 
 }  // namespace
 
-Summary summarize(const Graph& graph, const std::map<std::string, LayerPlan>& by_node) {
+Summary summarize(const Graph& graph, const LayerPlans& by_node) {
   require_plans_fit(graph, by_node);
+  const InferenceGraph stored = lower(start_graph(graph, by_node), Purpose::summary);
   Summary summary;
   summary.input = graph.input().shape;
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::input) continue;
     const auto plan = by_node.find(node.name);
     summary.layers.push_back(
-        layer_of(graph, node, plan == by_node.end() ? LayerPlan{} : plan->second));
+        layer_of(graph, stored, node, plan == by_node.end() ? LayerPlan{} : plan->second));
     add(summary, summary.layers.back());
   }
   summary.bits_per_weight = mean_bits(summary.layers);

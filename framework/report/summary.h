@@ -2,25 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lowering/layer_plan.h"
 #include "qhost/encoding.h"
 #include "qhost/graph.h"
 
 namespace qhost::report {
-
-/// What the experiment's rules decided for one node. An empty encoding is float32.
-struct LayerPlan {
-  std::optional<Encoding> weight, input;
-  std::string weight_method, input_method;  ///< names of the quantizers, "" for float
-  std::string note;                         ///< which ReLU was elided
-  std::string bypassed_relu;     ///< the ReLU that the input was moved in front of, or ""
-  bool bias_correction = false;  ///< the method adds a bias to the node
-};
 
 struct SummaryLayer {
   std::string name;
@@ -61,7 +52,7 @@ struct Summary {
 
 /// Throws Error: kind internal for a plan of a node that is not in the graph, or of a weight on a
 /// node without one; kind configuration for an inconsistent encoding (why_invalid).
-Summary summarize(const Graph& graph, const std::map<std::string, LayerPlan>& by_node = {});
+Summary summarize(const Graph& graph, const LayerPlans& by_node = {});
 
 struct SummaryTextOptions {
   bool every_node = false;  ///< also those without parameters, MACs, quantizer or note

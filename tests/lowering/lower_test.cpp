@@ -52,6 +52,13 @@ TEST(Lower, ForEvaluationWhatIsComputedIsLeft) {
   EXPECT_EQ(graph.tensors.at("conv1.weight").encoding.scale, ScaleKind::tensor);
 }
 
+TEST(Lower, ForTrainingOnlyWhatNobodyReadsIsLeftOut) {
+  const InferenceGraph graph = lowered(false, Purpose::training);
+  for (const char* gone : {"relu", "max", "drop"}) EXPECT_LT(graph.find(gone), 0) << gone;
+  for (const char* left : {"conv1", "bn", "conv2", "pool"}) EXPECT_GE(graph.find(left), 0) << left;
+  EXPECT_GE(lowered(true, Purpose::training).find("relu"), 0);
+}
+
 TEST(Lower, ForASummaryNothingIsTakenOut) {
   const InferenceGraph graph = lowered(false, Purpose::summary);
   EXPECT_EQ(graph.nodes.size(), two_convolutions(false).nodes().size());

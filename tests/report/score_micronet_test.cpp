@@ -267,6 +267,10 @@ TEST(MicronetScore, AReluThatAllReadersWereMovedInFrontOfIsNotComputed) {
   EXPECT_EQ(layer(micronet(build(false), plans), "relu").operations(), 0);
   EXPECT_EQ(layer(micronet(build(true), plans), "relu").operations(), 128);
   EXPECT_EQ(layer(micronet(build(false)), "relu").operations(), 64);  // 16 bits: the freebie
+  // The pooling is done all the same: on what the ReLU reads.
+  const double pooling = layer(micronet(build(true), plans), "max").operations();
+  EXPECT_EQ(pooling, 128 * 8);
+  EXPECT_EQ(layer(micronet(build(false), plans), "max").operations(), pooling);
 }
 
 TEST(MicronetScore, UniformBitsReplaceThePlan) {
