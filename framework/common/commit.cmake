@@ -6,8 +6,7 @@ if(git)
   set(git ${git} --no-optional-locks -C ${SOURCE})
   execute_process(COMMAND ${git} rev-parse --show-prefix HEAD
                   OUTPUT_VARIABLE said ERROR_QUIET RESULT_VARIABLE failed)
-  #   The prefix is empty at the top of a checkout: a copy inside another project's checkout has no
-  # commit.
+  # The prefix is empty at the top of a checkout: a copy inside another project's has no commit.
   if(NOT failed AND said MATCHES "^\n([0-9a-f]+)\n$")
     set(commit ${CMAKE_MATCH_1})
     execute_process(COMMAND ${git} status --porcelain --untracked-files=no
