@@ -29,7 +29,7 @@ CodebookSettings CodebookSettings::from(const Options& options) {
   CodebookSettings s;
   s.bits = static_cast<int>(options.integer("bits"));
   s.per_channel = options.string("scope") == "channel";
-  if (options.string("start") == "density") s.start = Centerstart::density;
+  if (options.string("start") == "density") s.start = CenterStart::density;
   s.iterations = static_cast<int>(options.integer("iterations"));
   s.training = training_from(options);
   return s;

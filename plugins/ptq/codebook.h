@@ -23,7 +23,7 @@ namespace qhost::ptq {
 struct CodebookSettings {
   int bits = 4;
   bool per_channel = false;
-  Centerstart start = Centerstart::linear;
+  CenterStart start = CenterStart::linear;
   int iterations = 100;
   Training training = Training::as_float;
   static CodebookSettings from(const Options& options);

@@ -6,11 +6,11 @@
 namespace qhost::ptq {
 namespace {
 
-std::vector<double> start_of(const std::vector<float>& sorted, int entries, Centerstart start) {
+std::vector<double> start_of(const std::vector<float>& sorted, int entries, CenterStart start) {
   std::vector<double> centers;
   const double first = sorted.front(), last = sorted.back();
   for (int k = 0; k < entries; ++k) {
-    if (start == Centerstart::linear) {
+    if (start == CenterStart::linear) {
       centers.push_back(first + k * (last - first) / (entries - 1));
     } else {
       const auto rank = (2 * static_cast<std::size_t>(k) + 1) * sorted.size() /
@@ -37,7 +37,7 @@ std::vector<std::size_t> cells(const std::vector<float>& sorted,
 
 }  // namespace
 
-std::vector<double> k_means(const std::vector<float>& sorted, int entries, Centerstart start,
+std::vector<double> k_means(const std::vector<float>& sorted, int entries, CenterStart start,
                             int iterations) {
   std::vector<double> centers = start_of(sorted, entries, start);
   std::vector<std::size_t> ends = cells(sorted, centers);
