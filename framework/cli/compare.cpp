@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/scoring.h"
+#include "jobs/catalog.h"
 #include "jobs/run.h"
 #include "qhost/error.h"
 #include "report/compared_run.h"
@@ -28,8 +29,8 @@ void add_scores(report::ComparedRun& run, Registry& registry) {
                            report::freebie_note(found)};
   }
   // Of the runs of a version that did not write it.
-  if (run.result.contains("bits_per_weight") && !run.result.contains("bits_per_input")) {
-    run.result["bits_per_input"] = report::summarize(network.graph, network.plans).bits_per_input;
+  if (run.result.bits_per_weight && !run.result.bits_per_input) {
+    run.result.bits_per_input = report::summarize(network.graph, network.plans).bits_per_input;
   }
   run.why_dense = network.why_dense;
   run.scores = std::move(scores);
@@ -50,7 +51,8 @@ void score_all(std::vector<report::ComparedRun>& runs, Registry& registry) {
 int execute(Context& context, const Arguments& arguments) {
   const std::vector<std::filesystem::path> directories(arguments.positional().begin(),
                                                        arguments.positional().end());
-  std::vector<report::ComparedRun> runs = report::load_runs(directories);
+  jobs::ComponentCatalog catalog(context.registry);
+  std::vector<report::ComparedRun> runs = report::load_runs(directories, catalog);
   score_all(runs, context.registry);
   const report::Comparison comparison = report::compare(std::move(runs));
   if (arguments.flag("json")) {

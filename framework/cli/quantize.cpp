@@ -25,11 +25,12 @@ int execute(Context& context, const Arguments& arguments) {
   request.run.command_line = context.command_line;
 
   ProgressDisplay progress(0);
-  const jobs::RunResult result = jobs::quantize_run(request, context.registry, progress);
-  if (result.exit_code != 0) progress.note("interrupted; the same command starts anew");
+  const jobs::RunOutcome outcome = jobs::quantize_run(request, context.registry, progress);
+  const runs::RunResult& result = outcome.result;
+  if (outcome.exit_code != 0) progress.note("interrupted; the same command starts anew");
   if (arguments.flag("json")) {
-    std::cout << result.json.dump() << "\n";
-    return result.exit_code;
+    std::cout << to_json(result).dump() << "\n";
+    return outcome.exit_code;
   }
   report::Table table({{"network", report::Align::left},
                        {"test accuracy", report::Align::right},
@@ -37,15 +38,13 @@ int execute(Context& context, const Arguments& arguments) {
                        {"bits/input", report::Align::right},
                        {"weight bytes", report::Align::right},
                        {"run directory", report::Align::left}});
-  table.add_row({"float", percent_cell(result.json, "float_test_accuracy"), "32.00", "32.00",
-                 count_cell(result.json, "float_weight_bytes"), request.source.string()});
-  table.add_row({result.json.value("quantizer", request.quantizer),
-                 percent_cell(result.json, "test_accuracy"),
-                 bits_cell(result.json, "bits_per_weight"),
-                 bits_cell(result.json, "bits_per_input"), count_cell(result.json, "weight_bytes"),
-                 result.json.value("run_dir", "-")});
+  table.add_row({"float", percent_cell(result.float_test_accuracy), "32.00", "32.00",
+                 count_cell(result.float_weight_bytes), request.source.string()});
+  table.add_row({result.quantizer.value_or(request.quantizer), percent_cell(result.test_accuracy),
+                 bits_cell(result.bits_per_weight), bits_cell(result.bits_per_input),
+                 count_cell(result.weight_bytes), result.run_dir.value_or("-")});
   std::cout << table.to_string();
-  return result.exit_code;
+  return outcome.exit_code;
 }
 
 }  // namespace

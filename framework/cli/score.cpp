@@ -2,7 +2,6 @@
 #include "report/score.h"
 
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 
 #include "cli/command.h"
@@ -24,21 +23,12 @@ std::optional<double> accuracy_of(const fs::path& run) {
     std::cerr << "note: " << run.string() << " has no test accuracy: " << why << "\n";
     return std::optional<double>();
   };
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) return none("there is no result.json yet");
-  const nlohmann::json result = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  if (!result.is_object()) {
-    throw Error(ErrorKind::storage,
-                file.string() +
-                    " is no JSON object\nhelp: without this file the run is scored "
-                    "without an accuracy; `qhost eval " +
-                    run.string() + "` computes one");
-  }
-  if (const auto accuracy = accuracy_in(result)) return accuracy;
-  const auto status = result.find("status");
-  return none(status != result.end() && status->is_string()
-                  ? "its status is " + status->get<std::string>()
-                  : "its result.json holds none");
+  const std::optional<runs::RunResult> result = runs::read_run_result(
+      file, "without this file the run is scored without an accuracy; `qhost eval " + run.string() +
+                "` computes one");
+  if (!result) return none("there is no result.json yet");
+  if (const auto accuracy = accuracy_in(*result)) return accuracy;
+  return none(result->status ? "its status is " + *result->status : "its result.json holds none");
 }
 
 std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& registry) {

@@ -1,11 +1,11 @@
 #include "cli/scoring.h"
 
+#include <cmath>
 #include <utility>
 
 #include "jobs/assemble.h"
 #include "jobs/weight_zeros.h"
 #include "model/layer_plans.h"
-#include "report/finite_result.h"
 #include "runs/run_identity.h"
 
 namespace qhost::cli {
@@ -28,8 +28,8 @@ ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Exp
   jobs::WeightZeros zeros = jobs::zeros_of_run(run, experiment, registry);
   network.sparsity = std::move(zeros.by_node);
   network.why_dense = std::move(zeros.unknown);
-  for (const nlohmann::json& sentence : runs::read_allowed(run)) {
-    network.warnings.push_back("the run went on with " + sentence.get<std::string>());
+  for (const std::string& sentence : runs::read_allowed(run)) {
+    network.warnings.push_back("the run went on with " + sentence);
   }
   for (std::string& complaint : zeros.complaints) network.warnings.push_back(std::move(complaint));
   return network;
@@ -48,11 +48,9 @@ report::Score score(const ScorableNetwork& network, report::ScoreRequest request
   return report::score(network.graph, request);
 }
 
-std::optional<double> accuracy_in(const nlohmann::json& result) {
-  if (report::has_no_finite_loss(result)) return std::nullopt;
-  const auto accuracy = result.find("test_accuracy");
-  if (accuracy == result.end() || !accuracy->is_number()) return std::nullopt;
-  return accuracy->get<double>();
+std::optional<double> accuracy_in(const runs::RunResult& result) {
+  const bool is_number = result.test_accuracy && std::isfinite(*result.test_accuracy);
+  return is_number && !result.has_no_finite_loss() ? result.test_accuracy : std::nullopt;
 }
 
 }  // namespace qhost::cli

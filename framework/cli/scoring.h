@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "qhost/graph.h"
 #include "registry/registry.h"
 #include "report/score.h"
+#include "runs/run_result.h"
 
 namespace qhost::cli {
 
@@ -35,7 +35,7 @@ ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Exp
 /// other bits than the network's, without the zeros.
 report::Score score(const ScorableNetwork& network, report::ScoreRequest request);
 
-/// The test accuracy that a result.json holds.
-std::optional<double> accuracy_in(const nlohmann::json& result);
+/// The test accuracy of a result; empty if there is none or its test loss is not finite.
+std::optional<double> accuracy_in(const runs::RunResult& result);
 
 }  // namespace qhost::cli

@@ -13,54 +13,55 @@ namespace {
 constexpr int interrupted_code = static_cast<int>(ErrorKind::interrupted);
 
 /// What the exception in flight makes of a point.
-jobs::RunResult result_of_failure(training::Progress& progress) {
+jobs::RunOutcome result_of_failure(training::Progress& progress) {
   const std::exception_ptr exception = std::current_exception();
   const training::Failure failure = training::failure_of(exception);
-  jobs::RunResult result;
-  result.exit_code = static_cast<int>(failure.kind);
-  if (result.exit_code == interrupted_code) {
-    result.json = {{"status", "interrupted"}};
-    return result;
+  jobs::RunOutcome outcome;
+  outcome.exit_code = static_cast<int>(failure.kind);
+  if (outcome.exit_code == interrupted_code) {
+    outcome.result.status = "interrupted";
+    return outcome;
   }
   progress.note("error: " + failure.message);
   try {
     std::rethrow_exception(exception);
   } catch (const training::RunFailed& failed) {
-    result.json = failed.result();
+    outcome.result = failed.result();
   } catch (...) {
-    result.json = {
-        {"status", "failed"}, {"error", failure.message}, {"exit_code", result.exit_code}};
+    outcome.result.status = "failed";
+    outcome.result.error = failure.message;
+    outcome.result.exit_code = outcome.exit_code;
   }
-  return result;
+  return outcome;
 }
 
-jobs::RunResult run_point(const config::SweepPoint& point, bool in_sweep, jobs::RunRequest request,
-                          Registry& registry) {
+jobs::RunOutcome run_point(const config::SweepPoint& point, bool in_sweep, jobs::RunRequest request,
+                           Registry& registry) {
   ProgressDisplay progress(point.experiment.train.integer("progress_every"));
   progress.set_label(point.label);
-  if (in_sweep) request.facts["label"] = point.label;
-  jobs::RunResult result;
+  if (in_sweep) request.known.label = point.label;
+  jobs::RunOutcome outcome;
   try {
-    result = jobs::run_experiment(point.experiment, request, registry, progress);
+    outcome = jobs::run_experiment(point.experiment, request, registry, progress);
   } catch (...) {
     if (!in_sweep) throw;
-    result = result_of_failure(progress);
+    outcome = result_of_failure(progress);
   }
-  if (in_sweep) result.json["label"] = point.label;
-  if (result.was_finished) {
-    progress.note("nothing to do: this configuration is finished in " +
-                  result.json.value("run_dir", ""));
+  runs::RunResult& result = outcome.result;
+  if (in_sweep) result.label = point.label;
+  const std::string directory = result.run_dir.value_or("");
+  if (outcome.was_finished) {
+    progress.note("nothing to do: this configuration is finished in " + directory);
   }
-  if (result.was_skipped) {
-    progress.note(
-        "left as it is: this configuration " +
-        std::string(result.json.value("status", "") == "diverged" ? "diverged" : "failed") +
-        " in " + result.json.value("run_dir", "") + "; without --skip-failed it is tried again");
+  if (outcome.was_skipped) {
+    progress.note("left as it is: this configuration " +
+                  std::string(result.status == "diverged" ? "diverged" : "failed") + " in " +
+                  directory + "; without --skip-failed it is tried again");
   }
-  if (result.exit_code == interrupted_code) {
+  if (outcome.exit_code == interrupted_code) {
     progress.note("interrupted; the same command with --resume auto continues");
   }
-  return result;
+  return outcome;
 }
 
 }  // namespace
@@ -72,13 +73,14 @@ int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request
   nlohmann::json results = nlohmann::json::array();
   int exit_code = 0;
   for (const config::SweepPoint& point : loaded.points) {
-    jobs::RunResult result = run_point(point, loaded.sweep, request, registry);
-    if (point.has_seed) result.json["seed_group"] = point.group;
-    table.add(point, result.json);
-    if (json) std::cout << result.json.dump() << "\n" << std::flush;
-    results.push_back(result.json);
-    if (exit_code == 0) exit_code = result.exit_code;
-    if (result.exit_code == interrupted_code) {
+    const jobs::RunOutcome outcome = run_point(point, loaded.sweep, request, registry);
+    table.add(point, outcome.result);
+    nlohmann::json line = to_json(outcome.result);
+    if (point.has_seed) line["seed_group"] = point.group;
+    if (json) std::cout << line.dump() << "\n" << std::flush;
+    results.push_back(std::move(line));
+    if (exit_code == 0) exit_code = outcome.exit_code;
+    if (outcome.exit_code == interrupted_code) {
       exit_code = interrupted_code;  // there is more to do
       break;
     }

@@ -1,27 +1,15 @@
 #include "cli/sweep_table.h"
 
+#include <cmath>
 #include <cstdio>
-#include <optional>
 
 #include "cli/terminal.h"
 #include "common/utf8.h"
-#include "report/finite_result.h"
 #include "report/statistics.h"
 #include "report/table.h"
 
 namespace qhost::cli {
 namespace {
-
-std::optional<double> number_in(const nlohmann::json& result, const char* key) {
-  const auto found = result.find(key);
-  if (found == result.end() || !found->is_number()) return {};
-  return found->get<double>();
-}
-
-std::string text_in(const nlohmann::json& result, const char* key) {
-  const auto found = result.find(key);
-  return found != result.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
@@ -33,33 +21,28 @@ std::string first_line(const std::string& text) {
 
 }  // namespace
 
-std::string bits_cell(const nlohmann::json& result, const char* key) {
-  const auto number = number_in(result, key);
-  if (!number) return "-";
+std::string bits_cell(std::optional<double> bits) {
+  if (!bits || !std::isfinite(*bits)) return "-";
   char text[32];
-  std::snprintf(text, sizeof text, "%.2f", *number);
+  std::snprintf(text, sizeof text, "%.2f", *bits);
   return text;
 }
 
-std::string count_cell(const nlohmann::json& result, const char* key) {
-  const auto found = result.find(key);
-  return found != result.end() && found->is_number_integer()
-             ? report::with_separators(found->get<std::int64_t>())
-             : "-";
+std::string count_cell(std::optional<std::int64_t> count) {
+  return count ? report::with_separators(*count) : "-";
 }
 
-std::string percent_cell(const nlohmann::json& result, const char* key) {
-  const auto number = number_in(result, key);
-  return number ? percent(*number) : "-";
+std::string percent_cell(std::optional<double> fraction) {
+  return fraction && std::isfinite(*fraction) ? percent(*fraction) : "-";
 }
 
-void SweepTable::add(const config::SweepPoint& point, const nlohmann::json& result) {
+void SweepTable::add(const config::SweepPoint& point, const runs::RunResult& result) {
   rows_.push_back({point.label.empty() ? point.experiment.name : point.label, result});
-  const auto accuracy = number_in(result, "test_accuracy");
-  if (!point.has_seed || !accuracy || text_in(result, "status") != "finished") return;
-  if (report::has_no_finite_loss(result)) return;  // of an older build
+  const bool counts = result.status == "finished" && result.test_accuracy &&
+                      !result.has_no_finite_loss();  // of an older build
+  if (!point.has_seed || !counts) return;
   if (accuracies_.count(point.group) == 0) groups_.push_back(point.group);
-  accuracies_[point.group].push_back(*accuracy);
+  accuracies_[point.group].push_back(*result.test_accuracy);
 }
 
 std::string SweepTable::to_string() const {
@@ -72,10 +55,10 @@ std::string SweepTable::to_string() const {
                        {"run directory", report::Align::left}});
   std::string reasons;
   for (const auto& [label, result] : rows_) {
-    const std::string status = text_in(result, "status"), error = text_in(result, "error");
-    table.add_row({label, or_dash(status), percent_cell(result, "test_accuracy"),
-                   bits_cell(result, "bits_per_weight"), bits_cell(result, "bits_per_input"),
-                   count_cell(result, "weight_bytes"), or_dash(text_in(result, "run_dir"))});
+    const std::string status = result.status.value_or(""), error = result.error.value_or("");
+    table.add_row({label, or_dash(status), percent_cell(result.test_accuracy),
+                   bits_cell(result.bits_per_weight), bits_cell(result.bits_per_input),
+                   count_cell(result.weight_bytes), or_dash(result.run_dir.value_or(""))});
     if (!error.empty()) {
       reasons += label + (status == "failed" ? " failed: " : ": ") +
                  escape_controls(first_line(error)) + "\n";

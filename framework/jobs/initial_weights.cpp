@@ -4,6 +4,7 @@
 
 #include "config/diagnostic_codes.h"
 #include "config/located.h"
+#include "jobs/catalog.h"
 #include "jobs/find_checkpoint.h"
 #include "jobs/published_weights.h"
 #include "model/weight_values.h"
@@ -45,10 +46,11 @@ std::map<std::string, at::Tensor> without_additions(std::map<std::string, at::Te
   return result;
 }
 
-InitialWeights read(const fs::path& source) {
+InitialWeights read(const fs::path& source, Registry& registry) {
   InitialWeights weights;
   weights.file = file_of(source);
-  weights.source = source_of_weights(weights.file);
+  ComponentCatalog catalog(registry);
+  weights.source = source_of_weights(weights.file, catalog);
   const storage::File file = storage::File::read(weights.file);
   weights.sha256 = storage::sha256_file(weights.file);
   weights.tensors = storage::read_tensors(file, model_prefix);
@@ -72,7 +74,7 @@ std::optional<Error> refusal(const Model& model, const std::map<std::string, at:
 
 InitialWeights read_for(const config::Experiment& experiment, Registry& registry,
                         const Model& model) {
-  InitialWeights weights = read(experiment.train.string("init_from"));
+  InitialWeights weights = read(experiment.train.string("init_from"), registry);
   weights.names = "qhost";
   std::map<std::string, std::string> names_there;
   std::optional<Error> refused = refusal(model, weights.tensors);

@@ -41,7 +41,7 @@ std::string allowed_sentence(const runs::IdentityDifference& one) {
 constexpr const char* insecure_sentence =
     "plugin files that others could have written (--allow-insecure-plugins)";
 
-void allow(nlohmann::json& allowed, const std::string& sentence) {
+void allow(std::vector<std::string>& allowed, const std::string& sentence) {
   if (std::find(allowed.begin(), allowed.end(), sentence) == allowed.end()) {
     allowed.push_back(sentence);
   }

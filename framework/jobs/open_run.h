@@ -2,7 +2,6 @@
 /// to resume.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,7 +26,7 @@ struct FoundRun {
   bool finished = false;  ///< there is nothing to do
   bool failed = false;    ///< it ended early: failed or diverged
   /// Sentences on the differences that were overridden, earlier and now.
-  nlohmann::json allowed = nlohmann::json::array();
+  std::vector<std::string> allowed;
   std::vector<std::string> notes;
 };
 

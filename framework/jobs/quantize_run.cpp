@@ -43,8 +43,8 @@ void require_float(const config::Experiment& experiment, const fs::path& source)
 
 /// Refuses weights of a quantized run, to which train.init_from may point: they are no float
 /// network.
-void require_float_weights(const fs::path& weights) {
-  const auto source = source_of_weights(weights);
+void require_float_weights(const fs::path& weights, config::Catalog& catalog) {
+  const auto source = source_of_weights(weights, catalog);
   if (!source || source->method.empty()) return;
   throw Error(ErrorKind::configuration,
               weights.string() + " is quantized already, by `" + source->method +
@@ -54,9 +54,9 @@ void require_float_weights(const fs::path& weights) {
 }
 
 /// Refuses a checkpoint file, which is neither a run nor an experiment.
-void require_no_weights(const fs::path& source) {
+void require_no_weights(const fs::path& source, config::Catalog& catalog) {
   if (is_run(source) || source.extension() != ".safetensors") return;
-  require_float_weights(source);
+  require_float_weights(source, catalog);
   const fs::path run = report::run_around(source);
   throw Error(ErrorKind::configuration,
               source.string() + " holds weights and no experiment\nhelp: " +
@@ -117,15 +117,15 @@ FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& regi
 
 }  // namespace
 
-RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
-                       training::Progress& progress) {
+RunOutcome quantize_run(const QuantizeRequest& request, Registry& registry,
+                        training::Progress& progress) {
   const training::InterruptGuard interrupts(/*resumable=*/false);
-  require_no_weights(request.source);
+  ComponentCatalog catalog(registry);
+  require_no_weights(request.source, catalog);
   const fs::path file = is_run(request.source) ? request.source / "resolved.toml" : request.source;
   if (is_run(request.source) && !fs::exists(file)) {
     experiment_of_run(request.source, registry);  // throws the error for a missing run
   }
-  ComponentCatalog catalog(registry);
   std::vector<std::string> overrides = {"quantizer.name=" + quoted(request.quantizer),
                                         "train.epochs=0", "train.max_steps=0"};
   if (is_run(request.source)) {
@@ -140,7 +140,7 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
                     " names no trained network\nhelp: set train.init_from in it, or give a run "
                     "directory, as runs/NAME/latest");
   }
-  if (!is_run(request.source)) require_float_weights(as_float.train.string("init_from"));
+  if (!is_run(request.source)) require_float_weights(as_float.train.string("init_from"), catalog);
   overrides.push_back("name=" + quoted(as_float.name + "_" + request.quantizer));
   const config::Experiment experiment =
       config::load_experiment_or_throw(file, overrides, catalog).at(0).experiment;
@@ -157,9 +157,9 @@ RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
   const FloatNetwork before = evaluate_float(as_float, registry);
   RunRequest run = request.run;
   run.data = &before.data;  // only the quantizer differs
-  run.facts["float_test_accuracy"] = before.metrics.top1;
-  run.facts["float_test_loss"] = before.metrics.loss;
-  run.facts["quantizer"] = quantizer_text(experiment, registry);
+  run.known.float_test_accuracy = before.metrics.top1;
+  run.known.float_test_loss = before.metrics.loss;
+  run.known.quantizer = quantizer_text(experiment, registry);
   return run_experiment(experiment, run, registry, progress);
 }
 

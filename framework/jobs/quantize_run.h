@@ -24,7 +24,7 @@ struct QuantizeRequest {
 /// evaluates. Its result.json also has {float_test_accuracy, float_test_loss} of the same weights
 /// in float, and `quantizer`: its name and the options that are not the default. Throws Error:
 /// configuration for a source that is already quantized or has no network; else as run_experiment.
-RunResult quantize_run(const QuantizeRequest& request, Registry& registry,
-                       training::Progress& progress);
+RunOutcome quantize_run(const QuantizeRequest& request, Registry& registry,
+                        training::Progress& progress);
 
 }  // namespace qhost::jobs

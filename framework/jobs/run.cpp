@@ -16,7 +16,6 @@
 #include "jobs/surroundings.h"
 #include "model/layer_plans.h"
 #include "qhost/error.h"
-#include "report/finite_result.h"
 #include "report/summary.h"
 #include "runs/checkpoint.h"
 #include "runs/run_directory.h"
@@ -49,8 +48,8 @@ std::int64_t newest_step(const runs::RunDirectory& run) {
 }
 
 /// Refuses a finished run without a finite loss. Older builds did not check the loss.
-void require_sound_result(const nlohmann::json& result, const fs::path& run) {
-  if (!report::has_no_finite_loss(result)) return;
+void require_sound_result(const runs::RunResult& result, const fs::path& run) {
+  if (!result.has_no_finite_loss()) return;
   throw Error(ErrorKind::diverged,
               run.string() +
                   " is called finished, but its test loss is not finite\nhelp: "
@@ -85,33 +84,36 @@ std::vector<std::string> begin_child(training::Trainer& trainer, const ParentRun
   return said;
 }
 
-nlohmann::json base_result(const config::Experiment& experiment, const Model& model,
-                           const data::Dataset& data, const runs::RunDirectory& run) {
+runs::RunResult begin_result(const config::Experiment& experiment, const Model& model,
+                             const data::Dataset& data, const runs::RunDirectory& run,
+                             runs::RunResult result) {
   const report::Summary summary =
       report::summarize(model.graph(), layer_plans(model.graph(), model.plan()));
-  nlohmann::json result = {{"run_dir", run.path().string()},
-                           {"name", experiment.name},
-                           {"qhost", version()},
-                           {"commit", commit()},
-                           {"quantized_layers", summary.quantized_weights},
-                           {"quantized_inputs", summary.quantized_inputs},
-                           {"parameters", summary.parameters},
-                           {"macs", summary.macs},
-                           {"weight_bytes", summary.weight_bytes},
-                           {"float_weight_bytes", summary.float_weight_bytes},
-                           {"bits_per_weight", summary.bits_per_weight},
-                           {"bits_per_input", summary.bits_per_input},
-                           {"verified", nullptr},
-                           {"data", data.name},
-                           {"data_remark", data.remark}};
+  result.run_dir = run.path().string();
+  result.name = experiment.name;
+  result.qhost = version();
+  result.commit = commit();
+  result.quantized_layers = summary.quantized_weights;
+  result.quantized_inputs = summary.quantized_inputs;
+  result.parameters = summary.parameters;
+  result.macs = summary.macs;
+  result.weight_bytes = summary.weight_bytes;
+  result.float_weight_bytes = summary.float_weight_bytes;
+  result.bits_per_weight = summary.bits_per_weight;
+  result.bits_per_input = summary.bits_per_input;
+  result.verified = nlohmann::json();
+  result.data = data.name;
+  result.data_remark = data.remark;
+  result.dataset_provenance = data.provenance;
   return result;
 }
 
-/// The result of a run that `--skip-failed` skips. Versions without an exit code recorded
-/// divergence only.
-RunResult skipped(nlohmann::json result) {
-  const int code = result.value("exit_code", static_cast<int>(ErrorKind::diverged));
-  return {.json = std::move(result), .exit_code = code, .was_skipped = true};
+/// The result of a run that is over, with its current path: a folder of runs may be moved or copied.
+runs::RunResult kept_result(const runs::RunDirectory& run) {
+  runs::RunResult result = runs::read_run_result(run.result(), "continue the run with --resume")
+                               .value_or(runs::RunResult());
+  result.run_dir = run.path().string();
+  return result;
 }
 
 /// Written in this order: a directory with resolved.toml is a run that can be resumed.
@@ -126,61 +128,61 @@ void record_beginning(const runs::RunDirectory& run, const nlohmann::json& here,
 }
 
 /// Adds the run's origin to `result`.
-void add_origin(const runs::RunDirectory& run, nlohmann::json& result) {
+void add_origin(const runs::RunDirectory& run, runs::RunResult& result) {
   if (const nlohmann::json record = read_parent(run.path()); !record.is_null()) {
-    result["parent"] = record;
+    result.parent = record;
   }
   if (fs::exists(run.init_from())) {
     const nlohmann::json source = read_json(run.init_from());
-    result["init_from"] = {{"file", source.value("file", "")},
-                           {"sha256", source.value("sha256", "")}};
+    result.init_from = {.file = source.value("file", ""), .sha256 = source.value("sha256", "")};
   }
 }
 
 /// Adds the final evaluation to `result`.
 void add_metrics(training::Trainer& trainer, const data::Dataset& data,
-                 training::Progress& progress, nlohmann::json& result) {
+                 training::Progress& progress, runs::RunResult& result) {
   const training::EvaluationResult evaluation = trainer.test();
   const training::MetricsResult& test = evaluation.metrics;
-  result["test_accuracy"] = test.top1;
-  result["test_top5_accuracy"] = test.top5;
-  result["test_loss"] = test.loss;
-  if (test.unsmoothed_loss) {
-    result["test_loss_without_label_smoothing"] = *test.unsmoothed_loss;
+  result.test_accuracy = test.top1;
+  result.test_top5_accuracy = test.top5;
+  result.test_loss = test.loss;
+  result.test_loss_without_label_smoothing = test.unsmoothed_loss;
+  result.test_samples = test.samples;
+  result.test_per_class.emplace();
+  for (const training::ClassCount& count : test.per_class) {
+    result.test_per_class->push_back({count.correct, count.samples});
   }
-  result["test_samples"] = test.samples;
-  result["test_per_class"] = training::to_json(test).at("per_class");
   if (evaluation.before_recalibration) {
-    result["test_accuracy_before_bn_recalibration"] = evaluation.before_recalibration->top1;
-    result["test_loss_before_bn_recalibration"] = evaluation.before_recalibration->loss;
-    result["bn_recalibration_batches"] = evaluation.recalibration_batches;
+    result.test_accuracy_before_bn_recalibration = evaluation.before_recalibration->top1;
+    result.test_loss_before_bn_recalibration = evaluation.before_recalibration->loss;
+    result.bn_recalibration_batches = evaluation.recalibration_batches;
   }
-  result["selected_by"] = trainer.selected_by();
+  result.selected_by = trainer.selected_by();
   if (trainer.state().best_epoch < 0) return;
-  result["best_epoch"] = trainer.state().best_epoch + 1;
-  result["validation_accuracy"] = trainer.state().best_accuracy;
-  result["validation_is_test_images"] = data.validation_is_test_images;
+  result.best_epoch = trainer.state().best_epoch + 1;
+  result.validation_accuracy = trainer.state().best_accuracy;
+  result.validation_is_test_images = data.validation_is_test_images;
   if (data.validation_is_test_images) {
     progress.note("warning: the validation images of " + data.name +
                   " are also test images, so that the choice of the best epoch has seen them");
   }
 }
 
-void write_result(const runs::RunDirectory& run, const nlohmann::json& result,
+void write_result(const runs::RunDirectory& run, const runs::RunResult& result,
                   training::Progress& progress) {
-  write_json(run.result(), result);
+  write_json(run.result(), to_json(result));
   if (const std::string why = run.point_latest(); !why.empty()) progress.note("warning: " + why);
 }
 
-RunResult interrupted(const runs::RunDirectory& run, nlohmann::json result,
-                      training::Progress& progress) {
-  result["status"] = "interrupted";
+RunOutcome interrupted(const runs::RunDirectory& run, runs::RunResult result,
+                       training::Progress& progress) {
+  result.status = "interrupted";
   try {
     write_result(run, result, progress);
   } catch (const Error& error) {
     progress.note(std::string("result.json was not written: ") + error.what());
   }
-  return {.json = std::move(result), .exit_code = static_cast<int>(ErrorKind::interrupted)};
+  return {.result = std::move(result), .exit_code = static_cast<int>(ErrorKind::interrupted)};
 }
 
 }  // namespace
@@ -198,8 +200,8 @@ config::Experiment experiment_of_run(const fs::path& run, Registry& registry) {
   return std::move(points.at(0).experiment);
 }
 
-RunResult run_experiment(const config::Experiment& experiment, const RunRequest& request,
-                         Registry& registry, training::Progress& progress) {
+RunOutcome run_experiment(const config::Experiment& experiment, const RunRequest& request,
+                          Registry& registry, training::Progress& progress) {
   const training::InterruptGuard interrupts;
   training::set_steps_for_signals(0, -1);
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
@@ -236,16 +238,15 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   FoundRun found = find_run(experiment, request, identity, registry);
   for (const std::string& note : found.notes) progress.note(note);
   if (found.finished) {
-    nlohmann::json result = read_json(found.directory->result());
+    runs::RunResult result = kept_result(*found.directory);
     require_sound_result(result, found.directory->path());
-    // The current path: a folder of runs may be moved or copied.
-    result["run_dir"] = found.directory->path().string();
-    return {.json = std::move(result), .exit_code = 0, .was_finished = true};
+    return {.result = std::move(result), .exit_code = 0, .was_finished = true};
   }
   if (found.failed && request.skip_failed) {
-    nlohmann::json result = read_json(found.directory->result());
-    result["run_dir"] = found.directory->path().string();
-    return skipped(std::move(result));
+    runs::RunResult result = kept_result(*found.directory);
+    // Versions without an exit code recorded divergence only.
+    const auto code = result.exit_code.value_or(static_cast<int>(ErrorKind::diverged));
+    return {.result = std::move(result), .exit_code = static_cast<int>(code), .was_skipped = true};
   }
   if (no_data) throw *no_data;
   const data::Dataset& data = *found_data;
@@ -270,15 +271,13 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
   // All refusals are behind: create the directory.
   if (!found.directory) found.directory = make_run(experiment, request);
   runs::RunDirectory& run = *found.directory;
-  nlohmann::json result = base_result(experiment, *model, data, run);
-  result["dataset_provenance"] = data.provenance;
-  result["allowed"] = found.allowed;
-  result.update(request.facts);
+  runs::RunResult result = begin_result(experiment, *model, data, run, request.known);
+  result.allowed = found.allowed;
   std::optional<training::Trainer> trainer;
   const auto count = [&] {
     if (!trainer) return;
-    result["epochs"] = trainer->epochs_done();
-    result["steps"] = trainer->state().step;
+    result.epochs = trainer->epochs_done();
+    result.steps = trainer->state().step;
   };
   try {
     const nlohmann::json here =
@@ -330,7 +329,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     }
     add_metrics(*trainer, data, progress, result);
     count();
-    result["status"] = "finished";
+    result.status = "finished";
     write_result(run, result, progress);
   } catch (const training::Interrupted&) {
     count();
@@ -339,7 +338,7 @@ RunResult run_experiment(const config::Experiment& experiment, const RunRequest&
     count();
     training::fail_run(run, std::move(result), progress);
   }
-  return {.json = std::move(result), .exit_code = 0};
+  return {.result = std::move(result), .exit_code = 0};
 }
 
 }  // namespace qhost::jobs

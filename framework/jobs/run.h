@@ -3,13 +3,13 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "config/experiment.h"
 #include "data/dataset.h"
 #include "registry/registry.h"
+#include "runs/run_result.h"
 #include "training/progress.h"
 
 namespace qhost::jobs {
@@ -30,16 +30,14 @@ struct RunRequest {
   std::vector<std::string> command_line;
   /// With `resume` = "auto": does not resume a run that failed or diverged.
   bool skip_failed = false;
-  /// Additional fields of result.json: the label of a sweep.
-  nlohmann::json facts = nlohmann::json::object();
+  /// Fields of the result that are known before the run: the label of a sweep.
+  runs::RunResult known;
   /// The result of load_data() for this experiment, if the caller needed it too; null: load it.
   const data::Dataset* data = nullptr;
 };
 
-struct RunResult {
-  /// The content of result.json: {status, run_dir, test_accuracy, test_loss, epochs,
-  /// quantized_layers, weight_bytes, verified, ...}.
-  nlohmann::json json;
+struct RunOutcome {
+  runs::RunResult result;  ///< the content of result.json
   int exit_code = 0;
   bool was_finished = false;  ///< the same run was already finished, so nothing was done
   bool was_skipped = false;   ///< a failed run was skipped, see RunRequest::skip_failed
@@ -49,8 +47,8 @@ struct RunResult {
 /// use by another process; data; Interrupted before a run exists. Once the run directory exists,
 /// any error is thrown as RunFailed (training/failure.h), and the result.json has the status
 /// "failed" (after divergence "diverged") and the reason. An interruption is a normal result.
-RunResult run_experiment(const config::Experiment& experiment, const RunRequest& request,
-                         Registry& registry, training::Progress& progress);
+RunOutcome run_experiment(const config::Experiment& experiment, const RunRequest& request,
+                          Registry& registry, training::Progress& progress);
 
 /// The configuration of an existing run directory.
 config::Experiment experiment_of_run(const std::filesystem::path& run, Registry& registry);

@@ -5,7 +5,6 @@
 
 #include "config/diagnostic_codes.h"
 #include "data/data_loader.h"
-#include "report/compared_run.h"
 #include "report/table.h"
 
 namespace qhost::jobs {
@@ -102,8 +101,7 @@ void warn_of_source(const config::Experiment& experiment, const WeightSource& so
                                   "name a float run where a float network is meant", doubtful));
   }
   const std::string theirs = normalization_text(source.keys);
-  const std::string ours =
-      normalization_text(report::result_keys(experiment.file.string(), experiment.resolved_toml()));
+  const std::string ours = normalization_text(experiment.result_keys());
   if (theirs == ours) return;
   warnings.push_back(warning_at(
       experiment, "augment", "train.init_from",

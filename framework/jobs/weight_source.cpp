@@ -1,9 +1,8 @@
 #include "jobs/weight_source.h"
 
+#include "config/read_resolved.h"
 #include "qhost/error.h"
-#include "report/compared_run.h"
 #include "report/source_run.h"
-#include "storage/atomic_file.h"
 
 namespace qhost::jobs {
 namespace {
@@ -20,25 +19,25 @@ std::string bare(const std::string& text) {
   return text.size() < 2 || text.front() != '"' ? text : text.substr(1, text.size() - 2);
 }
 
-std::string method_of(const Keys& keys) {
-  for (int rule = 0;; ++rule) {
-    const auto name = keys.find("quantizer." + std::to_string(rule) + ".name");
-    if (name == keys.end()) return "";
-    if (bare(name->second) != "none") return bare(name->second);
+/// Of the first rule that quantizes; "" without one.
+std::string method_of(const config::Experiment& experiment) {
+  for (const config::QuantizerRule& rule : experiment.quantizers) {
+    if (rule.method.name != "none") return rule.method.name;
   }
+  return "";
 }
 
 }  // namespace
 
-std::optional<WeightSource> source_of_weights(const std::filesystem::path& source) {
+std::optional<WeightSource> source_of_weights(const std::filesystem::path& source,
+                                              config::Catalog& catalog) {
   std::error_code error;
   const std::filesystem::path run = report::run_around(std::filesystem::absolute(source, error));
   if (run.empty()) return {};
   try {
-    const std::filesystem::path file = run / "resolved.toml";
-    Keys keys = report::result_keys(file.string(), storage::read_file(file));
-    const std::string method = method_of(keys);
-    return WeightSource{.run = run, .method = method, .keys = std::move(keys)};
+    const config::Experiment experiment = config::read_resolved(run / "resolved.toml", catalog);
+    return WeightSource{
+        .run = run, .method = method_of(experiment), .keys = experiment.result_keys()};
   } catch (const Error&) {
     return {};
   }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "config/load.h"
+
 namespace qhost::jobs {
 
 struct WeightSource {
@@ -13,12 +15,13 @@ struct WeightSource {
   /// Its quantization method, as "bwn"; "" for a float run. The checkpoints of a quantized run hold
   /// latent weights, from which the evaluated codes are computed.
   std::string method;
-  std::map<std::string, std::string> keys;  ///< report::result_keys of its resolved.toml
+  std::map<std::string, std::string> keys;  ///< result_keys() of its configuration
 };
 
 /// `source` is a run directory or a file in one. Empty for any other path, and for a run whose
 /// configuration cannot be read: this information is only shown, and nothing depends on it.
-std::optional<WeightSource> source_of_weights(const std::filesystem::path& source);
+std::optional<WeightSource> source_of_weights(const std::filesystem::path& source,
+                                              config::Catalog& catalog);
 
 /// The image normalization of a run with these keys: "whitening gcn_zca", "pixels / 255", "mean
 /// [0.5], std [0.25]", "the mean and std of cifar10".

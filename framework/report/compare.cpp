@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "report/compare_parts.h"
-#include "report/finite_result.h"
 
 namespace qhost::report {
+
+using ::qhost::runs::RunResult;
+
 namespace {
 
 void group(Comparison& comparison) {
@@ -50,11 +52,14 @@ std::map<std::string, std::string> identity(std::map<std::string, std::string> k
 
 const std::vector<Metric>& compared_metrics() {
   static const std::vector<Metric> list = {
-      {"test_accuracy", "test accuracy", FigureKind::fraction, true},
-      {"bits_per_weight", "bits a weight", FigureKind::number, false},
-      {"bits_per_input", "bits an input", FigureKind::number, false},
-      {"weight_bytes", "weight bytes", FigureKind::count, false},
-      {"macs", "MACs", FigureKind::count, false},
+      {"test_accuracy", "test accuracy", FigureKind::fraction, true, "", &RunResult::test_accuracy},
+      {"bits_per_weight", "bits a weight", FigureKind::number, false, "",
+       &RunResult::bits_per_weight},
+      {"bits_per_input", "bits an input", FigureKind::number, false, "",
+       &RunResult::bits_per_input},
+      {"weight_bytes", "weight bytes", FigureKind::count, false, "", nullptr,
+       &RunResult::weight_bytes},
+      {"macs", "MACs", FigureKind::count, false, "", nullptr, &RunResult::macs},
       {"micronet_score", "micronet", FigureKind::score, true, "micronet"},
       {"course_score", "course", FigureKind::score, true, "course"},
   };
@@ -67,7 +72,7 @@ const RunScore* score_of(const ComparedRun& run, const Metric& metric) {
 }
 
 bool counts(const ComparedRun& run) {
-  return run.status == "finished" && !has_no_finite_loss(run.result);
+  return run.status == "finished" && !run.result.has_no_finite_loss();
 }
 
 std::optional<double> number_of(const ComparedRun& run, const Metric& metric) {
@@ -75,10 +80,12 @@ std::optional<double> number_of(const ComparedRun& run, const Metric& metric) {
     const RunScore* score = score_of(run, metric);
     return score == nullptr ? std::nullopt : std::optional(score->score);
   }
-  const auto found = run.result.find(metric.key);
-  if (found == run.result.end() || !found->is_number()) return std::nullopt;
-  const auto number = found->get<double>();
-  return std::isfinite(number) ? std::optional(number) : std::nullopt;
+  if (metric.count != nullptr) {
+    const std::optional<std::int64_t>& count = run.result.*metric.count;
+    return count ? std::optional(static_cast<double>(*count)) : std::nullopt;
+  }
+  const std::optional<double>& number = run.result.*metric.number;
+  return number && std::isfinite(*number) ? number : std::nullopt;
 }
 
 Comparison compare(std::vector<ComparedRun> runs) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "report/statistics.h"
+#include "runs/run_result.h"
 
 namespace qhost::report {
 
@@ -36,10 +38,10 @@ std::map<std::string, std::string> identity(std::map<std::string, std::string> k
 
 /// What compare() needs to know of a run.
 struct ComparedRun {
-  std::string label;      ///< unique among the compared runs
-  std::string directory;  ///< "" where there is none
-  std::string status;     ///< "finished", "failed", "diverged", "interrupted", "running"
-  nlohmann::json result = nlohmann::json::object();  ///< its result.json; {} before there is one
+  std::string label;       ///< unique among the compared runs
+  std::string directory;   ///< "" where there is none
+  std::string status;      ///< "finished", "failed", "diverged", "interrupted", "running"
+  runs::RunResult result;  ///< its result.json; empty before there is one
   /// The keys that can change a result: "train.seed" -> "1", "model.name" -> "\"resnet\"".
   std::map<std::string, std::string> keys;
   std::optional<SourceRun> source;  ///< what train.init_from names; empty where the path counts
@@ -53,15 +55,18 @@ struct ComparedRun {
 
 enum class FigureKind { fraction, number, count, score };
 
-/// A column: a number of result.json, or a score.
+/// A column: a number of the result, or a score.
 struct Metric {
-  std::string key;    ///< in result.json, and in the JSON of a comparison
+  std::string key;    ///< in the JSON of a comparison
   std::string title;  ///< of the column
   FigureKind kind = FigureKind::number;
   /// It varies with the seed: mean and deviation are of interest (a score does with the zeros among
   /// the weights). Otherwise it follows from the configuration and is equal in all of its runs.
   bool measured = false;
   std::string rule = "";  ///< of a score: its name
+  /// Of a number of the result: which one it is; the second for a count.
+  std::optional<double> runs::RunResult::*number = nullptr;
+  std::optional<std::int64_t> runs::RunResult::*count = nullptr;
 };
 
 /// test_accuracy, bits_per_weight, bits_per_input, weight_bytes, macs, micronet_score,

@@ -28,7 +28,7 @@ void add_score(const ComparedRun& run, const Metric& metric, json& out) {
 json run_json(const Comparison& comparison, std::size_t index) {
   const ComparedRun& run = comparison.runs[index];
   const auto seed = run.keys.find("train.seed");
-  const std::string sweep_label = text_of(run, "label");
+  const std::string sweep_label = run.result.label.value_or("");
   json out = {{"label", run.label},
               {"sweep_label", sweep_label.empty() ? json(nullptr) : json(sweep_label)},
               {"run_dir", run.directory},
@@ -41,9 +41,12 @@ json run_json(const Comparison& comparison, std::size_t index) {
       add_score(run, metric, out);
       continue;
     }
-    const auto found = run.result.find(metric.key);
-    // As the run wrote it: a count stays an integer.
-    out[metric.key] = found != run.result.end() && found->is_number() ? *found : json(nullptr);
+    if (metric.count != nullptr) {
+      const std::optional<std::int64_t>& count = run.result.*metric.count;
+      out[metric.key] = count ? json(*count) : json(nullptr);
+    } else {
+      out[metric.key] = optional_json(number_of(run, metric));
+    }
   }
   return out;
 }

@@ -50,9 +50,8 @@ void note_test_sets(Comparison& comparison) {
 void note_data(Comparison& comparison) {
   Sentences remarks;
   for (const ComparedRun& run : comparison.runs) {
-    std::string remark = text_of(run, "data_remark");
-    const auto chosen = run.result.find("validation_is_test_images");
-    if (chosen != run.result.end() && *chosen == true) {
+    std::string remark = run.result.data_remark.value_or("");
+    if (run.result.validation_is_test_images == true) {
       remark += remark.empty() ? "" : "; ";
       remark += "the best epoch was chosen on images of the test set";
     }
@@ -67,11 +66,8 @@ void note_data(Comparison& comparison) {
 void note_allowed(Comparison& comparison) {
   Sentences sentences;
   for (const ComparedRun& run : comparison.runs) {
-    const auto allowed = run.result.find("allowed");
-    if (allowed == run.result.end() || !allowed->is_array()) continue;
-    for (const nlohmann::json& sentence : *allowed) {
-      if (sentence.is_string()) sentences.add(sentence.get<std::string>(), run.label);
-    }
+    if (!run.result.allowed) continue;
+    for (const std::string& sentence : *run.result.allowed) sentences.add(sentence, run.label);
   }
   for (const auto& [sentence, labels] : sentences.list()) {
     comparison.notes.push_back(joined(labels) + " went on with " + sentence);
@@ -154,7 +150,7 @@ void note_sources(Comparison& comparison) {
 
 /// "a/1 is interrupted", "a/1 failed (cannot read x)"
 std::string ended(const ComparedRun& run) {
-  const std::string error = text_of(run, "error");
+  const std::string error = run.result.error.value_or("");
   const std::string reason = error.empty() ? "" : " (" + error.substr(0, error.find('\n')) + ")";
   return run.label + (run.status == "failed" ? " failed" : " is " + run.status) + reason;
 }

@@ -18,12 +18,6 @@ inline std::string value_of(const ComparedRun& run, const std::string& key) {
   return found == run.keys.end() ? "" : found->second;
 }
 
-/// A text of result.json; "" where it has none of that name.
-inline std::string text_of(const ComparedRun& run, const std::string& key) {
-  const auto found = run.result.find(key);
-  return found != run.result.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 inline std::string number_name(std::size_t configuration) {
   return std::to_string(configuration + 1);
 }

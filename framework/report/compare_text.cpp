@@ -59,7 +59,7 @@ std::string runs_table(const Comparison& comparison) {
       {"run"}, {"configuration", Align::right}, {"seed", Align::right}, {"status"}};
   const bool labeled =
       std::any_of(comparison.runs.begin(), comparison.runs.end(),
-                  [](const ComparedRun& run) { return !text_of(run, "label").empty(); });
+                  [](const ComparedRun& run) { return !run.result.label.value_or("").empty(); });
   if (labeled) columns.insert(columns.begin() + 1, Column{"label"});
   for (const Metric& metric : compared_metrics()) columns.push_back({metric.title, Align::right});
   Table table(columns);
@@ -70,7 +70,7 @@ std::string runs_table(const Comparison& comparison) {
     std::vector<std::string> cells = {run.label, std::to_string(comparison.configuration_of[i] + 1),
                                       seed == run.keys.end() ? "-" : seed->second, run.status};
     if (labeled) {
-      const std::string label = text_of(run, "label");
+      const std::string label = run.result.label.value_or("");
       cells.insert(cells.begin() + 1, label.empty() ? "-" : label);
     }
     for (const Metric& metric : compared_metrics()) {

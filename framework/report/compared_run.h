@@ -4,23 +4,23 @@
 #include <filesystem>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "config/experiment.h"
+#include "config/load.h"
 #include "report/compare.h"
 
 namespace qhost::report {
 
-/// The keys of a resolved experiment that can change a result, as TOML text: "model.depth" -> "20";
-/// a single [quantizer] is quantizer.0. Left out are `name` and what the host declares as not part
-/// of the result. Host keys that an older qhost did not know have their default. No plugin is
-/// needed: runs of other machines can be compared. `file` names the text in messages. Throws Error
-/// (configuration) for what is no TOML.
-std::map<std::string, std::string> result_keys(const std::string& file, std::string_view toml);
+/// The result_keys() of an experiment. A float run has "quantizer.0.name" = "none" in addition.
+std::map<std::string, std::string> compared_keys(const config::Experiment& experiment);
 
 /// The runs in these directories, `latest` too. Labels are name/id, or the whole path where two
-/// would be equal. Throws Error: configuration for what is no run, has no configuration or is named
-/// twice; storage for a result.json that cannot be read.
-std::vector<ComparedRun> load_runs(const std::vector<std::filesystem::path>& directories);
+/// would be equal. Keys that are newer than a run have
+/// their defaults (config/read_resolved.h). Plugins are not required. Throws
+/// Error: configuration for what is no run, has no configuration or is named twice; storage for a
+/// result.json that cannot be read.
+std::vector<ComparedRun> load_runs(const std::vector<std::filesystem::path>& directories,
+                                   config::Catalog& catalog);
 
 }  // namespace qhost::report

@@ -1,6 +1,6 @@
 #include "report/source_run.h"
 
-#include "config/document.h"
+#include "config/read_resolved.h"
 #include "qhost/error.h"
 #include "report/compared_run.h"
 #include "storage/atomic_file.h"
@@ -17,14 +17,6 @@ constexpr int longest_chain = 32;
 std::string first_line(const Error& error) {
   const std::string message = error.what();
   return message.substr(0, message.find('\n'));
-}
-
-/// The string at the top of a TOML text; "" where there is none.
-std::string string_at(const std::string& key, const std::string& toml) {
-  config::Diagnostics diagnostics;
-  const config::Document document = config::parse_document("", toml, diagnostics);
-  const config::Entry* entry = document.root.find(key);
-  return entry != nullptr && entry->value.string() != nullptr ? *entry->value.string() : "";
 }
 
 /// The file that the run read its first weights from; "" before it did.
@@ -49,39 +41,42 @@ std::string file_key(const fs::path& run, const fs::path& file) {
   return key.string();
 }
 
-FoundSource find(const fs::path& directory, const Keys& keys, int depth);
+class Finder {
+ public:
+  explicit Finder(config::Catalog& catalog) : catalog_(catalog) {}
 
-FoundSource read_source(const fs::path& run, const fs::path& file, int depth) {
-  const std::string toml = storage::read_file(run / "resolved.toml");
-  SourceRun source;
-  source.name = string_at("name", toml);
-  Keys keys = result_keys((run / "resolved.toml").string(), toml);
-  if (source.name.empty()) source.name = run.filename().string();
-  source.seed = keys["train.seed"];
-  const FoundSource before = find(run, keys, depth + 1);
-  if (before.run) source.seed += " from " + before.run->seed;
-  source.keys = identity(keys, before.run);
-  if (file != run) source.keys["file"] = file_key(run, file);
-  return {.run = std::move(source), .why_not = before.why_not};
-}
-
-FoundSource find(const fs::path& directory, const Keys& keys, int depth) {
-  const auto named = keys.find("train.init_from");
-  const fs::path given =
-      named == keys.end() ? "" : string_at("value", "value = " + named->second + "\n");
-  if (given.empty() || depth > longest_chain) return {};
-  try {
-    const fs::path recorded = recorded_file(directory);
-    const fs::path file = recorded.empty() ? given : recorded;
-    const fs::path run = run_around(file);
-    if (!run.empty()) return read_source(run, file, depth);
-    std::error_code error;
-    if (fs::exists(file, error)) return {};  // somebody else's weights
-    return {.run = {}, .why_not = file.string() + " is not there any more"};
-  } catch (const Error& error) {
-    return {.run = {}, .why_not = first_line(error)};
+  FoundSource find(const fs::path& directory, const config::Experiment& experiment, int depth) {
+    const fs::path given = experiment.train.string("init_from");
+    if (given.empty() || depth > longest_chain) return {};
+    try {
+      const fs::path recorded = recorded_file(directory);
+      const fs::path file = recorded.empty() ? given : recorded;
+      const fs::path run = run_around(file);
+      if (!run.empty()) return read(run, file, depth);
+      std::error_code error;
+      if (fs::exists(file, error)) return {};  // somebody else's weights
+      return {.run = {}, .why_not = file.string() + " is not there any more"};
+    } catch (const Error& error) {
+      return {.run = {}, .why_not = first_line(error)};
+    }
   }
-}
+
+ private:
+  FoundSource read(const fs::path& run, const fs::path& file, int depth) {
+    const config::Experiment experiment = config::read_resolved(run / "resolved.toml", catalog_);
+    Keys keys = compared_keys(experiment);
+    SourceRun source;
+    source.name = experiment.name;
+    source.seed = keys["train.seed"];
+    const FoundSource before = find(run, experiment, depth + 1);
+    if (before.run) source.seed += " from " + before.run->seed;
+    source.keys = identity(keys, before.run);
+    if (file != run) source.keys["file"] = file_key(run, file);
+    return {.run = std::move(source), .why_not = before.why_not};
+  }
+
+  config::Catalog& catalog_;
+};
 
 }  // namespace
 
@@ -93,8 +88,9 @@ fs::path run_around(fs::path path) {
   return {};
 }
 
-FoundSource find_source(const fs::path& directory, const Keys& keys) {
-  return find(directory, keys, 0);
+FoundSource find_source(const fs::path& directory, const config::Experiment& experiment,
+                        config::Catalog& catalog) {
+  return Finder(catalog).find(directory, experiment, 0);
 }
 
 }  // namespace qhost::report

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "config/experiment.h"
+#include "config/load.h"
 #include "report/compare.h"
 
 namespace qhost::report {
@@ -17,11 +19,12 @@ struct FoundSource {
   std::string why_not;
 };
 
-/// Of the run in `directory`, whose result_keys are `keys`. init_from.json tells which file was
+/// Of the run in `directory`, which has this configuration. init_from.json tells which file was
 /// read (`runs/NAME/latest` may name another run by now), else train.init_from itself does. Weights
 /// that a step's number names count as a key, "file". Nothing for a run that began without weights.
+/// Configurations are read as in report/compared_run.h.
 FoundSource find_source(const std::filesystem::path& directory,
-                        const std::map<std::string, std::string>& keys);
+                        const config::Experiment& experiment, config::Catalog& catalog);
 
 /// The run directory that `path` is, or lies in, at most as deep as a checkpoint's file; "" for
 /// none.

@@ -9,6 +9,7 @@
 
 #include "qhost/error.h"
 #include "runs/checkpoint.h"
+#include "runs/run_result.h"
 #include "storage/atomic_file.h"
 #include "storage/failpoint.h"
 #include "storage/folder.h"
@@ -264,10 +265,10 @@ RunInfo run_info(const fs::path& path) {
   std::error_code error;
   if (fs::is_regular_file(path / "result.json", error)) {
     try {
-      const auto result = nlohmann::json::parse(storage::read_file(path / "result.json"));
-      result.at("status").get_to(info.status);
-    } catch (const std::exception&) {
-      info.status.clear();  // a damaged result is none: the run can be continued
+      const auto result = read_run_result(path / "result.json", "");
+      info.status = result ? result->status.value_or("") : "";
+    } catch (const Error&) {
+      // A damaged result is none: the run can be continued.
     }
   }
   info.owner = Lock::owner(path);

@@ -115,7 +115,7 @@ RunIdentity completed(RunIdentity now, const RunIdentity& before) {
   return now;
 }
 
-nlohmann::json to_json(const RunIdentity& identity, const nlohmann::json& allowed) {
+nlohmann::json to_json(const RunIdentity& identity, const std::vector<std::string>& allowed) {
   return {{"format", format_name}, {"sha256", identity.sha256}, {"allowed", allowed}};
 }
 
@@ -137,10 +137,15 @@ RunIdentity read_identity(const fs::path& directory) {
   return identity;
 }
 
-nlohmann::json read_allowed(const fs::path& directory) {
+std::vector<std::string> read_allowed(const fs::path& directory) {
   std::error_code error;
-  if (!fs::exists(identity_file(directory), error)) return nlohmann::json::array();
-  return read_object(identity_file(directory)).value("allowed", nlohmann::json::array());
+  if (!fs::exists(identity_file(directory), error)) return {};
+  const nlohmann::json identity = read_object(identity_file(directory));
+  std::vector<std::string> sentences;
+  for (const nlohmann::json& sentence : identity.value("allowed", nlohmann::json::array())) {
+    if (sentence.is_string()) sentences.push_back(sentence.get<std::string>());
+  }
+  return sentences;
 }
 
 }  // namespace qhost::runs

@@ -47,11 +47,11 @@ std::vector<std::string> not_compared(const RunIdentity& before, const RunIdenti
 RunIdentity completed(RunIdentity now, const RunIdentity& before);
 
 /// identity.json: {format, sha256: {KEY: HEX}, allowed: [...]}.
-nlohmann::json to_json(const RunIdentity& identity, const nlohmann::json& allowed);
+nlohmann::json to_json(const RunIdentity& identity, const std::vector<std::string>& allowed);
 /// Of the run in `directory`, less its configuration. A run from before identity.json has what
 /// init_from.json tells, and is incomplete. Throws Error (storage) for a damaged file.
 RunIdentity read_identity(const std::filesystem::path& directory);
 /// What was overridden so far: a list of sentences.
-nlohmann::json read_allowed(const std::filesystem::path& directory);
+std::vector<std::string> read_allowed(const std::filesystem::path& directory);
 
 }  // namespace qhost::runs

@@ -19,15 +19,16 @@ Failure failure_of(const std::exception_ptr& exception) {
   }
 }
 
-void fail_run(const runs::RunDirectory& run, nlohmann::json result, Progress& progress) {
+void fail_run(const runs::RunDirectory& run, runs::RunResult result, Progress& progress) {
   const Failure failure = failure_of(std::current_exception());
-  result["status"] = failure.kind == ErrorKind::diverged ? "diverged" : "failed";
-  result["error"] = failure.message;
-  result["exit_code"] = static_cast<int>(failure.kind);
+  result.status = failure.kind == ErrorKind::diverged ? "diverged" : "failed";
+  result.error = failure.message;
+  result.exit_code = static_cast<int>(failure.kind);
   try {
     // A message may contain the bytes of a file name.
-    storage::write_file_atomically(
-        run.result(), result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    const std::string text =
+        to_json(result).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+    storage::write_file_atomically(run.result(), text + "\n");
     run.point_latest();
   } catch (const Error& error) {
     progress.note(std::string("result.json was not written: ") + error.what());

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "qhost/error.h"
 #include "runs/run_directory.h"
+#include "runs/run_result.h"
 #include "training/progress.h"
 
 namespace qhost::training {
@@ -21,21 +21,21 @@ struct Failure {
 Failure failure_of(const std::exception_ptr& exception);
 
 /// The error of a run whose directory exists, with the kind and message of its cause. `result` is
-/// its result.json: {status: "failed" or "diverged", error, exit_code, run_dir, ...}.
+/// its result.json, with the status "failed" or "diverged", `error` and `exit_code`.
 class RunFailed : public Error {
  public:
-  RunFailed(const Failure& failure, nlohmann::json result)
+  RunFailed(const Failure& failure, runs::RunResult result)
       : Error(failure.kind, failure.message), result_(std::move(result)) {}
-  const nlohmann::json& result() const { return result_; }
+  const runs::RunResult& result() const { return result_; }
 
  private:
-  nlohmann::json result_;
+  runs::RunResult result_;
 };
 
 /// Call it in a catch block. Adds status, `error` and `exit_code` to `result`, writes result.json
 /// if the directory allows it, and throws RunFailed. An error while writing is only a note: the
 /// cause is more important.
-[[noreturn]] void fail_run(const runs::RunDirectory& run, nlohmann::json result,
+[[noreturn]] void fail_run(const runs::RunDirectory& run, runs::RunResult result,
                            Progress& progress);
 
 }  // namespace qhost::training

@@ -449,7 +449,7 @@ TEST_F(Commands, ScoreOfARunHoldsItsAccuracyAgainstTheThreshold) {
   workshop_.write("low/result.json", "[");
   const ProcessResult damaged = workshop_.run({"score", "low", "--rule", "course"});
   EXPECT_EQ(damaged.code, 6);
-  EXPECT_THAT(damaged.err, HasSubstr("low/result.json is no JSON object\nhelp: "));
+  EXPECT_THAT(damaged.err, HasSubstr("low/result.json is damaged: it is no JSON object\nhelp: "));
 }
 
 TEST_F(Commands, ScoreRefusesWhatItDoesNotKnow) {

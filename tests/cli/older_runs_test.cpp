@@ -11,6 +11,7 @@ namespace qhost::tests {
 namespace {
 
 using nlohmann::json;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 json read_json(const fs::path& file) {
@@ -207,6 +208,41 @@ TEST_P(OlderRuns, HaveChildren) {
 
 INSTANTIATE_TEST_SUITE_P(Made, OlderRuns, ::testing::Values("eb0a1cf"),
                          [](const auto& made_by) { return std::string("Of_") + made_by.param; });
+
+// Options that a later build of a plugin added have their default in older runs: no difference.
+TEST(KeptResults, DifferInWhatTheirExperimentsSay) {
+  Workshop workshop;
+  const fs::path results = fs::path(QHOST_SOURCE_DIR) / "experiments/results";
+  const auto compared = [&](const std::vector<std::string>& runs) {
+    Workshop::Words words = {"compare", "--json"};
+    for (const std::string& run : runs) words.push_back(results / run);
+    const ProcessResult result = workshop.run(words);
+    EXPECT_EQ(result.code, 0) << ::testing::PrintToString(result);
+    return json::parse(result.out);
+  };
+  const auto different_keys = [](const json& comparison) {
+    std::set<std::string> keys;
+    for (const json& difference : comparison.at("differences")) keys.insert(difference.at("key"));
+    return keys;
+  };
+  EXPECT_THAT(
+      different_keys(compared({"resnet20_bwn", "resnet20_xnor"})),
+      ElementsAre("model.block", "model.preactivation", "optimizer.beta1", "optimizer.beta2",
+                  "optimizer.epsilon", "optimizer.learning_rate", "optimizer.momentum",
+                  "optimizer.name", "optimizer.nesterov", "optimizer.weight_decay",
+                  "quantizer.0.input_scale", "quantizer.0.k_gradient", "quantizer.0.name"));
+  EXPECT_THAT(different_keys(compared({"resnet20_bwn", "resnet20_bwn_weight_decay_1e-4"})),
+              ElementsAre("optimizer.weight_decay"));
+
+  std::vector<std::string> all;
+  for (const auto& entry : fs::directory_iterator(results)) {
+    if (fs::exists(entry.path() / "resolved.toml")) all.push_back(entry.path().filename());
+  }
+  ASSERT_EQ(all.size(), 9U);
+  const json comparison = compared(all);
+  for (const json& run : comparison.at("runs")) EXPECT_EQ(run.at("status"), "finished");
+  EXPECT_EQ(comparison.at("configurations").size(), all.size());
+}
 
 }  // namespace
 }  // namespace qhost::tests

@@ -165,11 +165,12 @@ TEST_F(Warnings, RangesOfOneImage) {
 }
 
 TEST_F(Warnings, WhereTheFirstWeightsAreFrom) {
+  config::TestCatalog catalog;
   const auto source = [&](const std::string& tables) {
     folder_.write("run/resolved.toml", experiment(tables).resolved_toml());
     folder_.write("run/checkpoints/step-00000004/state.safetensors", "");
-    return jobs::source_of_weights(folder_.path() /
-                                   "run/checkpoints/step-00000004/state.safetensors");
+    return jobs::source_of_weights(
+        folder_.path() / "run/checkpoints/step-00000004/state.safetensors", catalog);
   };
   const std::string here = "[train]\nthreads = 1\ninit_from = \"run\"\n";
   const auto same = source(here);
@@ -194,7 +195,8 @@ TEST_F(Warnings, WhereTheFirstWeightsAreFrom) {
   const auto white = source(here + "[augment]\nwhitening = \"gcn_zca\"\n");
   EXPECT_THAT(warnings(experiment(here), {.source = white}),
               HasSubstr("; there whitening gcn_zca, gcn_min_divisor "));
-  EXPECT_FALSE(jobs::source_of_weights(folder_.path() / "elsewhere.safetensors").has_value());
+  EXPECT_FALSE(
+      jobs::source_of_weights(folder_.path() / "elsewhere.safetensors", catalog).has_value());
 }
 
 }  // namespace

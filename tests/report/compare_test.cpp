@@ -30,29 +30,29 @@ ComparedRun run(const std::string& label, double accuracy,
   return {.label = label,
           .directory = "/runs/" + label,
           .status = "finished",
-          .result = {{"status", "finished"},
-                     {"test_accuracy", accuracy},
-                     {"bits_per_weight", binary ? 1.25 : 32},
-                     {"bits_per_input", 32},
-                     {"weight_bytes", binary ? 42000 : 1078888},
-                     {"macs", 40813184},
-                     {"data_remark", ""}},
+          .result = {.status = "finished",
+                     .macs = 40813184,
+                     .weight_bytes = binary ? 42000 : 1078888,
+                     .bits_per_weight = binary ? 1.25 : 32,
+                     .bits_per_input = 32,
+                     .data_remark = "",
+                     .test_accuracy = accuracy},
           .keys = keys};
 }
 
 ComparedRun unfinished(const std::string& label, const std::string& status, int seed) {
   ComparedRun out = run(label, 0.5, keys(seed));
   out.status = status;
-  out.result = json::object();
+  out.result = {};
   return out;
 }
 
 /// Adds the score of a rule for another data set, and that of a rule with a threshold.
 ComparedRun scored(ComparedRun run) {
-  const double score = run.result.value("bits_per_weight", 32.0) / 100;
+  const double score = run.result.bits_per_weight.value_or(32.0) / 100;
   run.scores["micronet"] = {score, false, "the rule is for cifar100, the network for cifar10"};
   RunScore& course = run.scores["course"] = {score * 2, std::nullopt, ""};
-  if (run.result.contains("test_accuracy")) course.qualifies = run.result["test_accuracy"] >= 0.9;
+  if (run.result.test_accuracy) course.qualifies = *run.result.test_accuracy >= 0.9;
   if (course.qualifies == false) course.why_not = "accuracy is below the threshold";
   return run;
 }
@@ -177,13 +177,13 @@ TEST(Compare, OnlyFinishedRunsEnterTheMean) {
 
 // Older builds marked a run as finished whatever its loss.
 TEST(Compare, AFinishedRunWithoutAFiniteLossIsInNoMean) {
-  const auto with_loss = [](ComparedRun one, const json& loss) {
-    one.result["test_loss"] = loss;
+  const auto with_loss = [](ComparedRun one, double loss) {
+    one.result.test_loss = loss;
     return one;
   };
-  const Comparison c =
-      compare({with_loss(run("a", 0.9, keys(1)), 0.4), with_loss(run("b", 0.1, keys(2)), nullptr),
-               with_loss(run("c", 0.1, keys(3)), std::nan(""))});
+  const Comparison c = compare({with_loss(run("a", 0.9, keys(1)), 0.4),
+                                with_loss(run("b", 0.1, keys(2)), std::nan("")),
+                                with_loss(run("c", 0.1, keys(3)), HUGE_VAL)});
   EXPECT_EQ(c.configurations[0].metrics.at("test_accuracy").count, 1U);
   EXPECT_THAT(c.configurations[0].metrics.at("test_accuracy").mean, Optional(0.9));
   for (const char* label : {"b", "c"}) {
@@ -206,8 +206,8 @@ TEST(Compare, WhatDoesNotCompareIsNoted) {
   auto two = keys(1);
   two["data.classes"] = "[3, 5]";
   ComparedRun chosen = run("c", 0.9, keys(1));
-  chosen.result["validation_is_test_images"] = true;
-  chosen.result["data_remark"] = "the pixels differ";
+  chosen.result.validation_is_test_images = true;
+  chosen.result.data_remark = "the pixels differ";
   const Comparison c = compare({run("a", 0.9, keys(2)), run("b", 0.99, two), chosen});
   EXPECT_THAT(c.notes,
               ElementsAre("accuracies on different test images do not compare: \"cifar10\" "
@@ -218,7 +218,7 @@ TEST(Compare, WhatDoesNotCompareIsNoted) {
 
 TEST(Compare, ASizeThatDependsOnTheRunIsNoted) {
   ComparedRun other = run("b", 0.9, keys(2));
-  other.result["weight_bytes"] = 1;
+  other.result.weight_bytes = 1;
   const Comparison c = compare({run("a", 0.9, keys(1)), other});
   ASSERT_EQ(c.notes.size(), 1U);
   EXPECT_THAT(c.notes[0], HasSubstr("configuration 1: weight_bytes differs between its runs"));
@@ -342,10 +342,10 @@ TEST(Compare, Text) {
 
 TEST(Compare, LabelsOfASweepAndBitsOfInputsTellRowsApart) {
   ComparedRun a = run("s/1", 0.9, keys(1, "\"bwn\"")), b = run("s/2", 0.8, keys(1, "\"xnornet\""));
-  a.result["label"] = "weights";
-  b.result["label"] = "weights and\ninputs";
-  b.result["bits_per_weight"] = 1.25;
-  b.result["bits_per_input"] = 2.5;
+  a.result.label = "weights";
+  b.result.label = "weights and\ninputs";
+  b.result.bits_per_weight = 1.25;
+  b.result.bits_per_input = 2.5;
   const Comparison c = compare({a, b, run("other", 0.9, keys(1))});
   const std::string text = to_text(c);
   EXPECT_THAT(text, ::testing::StartsWith("run    label               configuration  seed  "));
@@ -362,7 +362,7 @@ TEST(Compare, LabelsOfASweepAndBitsOfInputsTellRowsApart) {
 
 TEST(Compare, AFailedRunSaysWhy) {
   ComparedRun failed = unfinished("a", "failed", 1);
-  failed.result = {{"status", "failed"}, {"error", "the disk is full\nhelp: make room"}};
+  failed.result = {.status = "failed", .error = "the disk is full\nhelp: make room"};
   EXPECT_THAT(
       compare({failed}).notes,
       ElementsAre("a failed (the disk is full): it has no test accuracy and is in no mean"));
@@ -377,7 +377,7 @@ TEST(Compare, TextCutsLongValuesAndSteersNoTerminal) {
   auto named = keys(1);
   named["quantizer.0.layers"] = "[" + std::string(60, 'x') + "]";
   ComparedRun strange = run("a\033[2J", 0.9, named);
-  strange.result["data_remark"] = "\033[31mred";
+  strange.result.data_remark = "\033[31mred";
   const Comparison c = compare({strange, run("b", 0.9, keys(1))});
   const std::string text = to_text(c);
   EXPECT_THAT(text, HasSubstr("[" + std::string(36, 'x') + "...  "));

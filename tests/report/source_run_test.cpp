@@ -7,7 +7,9 @@
 
 #include <fstream>
 
+#include "config/read_resolved.h"
 #include "report/compared_run.h"
+#include "report/no_plugins.h"
 
 namespace qhost::report {
 namespace {
@@ -39,7 +41,8 @@ class FindSource : public ::testing::Test {
   fs::path run(const std::string& name, int seed, const std::string& init_from = "",
                const std::string& model = "depth = 8\n") {
     write(fs::path(name) / "resolved.toml",
-          "name = \"" + fs::path(name).parent_path().string() + "\"\n[model]\n" + model +
+          "name = \"" + fs::path(name).parent_path().string() +
+              "\"\n[data]\nname = \"digits\"\n[model]\nname = \"resnet\"\n" + model +
               "[train]\nseed = " + std::to_string(seed) + "\ninit_from = \"" + init_from + "\"\n");
     return root_ / name;
   }
@@ -47,11 +50,13 @@ class FindSource : public ::testing::Test {
     write(fs::path(name) / "init_from.json", nlohmann::json{{"file", file.string()}}.dump());
   }
   FoundSource source(const fs::path& run) {
-    std::ifstream file(run / "resolved.toml");
-    const std::string toml(std::istreambuf_iterator<char>(file), {});
-    return find_source(run, result_keys("resolved.toml", toml));
+    return find_source(run, config::read_resolved(run / "resolved.toml", catalog_), catalog_);
+  }
+  std::vector<ComparedRun> load(const std::vector<fs::path>& runs) {
+    return load_runs(runs, catalog_);
   }
   fs::path root_;
+  NoPlugins catalog_;
 };
 
 TEST_F(FindSource, IsTheRunWithoutItsSeed) {
@@ -138,7 +143,7 @@ TEST_F(FindSource, ASourcesOwnSourceThatIsGone) {
     EXPECT_EQ(found.run->name, "tuned");
     EXPECT_EQ(found.why_not, gone.string() + " is not there any more");
   }
-  const Comparison c = compare(load_runs(quantized));
+  const Comparison c = compare(load(quantized));
   EXPECT_EQ(c.configurations.size(), 3U);
   EXPECT_THAT(c.notes,
               Contains("q/b goes back to a run that counts by the path of train.init_from, not by "
@@ -153,7 +158,7 @@ TEST_F(FindSource, RunsInACircleComeToAnEnd) {
 
 TEST_F(FindSource, LoadRunsHasIt) {
   run("q/a", 1, run("float/a", 1));
-  const auto runs = load_runs({run("q/b", 2, run("float/b", 2)), root_ / "q/a"});
+  const auto runs = load({run("q/b", 2, run("float/b", 2)), root_ / "q/a"});
   EXPECT_EQ(compare(runs).configurations.size(), 1U);
 }
 

@@ -19,6 +19,7 @@
 #include "training/evaluate.h"
 #include "training/failure.h"
 #include "training/interrupt.h"
+#include "training/ran.h"
 #include "training/trainer.h"
 
 namespace qhost::training {
@@ -70,12 +71,12 @@ class Loop : public ::testing::Test {
         .at(0)
         .experiment;
   }
-  jobs::RunResult run(const std::string& directory, const Words& overrides, Progress& progress) {
+  tests::Ran run(const std::string& directory, const Words& overrides, Progress& progress) {
     jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
-    return jobs::run_experiment(experiment(overrides), request, registry_, progress);
+    return tests::Ran(jobs::run_experiment(experiment(overrides), request, registry_, progress));
   }
-  jobs::RunResult run(const std::string& directory, const Words& overrides = {}) {
+  tests::Ran run(const std::string& directory, const Words& overrides = {}) {
     Recorder ignored;
     return run(directory, overrides, ignored);
   }
@@ -107,7 +108,7 @@ TEST_F(Loop, ThreeEpochsInTheirOrder) {
     for (const std::int64_t step : checkpoints("r")) steps += " " + std::to_string(step);
     on_disk.push_back(phases("r") + " |" + steps);
   };
-  const jobs::RunResult result =
+  const tests::Ran result =
       run("r", {"train.epochs=3", "train.evaluate_every=2", "train.checkpoint_every=2"}, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(recorder.events,
@@ -169,7 +170,7 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
   overrides.push_back("data.validation=300");
   Recorder recorder;
   const std::string directory = "r";
-  const jobs::RunResult result = run(directory, overrides, recorder);
+  const tests::Ran result = run(directory, overrides, recorder);
   ASSERT_LT(result.json.at("best_epoch"), 6) << "the last epoch should be bad";
 
   // Computed by hand: higher accuracy, then lower loss, then the earlier epoch.
@@ -213,7 +214,7 @@ TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
                     "quantizer.layers=[\"stage3.*\"]", "quantizer.mode=stochastic",
                     "quantizer.test_weights=ensemble", "quantizer.samples=2"});
   const std::string directory = "r";
-  const jobs::RunResult result = run(directory, overrides);
+  const tests::Ran result = run(directory, overrides);
   ASSERT_LT(result.json.at("best_epoch"), 4) << "the last epoch should be bad";
   const MetricsResult again =
       jobs::evaluate_run({.run = folder_ / directory}, registry_).evaluation.metrics;
@@ -223,7 +224,7 @@ TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
 
 TEST_F(Loop, WithoutValidationTheLastEpochCounts) {
   Recorder recorder;
-  const jobs::RunResult result = run("r", with_a_bad_end(6), recorder);
+  const tests::Ran result = run("r", with_a_bad_end(6), recorder);
   double best = 0;
   for (const EpochReport& report : recorder.epochs) {
     EXPECT_FALSE(report.is_best);
@@ -271,7 +272,7 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
   Words limited = schedule;
   limited.push_back("train.max_steps=7");
   Recorder recorder;
-  const jobs::RunResult result = run("part", limited, recorder);
+  const tests::Ran result = run("part", limited, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("steps"), 7);
@@ -298,7 +299,7 @@ TEST_F(Loop, MaxStepsStopsWithinAnEpoch) {
 
 TEST_F(Loop, NoEpochEvaluatesTheInitialWeights) {
   Recorder recorder;
-  const jobs::RunResult result = run("r", {"train.epochs=0"}, recorder);
+  const tests::Ran result = run("r", {"train.epochs=0"}, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("epochs"), 0);
@@ -421,7 +422,7 @@ TEST_F(Loop, ACheckpointThatCannotBeWrittenIsSaidAndTheRunGoesOn) {
     if (epoch == 1) full.emplace(100'000);
     if (epoch == 2) full.reset();
   };
-  const jobs::RunResult result = run("r", overrides, recorder);
+  const tests::Ran result = run("r", overrides, recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(recorder.notes,
               HasSubstr("the checkpoint of step 10 was not written; the one of step 5 is kept and "
@@ -498,7 +499,7 @@ TEST_F(Loop, ABestThatWasNotSavedIsNotClaimed) {
     if (step == 3) full.emplace(100'000);
   };
   recorder.at_epoch = [&](std::int64_t) { full.reset(); };
-  const jobs::RunResult result = run(
+  const tests::Ran result = run(
       "r", {"data.validation=300", "optimizer.learning_rate=0.2", "train.checkpoint_every_steps=2"},
       recorder);
   EXPECT_THAT(recorder.notes, HasSubstr("the best weights were not saved; the run goes on: "));
@@ -525,9 +526,9 @@ TEST_F(Loop, AnEvaluationThatFailsDoesNotEndTheTraining) {
     jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
     request.data = &data;
-    return jobs::run_experiment(experiment(overrides), request, registry_, progress);
+    return tests::Ran(jobs::run_experiment(experiment(overrides), request, registry_, progress));
   };
-  const jobs::RunResult result = with("r", recorder);
+  const tests::Ran result = with("r", recorder);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("selected_by"), "last epoch") << "nothing was chosen";
@@ -562,13 +563,13 @@ TEST_F(Loop, AnEvaluationThatFailsDoesNotEndTheTraining) {
 }
 
 TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
-  const jobs::RunResult whole = run("whole");
+  const tests::Ran whole = run("whole");
   data::Dataset data = jobs::load_data(experiment());
   spoil(data.test);
   jobs::RunRequest request;
   request.run_dir = (folder_ / "r").string();
   request.data = &data;
-  request.facts = {{"label", "spoiled"}};
+  request.known.label = "spoiled";
   Recorder recorder;
   try {
     jobs::run_experiment(experiment(), request, registry_, recorder);
@@ -576,7 +577,7 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
   } catch (const RunFailed& error) {
     EXPECT_EQ(error.kind(), ErrorKind::internal);
     EXPECT_THAT(error.what(), StartsWith("internal error: Target 200 is out of bounds."));
-    EXPECT_EQ(error.result(), tests::result_of(folder_ / "r"));
+    EXPECT_EQ(to_json(error.result()), tests::result_of(folder_ / "r"));
   }
   const nlohmann::json failed = tests::result_of(folder_ / "r");
   EXPECT_EQ(failed.at("status"), "failed");
@@ -590,12 +591,12 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
 
   // With skip_failed it is skipped, else it is tried again from its checkpoint.
   request.skip_failed = true;
-  const jobs::RunResult skipped = jobs::run_experiment(experiment(), request, registry_, recorder);
+  const tests::Ran skipped(jobs::run_experiment(experiment(), request, registry_, recorder));
   EXPECT_TRUE(skipped.was_skipped);
   EXPECT_EQ(skipped.exit_code, 1);
   EXPECT_EQ(skipped.json, failed);
   Recorder again;
-  const jobs::RunResult result = run("r", {}, again);
+  const tests::Ran result = run("r", {}, again);
   EXPECT_EQ(result.json.at("status"), "finished");
   EXPECT_EQ(result.json.at("test_loss"), whole.json.at("test_loss"));
   EXPECT_FALSE(result.json.contains("error"));
@@ -607,14 +608,14 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
 TEST_F(Loop, ASignalStopsAnEvaluationBetweenTwoBatchesAndItIsMadeUpFor) {
   const Words overrides = {"data.validation=300", "train.epochs=3", "train.keep_checkpoints=9",
                            "train.evaluation_batch_size=100"};
-  const jobs::RunResult whole = run("whole", overrides);
+  const tests::Ran whole = run("whole", overrides);
   Recorder recorder;
   std::int64_t per_epoch = 0;
   recorder.at_step = [&](std::int64_t step) {
     per_epoch = recorder.steps.back().steps_per_epoch;
     if (step == 2 * per_epoch) ::raise(SIGTERM);
   };
-  const jobs::RunResult stopped = run("r", overrides, recorder);
+  const tests::Ran stopped = run("r", overrides, recorder);
   EXPECT_EQ(stopped.exit_code, 75);
   EXPECT_EQ(stopped.json.at("status"), "interrupted");
   EXPECT_EQ(stopped.json.at("steps"), 2 * per_epoch);
@@ -622,7 +623,7 @@ TEST_F(Loop, ASignalStopsAnEvaluationBetweenTwoBatchesAndItIsMadeUpFor) {
   EXPECT_THAT(checkpoints("r"), ElementsAre(2 * per_epoch, per_epoch));
 
   Recorder rest;
-  const jobs::RunResult result = run("r", overrides, rest);
+  const tests::Ran result = run("r", overrides, rest);
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(rest.events.front(), StartsWith("epoch 2 validation"));
   EXPECT_EQ(rest.epochs.front().train_loss, tests::metrics_of(folder_ / "r").at(2).at("loss"));
@@ -632,12 +633,12 @@ TEST_F(Loop, ASignalStopsAnEvaluationBetweenTwoBatchesAndItIsMadeUpFor) {
 }
 
 TEST_F(Loop, ASignalStopsTheFinalEvaluation) {
-  const jobs::RunResult whole = run("whole");
+  const tests::Ran whole = run("whole");
   Recorder recorder;
   recorder.at_epoch = [&](std::int64_t epoch) {
     if (epoch == 2) ::raise(SIGINT);
   };
-  const jobs::RunResult stopped = run("r", {}, recorder);
+  const tests::Ran stopped = run("r", {}, recorder);
   EXPECT_EQ(stopped.exit_code, 75);
   EXPECT_EQ(tests::result_of(folder_ / "r").at("status"), "interrupted");
   EXPECT_FALSE(stopped.json.contains("test_accuracy"));
@@ -652,7 +653,7 @@ TEST_F(Loop, ASignalStopsACalibration) {
   recorder.at_note = [&](const std::string& text) {
     if (text.starts_with("calibration: ")) ::raise(SIGTERM);
   };
-  const jobs::RunResult stopped = run("r", overrides, recorder);
+  const tests::Ran stopped = run("r", overrides, recorder);
   EXPECT_THAT(recorder.notes, HasSubstr("calibration: the training set has only "));
   EXPECT_EQ(stopped.exit_code, 75);
   EXPECT_EQ(stopped.json.at("status"), "interrupted");
@@ -672,15 +673,15 @@ TEST_F(Loop, ASignalWhileTheDataAreLoadedLeavesNoDirectory) {
 // smoothing.
 TEST_F(Loop, TheTestLossIsNamedWithAndWithoutLabelSmoothing) {
   const Words overrides = {"train.label_smoothing=0.2", "train.epochs=1"};
-  const jobs::RunResult smooth = run("smooth", overrides);
+  const tests::Ran smooth = run("smooth", overrides);
   const double with = smooth.json.at("test_loss"),
                without = smooth.json.at("test_loss_without_label_smoothing");
   EXPECT_NE(with, without);
   const nlohmann::json line = tests::metrics_of(folder_ / "smooth").at(1);
   EXPECT_EQ(line.at("loss"), with);
   EXPECT_EQ(line.at("loss_without_label_smoothing"), without);
-  // The same weights with a configuration without smoothing.
-  const jobs::RunResult plain =
+  // The same weights under a configuration without smoothing.
+  const tests::Ran plain =
       run("plain", {"train.epochs=0", "train.init_from=" + (folder_ / "smooth").string()});
   EXPECT_NEAR(plain.json.at("test_loss").get<double>(), without, 1e-6);
   EXPECT_FALSE(plain.json.contains("test_loss_without_label_smoothing"));

@@ -23,6 +23,7 @@
 #include "model/model.h"
 #include "runs/checkpoint.h"
 #include "storage/tensor_bytes.h"
+#include "training/ran.h"
 
 namespace qhost::training {
 
@@ -308,8 +309,8 @@ momentum = 0
     jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
     Silent silent;
-    const jobs::RunResult result =
-        jobs::run_experiment(experiment(overrides), request, registry_, silent);
+    const tests::Ran result(
+        jobs::run_experiment(experiment(overrides), request, registry_, silent));
     EXPECT_EQ(result.exit_code, 0);
     return result.json;
   }

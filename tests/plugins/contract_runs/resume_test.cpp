@@ -14,6 +14,7 @@
 #include "plugins.h"
 #include "runs/checkpoint.h"
 #include "storage/tensor_bytes.h"
+#include "training/ran.h"
 
 namespace qhost {
 namespace {
@@ -145,11 +146,11 @@ learning_rate = 0.01
   }
   ~ContractRun() override { fs::remove_all(folder_); }
 
-  jobs::RunResult run(const std::string& directory, std::int64_t stop = -1) {
+  tests::Ran run(const std::string& directory, std::int64_t stop = -1) {
     StopAt progress(stop);
     jobs::RunRequest request;
     request.run_dir = (folder_ / directory).string();
-    return jobs::run_experiment(experiment_, request, *registry_, progress);
+    return tests::Ran(jobs::run_experiment(experiment_, request, *registry_, progress));
   }
   std::map<std::string, at::Tensor> last_checkpoint(const std::string& directory) {
     std::vector<std::string> complaints;
@@ -175,18 +176,18 @@ learning_rate = 0.01
 };
 
 TEST_P(ContractRun, TrainsEvaluatesSavesAndResumesToTheSameBits) {
-  const jobs::RunResult whole = run("whole");
+  const tests::Ran whole = run("whole");
   ASSERT_EQ(whole.exit_code, 0);
   const std::int64_t steps = whole.json.at("steps");
   const std::int64_t epoch = steps / 3;
 
   // In the first epoch, at its end, and twice within the second; then to the end.
   for (const std::int64_t stop : {epoch / 2, epoch, epoch + 2, epoch + 5}) {
-    const jobs::RunResult part = run("parts", stop);
+    const tests::Ran part = run("parts", stop);
     EXPECT_EQ(part.exit_code, 75);
     EXPECT_EQ(part.json.at("steps").get<std::int64_t>(), stop);
   }
-  const jobs::RunResult resumed = run("parts");
+  const tests::Ran resumed = run("parts");
   ASSERT_EQ(resumed.exit_code, 0);
 
   const auto expected = last_checkpoint("whole"), got = last_checkpoint("parts");
