@@ -108,7 +108,8 @@ runs::RunResult begin_result(const config::Experiment& experiment, const Model& 
   return result;
 }
 
-/// The result of a run that is over, with its current path: a folder of runs may be moved or copied.
+/// The result of a run that is over, with its current path: a folder of runs may be moved or
+/// copied.
 runs::RunResult kept_result(const runs::RunDirectory& run) {
   runs::RunResult result = runs::read_run_result(run.result(), "continue the run with --resume")
                                .value_or(runs::RunResult());

@@ -37,10 +37,10 @@ using Work = std::function<void()>;
 /// after two warm-up rounds. `unit` names the work of one call, for `detail` ("step").
 ///
 /// With QHOST_BENCH_SLICES in the environment another process leads the rounds: compare() prints
-/// "slices NAME" and reads numbers from stdin; for each it calls the subject that many times and prints
-/// the seconds. 0, or the end of stdin, ends the row; its ratio is then 1.
-/// tools/peer/compare_builds.py puts this file and rounds.cpp into older trees: their names stay, and
-/// they include nothing of qhost.
+/// "slices NAME" and reads numbers from stdin. For each number it calls the subject that many times
+/// and prints the seconds. 0, or the end of stdin, ends the row; its ratio is then 1.
+/// tools/peer/compare_builds.py copies this file and rounds.cpp into older trees: their names stay,
+/// and they include nothing of qhost.
 Row compare(const std::string& name, const Work& subject, const std::string& baseline_name,
             const Work& baseline, int rounds, double target, const std::string& unit);
 
