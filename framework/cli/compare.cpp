@@ -1,9 +1,10 @@
 /// qhost compare: runs side by side.
 #include "report/compare.h"
 
-#include <iostream>
+#include <utility>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/scoring.h"
 #include "jobs/catalog.h"
 #include "jobs/run.h"
@@ -14,7 +15,7 @@
 namespace qhost::cli {
 namespace {
 
-/// As `qhost score RUN --rule RULE`.
+/// The scores that `qhost score RUN --rule RULE` prints.
 void add_scores(report::ComparedRun& run, Registry& registry) {
   const ScorableNetwork network =
       scorable_run(run.directory, jobs::experiment_of_run(run.directory, registry), registry);
@@ -28,7 +29,7 @@ void add_scores(report::ComparedRun& run, Registry& registry) {
     scores[metric.rule] = {found.score, found.qualifies, found.why_not,
                            report::freebie_note(found)};
   }
-  // Of the runs of a version that did not write it.
+  // Older versions did not write it.
   if (run.result.bits_per_weight && !run.result.bits_per_input) {
     run.result.bits_per_input = report::summarize(network.graph, network.plans).bits_per_input;
   }
@@ -36,7 +37,7 @@ void add_scores(report::ComparedRun& run, Registry& registry) {
   run.scores = std::move(scores);
 }
 
-/// A network is scored with its plugins, which need not be there: a comparison does without then.
+/// A run whose plugins are missing is compared without scores.
 void score_all(std::vector<report::ComparedRun>& runs, Registry& registry) {
   for (report::ComparedRun& run : runs) {
     try {
@@ -54,14 +55,7 @@ int execute(Context& context, const Arguments& arguments) {
   jobs::ComponentCatalog catalog(context.registry);
   std::vector<report::ComparedRun> runs = report::load_runs(directories, catalog);
   score_all(runs, context.registry);
-  const report::Comparison comparison = report::compare(std::move(runs));
-  if (arguments.flag("json")) {
-    std::cout
-        << report::to_json(comparison).dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-        << "\n";
-  } else {
-    std::cout << report::to_text(comparison);
-  }
+  print(report::document_of(report::compare(std::move(runs))), arguments.flag("json"));
   return 0;
 }
 

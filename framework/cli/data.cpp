@@ -1,34 +1,55 @@
 /// qhost data list: which data sets are on this machine.
-#include <iostream>
+#include <utility>
 
 #include "cli/command.h"
+#include "cli/output.h"
+#include "common/number_text.h"
 #include "data/where.h"
-#include "report/table.h"
 
 namespace qhost::cli {
 namespace {
 
-int execute(Context&, const Arguments& arguments) {
-  const std::vector<data::SetStatus> sets = data::where(arguments.value("root"));
-  if (arguments.flag("json")) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const data::SetStatus& set : sets) list.push_back(data::to_json(set));
-    std::cout << list.dump(2) << "\n";
-    return 0;
-  }
-  report::Table table(
-      {{"set"}, {"state"}, {"bytes", report::Align::right}, {"where"}, {"summary"}});
+report::Table set_table(const std::vector<data::SetStatus>& sets) {
+  report::Table table("", {{"name", "set"},
+                           {"state", "state"},
+                           {"bytes", "bytes", report::Align::right},
+                           {"folder", "where"},
+                           {"summary", "summary"},
+                           {"source", ""},
+                           {"licence", ""},
+                           {"problem", ""},
+                           {"how_to_get", ""},
+                           {"searched", ""}});
   for (const data::SetStatus& set : sets) {
-    table.add_row({set.name, to_string(set.state), report::with_separators(set.bytes),
-                   set.folder.string(), set.summary});
+    nlohmann::json searched = nlohmann::json::array();
+    for (const auto& folder : set.searched) searched.push_back(folder.string());
+    table.add_row({set.name,
+                   data::to_string(set.state),
+                   {set.bytes, with_separators(set.bytes)},
+                   set.folder.string(),
+                   set.summary,
+                   set.source,
+                   set.license,
+                   set.problem,
+                   set.how_to_get,
+                   report::json_cell(std::move(searched))});
   }
-  std::cout << table.to_string();
+  return table;
+}
+
+report::Document document_of(const std::vector<data::SetStatus>& sets) {
+  report::Document document(report::Document::Root::array);
+  document.add(set_table(sets));
   for (const data::SetStatus& set : sets) {
     if (set.how_to_get.empty()) continue;
-    std::cout << "\n" << set.name << ": ";
-    if (!set.problem.empty()) std::cout << set.problem << "\n";
-    std::cout << set.how_to_get << "\n";
+    const std::string problem = set.problem.empty() ? "" : set.problem + "\n";
+    document.begin_section().add(report::Paragraph{set.name + ": " + problem + set.how_to_get});
   }
+  return document;
+}
+
+int execute(Context&, const Arguments& arguments) {
+  print(document_of(data::where(arguments.value("root"))), arguments.flag("json"));
   return 0;
 }
 

@@ -1,14 +1,13 @@
 /// qhost describe: a component's options, as it declares them.
 #include <algorithm>
-#include <iostream>
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "common/near_match.h"
 #include "config/schema.h"
 #include "data/dataset.h"
 #include "qhost/error.h"
-#include "report/table.h"
 
 namespace qhost::cli {
 namespace {
@@ -69,41 +68,46 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
   return found;
 }
 
-nlohmann::json to_json(const Description& d) {
-  nlohmann::json json = {{"kind", d.kind},       {"name", d.name},
-                         {"summary", d.summary}, {"paper", d.paper},
-                         {"notes", d.notes},     {"options", nlohmann::json::array()}};
-  for (const Option& option : d.options) {
-    json["options"].push_back(
-        {{"name", option.name()},
-         {"type", to_string(option.type())},
-         {"default", option.default_value() ? nlohmann::json(to_string(*option.default_value()))
-                                            : nlohmann::json()},
-         {"range", option.range_text()},
-         {"help", option.help()},
-         {"paper", option.paper()}});
+report::Table option_table(const std::vector<Option>& options) {
+  report::Table table("options", {{"name", "option"},
+                                  {"type", "type"},
+                                  {"default", "default"},
+                                  {"range", "range"},
+                                  {"help", ""},
+                                  {"paper", ""},
+                                  {"", "meaning"}});
+  for (const Option& option : options) {
+    const auto& value = option.default_value();
+    table.add_row({option.name(), to_string(option.type()),
+                   value ? report::Cell(to_string(*value)) : report::Cell(nullptr, "required"),
+                   option.range_text(), option.help(), option.paper(),
+                   option.help() + (option.paper().empty() ? "" : " (" + option.paper() + ")")});
   }
-  return json;
+  return table;
 }
 
-void print(const Description& d) {
-  std::cout << d.kind << " " << d.name << ": " << d.summary << "\n";
-  if (!d.paper.empty()) std::cout << d.paper << "\n";
-  for (const std::string& note : d.notes) std::cout << note << "\n";
+report::Document document_of(const Description& d) {
+  report::Document document;
+  document.add(report::Facts{{{"kind", d.kind, "", d.kind + " " + d.name + ": " + d.summary},
+                              {"name", d.name},
+                              {"summary", d.summary},
+                              {"paper", d.paper, "", d.paper},
+                              {"notes", d.notes}}});
+  for (const std::string& note : d.notes) document.add(report::Paragraph{note});
+  report::Table options = option_table(d.options);
   if (d.options.empty()) {
-    std::cout << "no options\n";
-    return;
+    document.add(report::Paragraph{"no options"});
+    options.restrict_to(report::Form::json);
+  } else {
+    document.begin_section().add(report::Heading{"[" + d.table + "]"});
   }
-  std::cout << "\n[" << d.table << "]\n";
-  report::Table table({{"option"}, {"type"}, {"default"}, {"range"}, {"meaning"}});
-  for (const Option& option : d.options) {
-    std::string meaning = option.help();
-    if (!option.paper().empty()) meaning += " (" + option.paper() + ")";
-    table.add_row({option.name(), to_string(option.type()),
-                   option.default_value() ? to_string(*option.default_value()) : "required",
-                   option.range_text(), meaning});
-  }
-  std::cout << table.to_string();
+  return document.add(std::move(options));
+}
+
+report::Document document_of(const std::vector<Description>& descriptions) {
+  report::Parts parts;
+  for (const Description& one : descriptions) parts.documents.push_back(document_of(one));
+  return report::Document(report::Document::Root::array).add(std::move(parts));
 }
 
 Error unknown(Registry& registry, const std::string& name) {
@@ -121,7 +125,7 @@ Error unknown(Registry& registry, const std::string& name) {
   for (const auto& declared : config::optimizers()) names.push_back(declared.name);
   for (const auto& declared : config::schedules()) names.push_back(declared.name);
   for (const auto& table : config::tables()) names.push_back(table.name);
-  // Of a plugin's component it is known where it would lie; the names are those of all kinds.
+  // The folders searched are those of plugins; the names below are of all kinds.
   std::string text =
       "no component is called `" + name + "`\n" +
       explanation.substr(std::min(explanation.find("  searched:"), explanation.size()));
@@ -137,16 +141,7 @@ int execute(Context& context, const Arguments& arguments) {
   const std::string name = arguments.positional().at(0);
   const std::vector<Description> found = find(context.registry, name);
   if (found.empty()) throw unknown(context.registry, name);
-  if (arguments.flag("json")) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const Description& d : found) list.push_back(to_json(d));
-    std::cout << list.dump(2) << "\n";
-    return 0;
-  }
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (i != 0) std::cout << "\n";
-    print(found[i]);
-  }
+  print(document_of(found), arguments.flag("json"));
   return 0;
 }
 

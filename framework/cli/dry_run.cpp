@@ -10,7 +10,7 @@
 namespace qhost::cli {
 namespace {
 
-/// What several points share is said once, with the labels of those points.
+/// Texts, each with the labels of the points that it applies to.
 class Findings {
  public:
   void add(const std::string& text, const std::string& label) {
@@ -24,7 +24,7 @@ class Findings {
         list_.begin(), list_.end(),
         [&](const Finding& finding) { return finding.text.find(word) != std::string::npos; }));
   }
-  /// "  note: in the points a, b" stands below what is not of all `points`.
+  /// A text that does not apply to all `points` ends in "  note: in the points a, b".
   std::vector<std::string> texts(std::size_t points) const {
     std::vector<std::string> texts;
     for (const Finding& finding : list_) {
@@ -59,7 +59,8 @@ bool has_place(const std::string& text) {
   return text.find(": error: ") != std::string::npos;
 }
 
-/// One text, in which each fault says "error:"; the caller says it before a text without places.
+/// All faults in one text. "error: " stands in front of each but a first one without a place, for
+/// which the caller prints it.
 std::string joined(const std::vector<std::string>& texts) {
   const bool any_place = std::any_of(texts.begin(), texts.end(), has_place);
   std::string all;

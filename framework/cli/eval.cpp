@@ -1,10 +1,10 @@
 /// qhost eval: evaluates a run's weights again.
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/terminal.h"
+#include "common/number_text.h"
 #include "jobs/evaluate_run.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
@@ -12,14 +12,39 @@
 namespace qhost::cli {
 namespace {
 
-/// The two are no figures of one kind: which it is must be said.
+/// Loss with and without label smoothing do not compare: the text says which it is.
 std::string loss_text(const training::MetricsResult& metrics) {
-  std::ostringstream text;
-  text << "loss " << metrics.loss;
+  const std::string text = "loss " + significant(metrics.loss);
+  if (!metrics.unsmoothed_loss) return text;
+  return text + " with label smoothing, " + significant(*metrics.unsmoothed_loss) + " without";
+}
+
+report::Document document_of(const jobs::EvaluatedRun& run, const std::string& split) {
+  const training::MetricsResult& metrics = run.evaluation.metrics;
+  report::Facts facts{{{"checkpoint", run.checkpoint.string()},
+                       {"split", split},
+                       {"samples", metrics.samples},
+                       {"per_class", training::to_json(metrics).at("per_class")},
+                       {split + "_accuracy", metrics.top1},
+                       {split + "_top5_accuracy", metrics.top5},
+                       {split + "_loss", metrics.loss}}};
   if (metrics.unsmoothed_loss) {
-    text << " with label smoothing, " << *metrics.unsmoothed_loss << " without";
+    facts.facts.push_back({split + "_loss_without_label_smoothing", *metrics.unsmoothed_loss});
   }
-  return text.str();
+  if (const auto& before = run.evaluation.before_recalibration) {
+    facts.facts.push_back({split + "_accuracy_before_bn_recalibration", before->top1});
+    facts.facts.push_back({split + "_loss_before_bn_recalibration", before->loss});
+    facts.facts.push_back({"bn_recalibration_batches", run.evaluation.recalibration_batches});
+  }
+  report::Document document;
+  document.add(std::move(facts))
+      .add(report::Paragraph{split + " accuracy " + percent(metrics.top1) + ", top-5 " +
+                             percent(metrics.top5) + ", " + loss_text(metrics) + ", " +
+                             std::to_string(metrics.samples) + " images, weights of " +
+                             run.checkpoint.string()});
+  const std::string recalibration = training::recalibration_text(run.evaluation);
+  if (!recalibration.empty()) document.add(report::Paragraph{recalibration});
+  return document;
 }
 
 int execute(Context& context, const Arguments& arguments) {
@@ -30,32 +55,8 @@ int execute(Context& context, const Arguments& arguments) {
   if (!arguments.value("split").empty()) request.split = arguments.value("split");
   request.device = arguments.value("device");
   const jobs::EvaluatedRun result = jobs::evaluate_run(request, context.registry);
-  const training::MetricsResult& metrics = result.evaluation.metrics;
   for (const std::string& complaint : result.complaints) std::cerr << complaint << "\n";
-  if (arguments.flag("json")) {
-    nlohmann::json json = {{"checkpoint", result.checkpoint.string()},
-                           {"split", request.split},
-                           {"samples", metrics.samples},
-                           {"per_class", training::to_json(metrics).at("per_class")}};
-    json[request.split + "_accuracy"] = metrics.top1;
-    json[request.split + "_top5_accuracy"] = metrics.top5;
-    json[request.split + "_loss"] = metrics.loss;
-    if (metrics.unsmoothed_loss) {
-      json[request.split + "_loss_without_label_smoothing"] = *metrics.unsmoothed_loss;
-    }
-    if (const auto& before = result.evaluation.before_recalibration) {
-      json[request.split + "_accuracy_before_bn_recalibration"] = before->top1;
-      json[request.split + "_loss_before_bn_recalibration"] = before->loss;
-      json["bn_recalibration_batches"] = result.evaluation.recalibration_batches;
-    }
-    std::cout << json.dump(2) << "\n";
-  } else {
-    std::cout << request.split << " accuracy " << percent(metrics.top1) << ", top-5 "
-              << percent(metrics.top5) << ", " << loss_text(metrics) << ", " << metrics.samples
-              << " images, weights of " << result.checkpoint.string() << "\n";
-    const std::string recalibration = training::recalibration_text(result.evaluation);
-    if (!recalibration.empty()) std::cout << recalibration << "\n";
-  }
+  print(document_of(result, request.split), arguments.flag("json"));
   return 0;
 }
 

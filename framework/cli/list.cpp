@@ -1,11 +1,11 @@
 /// qhost list: every component that an experiment can name.
 #include <iostream>
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "config/schema.h"
 #include "data/dataset.h"
-#include "report/table.h"
 
 namespace qhost::cli {
 namespace {
@@ -26,27 +26,23 @@ std::vector<ComponentEntry> all_components(Registry& registry) {
   return entries;
 }
 
-int execute(Context& context, const Arguments& arguments) {
-  const std::vector<ComponentEntry> entries = all_components(context.registry);
-  if (arguments.flag("json")) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const ComponentEntry& entry : entries) {
-      list.push_back({{"kind", entry.kind},
-                      {"name", entry.name},
-                      {"plugin", entry.plugin},
-                      {"version", entry.version},
-                      {"summary", entry.summary},
-                      {"file", entry.file.string()}});
-    }
-    std::cout << list.dump(2) << "\n";
-  } else {
-    report::Table table({{"kind"}, {"name"}, {"plugin"}, {"version"}, {"summary"}});
-    for (const ComponentEntry& entry : entries) {
-      table.add_row({entry.kind, entry.name, entry.plugin, entry.version, entry.summary});
-    }
-    std::cout << table.to_string();
+report::Document document_of(const std::vector<ComponentEntry>& entries) {
+  report::Table table("", {{"kind", "kind"},
+                           {"name", "name"},
+                           {"plugin", "plugin"},
+                           {"version", "version"},
+                           {"summary", "summary"},
+                           {"file", ""}});
+  for (const ComponentEntry& entry : entries) {
+    table.add_row(
+        {entry.kind, entry.name, entry.plugin, entry.version, entry.summary, entry.file.string()});
   }
-  // A bad plugin does not stop the list, and does not hide either.
+  return report::Document(report::Document::Root::array).add(std::move(table));
+}
+
+int execute(Context& context, const Arguments& arguments) {
+  print(document_of(all_components(context.registry)), arguments.flag("json"));
+  // A refused plugin does not stop the list; it is reported beside it.
   for (const PluginStatus& plugin : context.registry.plugins()) {
     if (!plugin.usable) {
       std::cerr << "\nrefused: " << plugin.file.string() << "\n";

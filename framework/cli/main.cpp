@@ -182,17 +182,17 @@ int run_main(const std::vector<std::string>& words) {
 
 namespace {
 
-/// A reader that goes away shall not end a run, and no file of ours shall get the number of a
-/// standard stream that was closed before the start.
+/// A closed pipe must not end a run. A standard stream that is closed at the start is opened: no
+/// other file may get its number.
 void prepare_standard_streams() {
   std::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1, 2}) {
-    // Writing to it fails, as on the closed one.
+    // Writing to it fails, as it would on the closed stream.
     if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)::open("/dev/null", O_RDONLY);
   }
 }
 
-/// What a command ended with, unless all is well but for what could not be said.
+/// The exit code of the command, or that of a failed write to stdout or stderr after a success.
 int code_with_streams(int code) {
   std::cout.flush();
   std::cerr.flush();
@@ -210,7 +210,7 @@ int code_with_streams(int code) {
 int main(int argc, char** argv) {
   prepare_standard_streams();
   const int code = code_with_streams(qhost::cli::run_main({argv + 1, argv + argc}));
-  // Plugins and LibTorch have static objects that refer to one another; nothing of ours is left to
-  // do, so none of their destructors runs.
+  // Static objects of plugins and LibTorch refer to one another: their destructors must not run.
+  // The host has none that must.
   std::_Exit(code);
 }

@@ -1,8 +1,8 @@
 /// qhost plugin check: the conformance suite over a component or all of a plugin file.
-#include <iostream>
-#include <nlohmann/json.hpp>
+#include <algorithm>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "conformance/conformance.h"
 #include "qhost/error.h"
 
@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 using conformance::Finding;
 
-/// Those of the file, or those of that name.
+/// The components of a plugin file, or those with that name.
 std::vector<ComponentEntry> components_of(const std::string& word, Registry& given) {
   const bool is_file = word.find('/') != std::string::npos || word.ends_with(".so");
   std::vector<ComponentEntry> found;
@@ -53,6 +53,31 @@ std::vector<Finding> check(const ComponentEntry& entry, Registry& registry) {
   return findings;
 }
 
+std::size_t failures(const std::vector<Finding>& findings) {
+  return static_cast<std::size_t>(std::count_if(
+      findings.begin(), findings.end(), [](const Finding& finding) { return !finding.holds(); }));
+}
+
+report::Document document_of(const ComponentEntry& entry, const std::vector<Finding>& findings) {
+  report::List list;
+  for (const Finding& finding : findings) {
+    const std::string failure =
+        finding.check + " (" + finding.configuration + "): " + finding.failure;
+    list.items.push_back({{{"kind", entry.kind},
+                           {"name", entry.name},
+                           {"check", finding.check},
+                           {"configuration", finding.configuration},
+                           {"holds", finding.holds()},
+                           {"failure", finding.failure}},
+                          finding.holds() ? "" : failure});
+  }
+  return report::Document(report::Document::Root::array)
+      .add(report::Heading{entry.kind + " " + entry.name + ": " +
+                           std::to_string(findings.size() - failures(findings)) + " of " +
+                           std::to_string(findings.size()) + " checks hold"})
+      .add(std::move(list));
+}
+
 int execute(Context& context, const Arguments& arguments) {
   const std::string word = arguments.positional().at(0);
   // A file is looked for in its own folder, whatever else is installed.
@@ -69,31 +94,14 @@ int execute(Context& context, const Arguments& arguments) {
   Registry own(search);
   Registry& registry = is_file ? own : context.registry;
 
-  nlohmann::json list = nlohmann::json::array();
+  DocumentStream documents(arguments.flag("json"));
   std::size_t failed = 0;
   for (const ComponentEntry& entry : components_of(word, registry)) {
     const std::vector<Finding> findings = check(entry, registry);
-    std::size_t bad = 0;
-    for (const Finding& finding : findings) {
-      if (!finding.holds()) ++bad;
-      list.push_back({{"kind", entry.kind},
-                      {"name", entry.name},
-                      {"check", finding.check},
-                      {"configuration", finding.configuration},
-                      {"holds", finding.holds()},
-                      {"failure", finding.failure}});
-    }
-    failed += bad;
-    if (arguments.flag("json")) continue;
-    std::cout << entry.kind << " " << entry.name << ": " << findings.size() - bad << " of "
-              << findings.size() << " checks hold\n";
-    for (const Finding& finding : findings) {
-      if (finding.holds()) continue;
-      std::cout << "  " << finding.check << " (" << finding.configuration
-                << "): " << finding.failure << "\n";
-    }
+    failed += failures(findings);
+    documents.add(document_of(entry, findings));
   }
-  if (arguments.flag("json")) std::cout << list.dump(2) << "\n";
+  documents.finish();
   return failed == 0 ? 0 : static_cast<int>(ErrorKind::plugin);
 }
 

@@ -1,26 +1,37 @@
 #include "cli/progress_display.h"
 
-#include <cstdio>
 #include <iostream>
 
 #include "cli/terminal.h"
+#include "common/number_text.h"
 
 namespace qhost::cli {
 namespace {
 
-// A terminal's line moves smoothly; a log gets a line now and then.
+// How often the line of a terminal is rewritten, and how often a log gets a line.
 constexpr auto live_interval = std::chrono::milliseconds(100);
 constexpr auto log_interval = std::chrono::seconds(30);
 
+std::string loss_and_accuracy(double loss, double accuracy) {
+  return "loss " + fixed(loss, 4) + " accuracy " + fixed(100 * accuracy, 2) + " %";
+}
+
 std::string describe(const training::StepReport& r) {
-  char text[200];
-  std::snprintf(
-      text, sizeof text,
-      "epoch %lld/%lld  step %lld/%lld  loss %.4f  accuracy %.2f %%  %.0f images/s  ETA %s",
-      static_cast<long long>(r.epoch + 1), static_cast<long long>(r.epochs),
-      static_cast<long long>(r.step), static_cast<long long>(r.steps), r.loss, r.accuracy * 100,
-      r.images_per_second, duration(r.seconds_left).c_str());
-  return text;
+  return "epoch " + std::to_string(r.epoch + 1) + "/" + std::to_string(r.epochs) + "  step " +
+         std::to_string(r.step) + "/" + std::to_string(r.steps) + "  loss " + fixed(r.loss, 4) +
+         "  accuracy " + fixed(100 * r.accuracy, 2) + " %  " + fixed(r.images_per_second, 0) +
+         " images/s  ETA " + duration(r.seconds_left);
+}
+
+std::string describe(const training::EpochReport& r) {
+  std::string text = "epoch " + std::to_string(r.epoch + 1) + "/" + std::to_string(r.epochs) +
+                     "  train " + loss_and_accuracy(r.train_loss, r.train_accuracy);
+  if (r.evaluation) {
+    text += "  " + r.evaluated_on + " " + loss_and_accuracy(r.evaluation->loss, r.evaluation->top1);
+    if (r.is_best) text += " (best)";
+  }
+  if (!r.evaluation_error.empty()) text += "  " + r.evaluated_on + " evaluation failed";
+  return text + "  " + duration(r.seconds);
 }
 
 }  // namespace
@@ -65,23 +76,7 @@ void ProgressDisplay::step(const training::StepReport& report) {
 
 void ProgressDisplay::epoch(const training::EpochReport& r) {
   clear_line();
-  char text[240];
-  int length = std::snprintf(text, sizeof text, "epoch %lld/%lld  train loss %.4f accuracy %.2f %%",
-                             static_cast<long long>(r.epoch + 1), static_cast<long long>(r.epochs),
-                             r.train_loss, r.train_accuracy * 100);
-  if (r.evaluation) {
-    length +=
-        std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length),
-                      "  %s loss %.4f accuracy %.2f %%%s", r.evaluated_on.c_str(),
-                      r.evaluation->loss, r.evaluation->top1 * 100, r.is_best ? " (best)" : "");
-  }
-  if (!r.evaluation_error.empty()) {
-    length += std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length),
-                            "  %s evaluation failed", r.evaluated_on.c_str());
-  }
-  std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length), "  %s",
-                duration(r.seconds).c_str());
-  std::cerr << prefix() + text + "\n";
+  std::cerr << prefix() + describe(r) + "\n";
 }
 
 void ProgressDisplay::note(const std::string& text) {

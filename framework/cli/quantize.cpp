@@ -2,16 +2,33 @@
 #include "jobs/quantize_run.h"
 
 #include <iostream>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/progress_display.h"
 #include "cli/sweep_table.h"
 #include "model/caching_allocator.h"
 #include "qhost/error.h"
-#include "report/table.h"
+#include "report/render.h"
 
 namespace qhost::cli {
 namespace {
+
+/// Text: the network before and after. JSON: the result.json of the run.
+report::Document document_of(const runs::RunResult& result, const jobs::QuantizeRequest& request) {
+  report::Table table("", {{"", "network"},
+                           {"", "test accuracy", report::Align::right},
+                           {"", "bits/weight", report::Align::right},
+                           {"", "bits/input", report::Align::right},
+                           {"", "weight bytes", report::Align::right},
+                           {"", "run directory"}});
+  table.add_row({"float", percent_cell(result.float_test_accuracy), "32.00", "32.00",
+                 count_cell(result.float_weight_bytes), request.source.string()});
+  table.add_row({result.quantizer.value_or(request.quantizer), percent_cell(result.test_accuracy),
+                 bits_cell(result.bits_per_weight), bits_cell(result.bits_per_input),
+                 count_cell(result.weight_bytes), result.run_dir.value_or("-")});
+  return report::Document().add(report::members_of(to_json(result))).add(std::move(table));
+}
 
 int execute(Context& context, const Arguments& arguments) {
   use_caching_allocator();
@@ -26,24 +43,13 @@ int execute(Context& context, const Arguments& arguments) {
 
   ProgressDisplay progress(0);
   const jobs::RunOutcome outcome = jobs::quantize_run(request, context.registry, progress);
-  const runs::RunResult& result = outcome.result;
   if (outcome.exit_code != 0) progress.note("interrupted; the same command starts anew");
+  const report::Document document = document_of(outcome.result, request);
   if (arguments.flag("json")) {
-    std::cout << to_json(result).dump() << "\n";
-    return outcome.exit_code;
+    std::cout << report::render_json(document).dump() << "\n";
+  } else {
+    std::cout << report::render_text(document);
   }
-  report::Table table({{"network", report::Align::left},
-                       {"test accuracy", report::Align::right},
-                       {"bits/weight", report::Align::right},
-                       {"bits/input", report::Align::right},
-                       {"weight bytes", report::Align::right},
-                       {"run directory", report::Align::left}});
-  table.add_row({"float", percent_cell(result.float_test_accuracy), "32.00", "32.00",
-                 count_cell(result.float_weight_bytes), request.source.string()});
-  table.add_row({result.quantizer.value_or(request.quantizer), percent_cell(result.test_accuracy),
-                 bits_cell(result.bits_per_weight), bits_cell(result.bits_per_input),
-                 count_cell(result.weight_bytes), result.run_dir.value_or("-")});
-  std::cout << table.to_string();
   return outcome.exit_code;
 }
 

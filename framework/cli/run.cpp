@@ -83,7 +83,7 @@ int execute(Context& context, const Arguments& arguments) {
     dry_run(file, loaded.points, request, context.registry);
     return 0;
   }
-  // A mistake in the last point of a sweep shows before the first one trains.
+  // All points of a sweep are checked before the first one trains.
   for (const config::SweepPoint& point : loaded.points) {
     const Graph graph = jobs::build_graph(point.experiment, context.registry);
     const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);

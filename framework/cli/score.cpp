@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/scoring.h"
 #include "config/load.h"
 #include "jobs/catalog.h"
@@ -16,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The test accuracy that a run ended with; empty, and why on stderr, when it has none.
+/// The test accuracy in the result of a run. Without one it prints the reason on stderr.
 std::optional<double> accuracy_of(const fs::path& run) {
   const fs::path file = run / "result.json";
   const auto none = [&](const std::string& why) {
@@ -73,7 +75,7 @@ int execute(Context& context, const Arguments& arguments) {
   const auto points = points_of(arguments, context.registry);
   const bool is_run = fs::is_directory(subject);
   if (is_run) request.accuracy = accuracy_of(subject);
-  nlohmann::json all = nlohmann::json::array();
+  PointDocuments documents(arguments.flag("json"), points.size());
   for (const config::SweepPoint& point : points) {
     const ScorableNetwork network = is_run
                                         ? scorable_run(subject, point.experiment, context.registry)
@@ -81,18 +83,9 @@ int execute(Context& context, const Arguments& arguments) {
     for (const std::string& warning : network.warnings) {
       std::cerr << "warning: " << warning << "\n";
     }
-    const report::Score score = cli::score(network, request);
-    if (arguments.flag("json")) {
-      nlohmann::json json = report::to_json(score);
-      if (!point.label.empty()) json["label"] = point.label;
-      all.push_back(std::move(json));
-    } else {
-      if (!point.label.empty()) std::cout << "[" << point.label << "]\n";
-      std::cout << report::to_text(score);
-      if (points.size() > 1) std::cout << "\n";
-    }
+    documents.add(point.label, report::document_of(cli::score(network, request)));
   }
-  if (arguments.flag("json")) std::cout << (points.size() == 1 ? all[0] : all).dump(2) << "\n";
+  documents.finish();
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "config/load.h"
 #include "jobs/assemble.h"
 #include "jobs/catalog.h"
@@ -18,23 +19,15 @@ int execute(Context& context, const Arguments& arguments) {
                                            arguments.positional().end());
   const auto points =
       config::load_experiment_or_throw(arguments.positional().at(0), overrides, catalog);
-  nlohmann::json all = nlohmann::json::array();
+  PointDocuments documents(arguments.flag("json"), points.size());
   for (const config::SweepPoint& point : points) {
     const Graph graph = jobs::build_graph(point.experiment, context.registry);
     const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
     for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
     const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
-    if (arguments.flag("json")) {
-      nlohmann::json json = report::to_json(summary);
-      if (!point.label.empty()) json["label"] = point.label;
-      all.push_back(std::move(json));
-    } else {
-      if (!point.label.empty()) std::cout << "[" << point.label << "]\n";
-      std::cout << report::to_text(summary, {.every_node = arguments.flag("all")});
-      if (points.size() > 1) std::cout << "\n";
-    }
+    documents.add(point.label, report::document_of(summary, {.every_node = arguments.flag("all")}));
   }
-  if (arguments.flag("json")) std::cout << (points.size() == 1 ? all[0] : all).dump(2) << "\n";
+  documents.finish();
   return 0;
 }
 

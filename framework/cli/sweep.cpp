@@ -1,9 +1,11 @@
 #include "cli/sweep.h"
 
 #include <iostream>
+#include <utility>
 
 #include "cli/progress_display.h"
 #include "cli/sweep_table.h"
+#include "report/render.h"
 #include "training/failure.h"
 #include "training/interrupt.h"
 
@@ -12,7 +14,7 @@ namespace {
 
 constexpr int interrupted_code = static_cast<int>(ErrorKind::interrupted);
 
-/// What the exception in flight makes of a point.
+/// The outcome of a point that ended in the current exception.
 jobs::RunOutcome result_of_failure(training::Progress& progress) {
   const std::exception_ptr exception = std::current_exception();
   const training::Failure failure = training::failure_of(exception);
@@ -69,27 +71,24 @@ jobs::RunOutcome run_point(const config::SweepPoint& point, bool in_sweep, jobs:
 int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request,
                Registry& registry, bool json) {
   const training::InterruptGuard interrupts;  // between two points, too
-  SweepTable table;
-  nlohmann::json results = nlohmann::json::array();
+  std::vector<PointResult> results;
   int exit_code = 0;
   for (const config::SweepPoint& point : loaded.points) {
     const jobs::RunOutcome outcome = run_point(point, loaded.sweep, request, registry);
-    table.add(point, outcome.result);
-    nlohmann::json line = to_json(outcome.result);
-    if (point.has_seed) line["seed_group"] = point.group;
-    if (json) std::cout << line.dump() << "\n" << std::flush;
-    results.push_back(std::move(line));
+    results.push_back(result_of(point, outcome.result));
+    if (json) std::cout << to_json(results.back()).dump() << "\n" << std::flush;
     if (exit_code == 0) exit_code = outcome.exit_code;
     if (outcome.exit_code == interrupted_code) {
-      exit_code = interrupted_code;  // there is more to do
+      exit_code = interrupted_code;  // whatever failed before: the remaining points were not run
       break;
     }
   }
+  const report::Document document =
+      document_of(results, exit_code == 0 ? "finished" : "incomplete");
   if (!json) {
-    std::cout << table.to_string();
+    std::cout << report::render_text(document);
   } else if (loaded.sweep) {
-    const char* status = exit_code == 0 ? "finished" : "incomplete";
-    std::cout << nlohmann::json{{"status", status}, {"points", results}}.dump() << "\n";
+    std::cout << report::render_json(document).dump() << "\n";
   }
   return exit_code;
 }

@@ -1,12 +1,12 @@
 #include "cli/sweep_table.h"
 
 #include <cmath>
-#include <cstdio>
+#include <map>
+#include <utility>
 
 #include "cli/terminal.h"
-#include "common/utf8.h"
+#include "common/number_text.h"
 #include "report/statistics.h"
-#include "report/table.h"
 
 namespace qhost::cli {
 namespace {
@@ -19,62 +19,94 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
+/// Whether its accuracy belongs in a mean. An older build called runs finished whose loss was not
+/// finite.
+bool counts(const PointResult& point) {
+  return point.has_seed && point.result.test_accuracy && point.result.status == "finished" &&
+         !point.result.has_no_finite_loss();
+}
+
+/// A row for each group of several points, in the order of their first.
+void add_means(const std::vector<PointResult>& points, report::Table& table) {
+  std::vector<std::string> groups;
+  std::map<std::string, std::vector<double>> accuracies;
+  for (const PointResult& point : points) {
+    if (!counts(point)) continue;
+    if (accuracies.count(point.group) == 0) groups.push_back(point.group);
+    accuracies[point.group].push_back(*point.result.test_accuracy);
+  }
+  for (const std::string& group : groups) {
+    const std::vector<double>& values = accuracies.at(group);
+    if (values.size() < 2) continue;
+    const report::MeanAndDeviation about = report::mean_and_deviation(values);
+    table.add_row({(group.empty() ? "" : group + ": ") + "mean of " + std::to_string(values.size()),
+                   "",
+                   fixed(100 * *about.mean, 2) + " +- " + fixed(100 * *about.deviation, 2) + " %",
+                   "", "", "", ""});
+  }
+}
+
+report::Table table_of(const std::vector<PointResult>& points) {
+  report::Table table("", {{"", "run"},
+                           {"", "status"},
+                           {"", "test accuracy", report::Align::right},
+                           {"", "bits/weight", report::Align::right},
+                           {"", "bits/input", report::Align::right},
+                           {"", "weight bytes", report::Align::right},
+                           {"", "run directory"}});
+  for (const PointResult& point : points) {
+    table.add_row({point.label, or_dash(point.result.status.value_or("")),
+                   percent_cell(point.result.test_accuracy),
+                   bits_cell(point.result.bits_per_weight),
+                   bits_cell(point.result.bits_per_input), count_cell(point.result.weight_bytes),
+                   or_dash(point.result.run_dir.value_or(""))});
+  }
+  add_means(points, table);
+  return table;
+}
+
 }  // namespace
 
 std::string bits_cell(std::optional<double> bits) {
-  if (!bits || !std::isfinite(*bits)) return "-";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f", *bits);
-  return text;
+  return bits && std::isfinite(*bits) ? fixed(*bits, 2) : "-";
 }
 
 std::string count_cell(std::optional<std::int64_t> count) {
-  return count ? report::with_separators(*count) : "-";
+  return count ? with_separators(*count) : "-";
 }
 
 std::string percent_cell(std::optional<double> fraction) {
   return fraction && std::isfinite(*fraction) ? percent(*fraction) : "-";
 }
 
-void SweepTable::add(const config::SweepPoint& point, const runs::RunResult& result) {
-  rows_.push_back({point.label.empty() ? point.experiment.name : point.label, result});
-  const bool counts = result.status == "finished" && result.test_accuracy &&
-                      !result.has_no_finite_loss();  // of an older build
-  if (!point.has_seed || !counts) return;
-  if (accuracies_.count(point.group) == 0) groups_.push_back(point.group);
-  accuracies_[point.group].push_back(*result.test_accuracy);
+PointResult result_of(const config::SweepPoint& point, runs::RunResult result) {
+  return {.label = point.label.empty() ? point.experiment.name : point.label,
+          .has_seed = point.has_seed,
+          .group = point.group,
+          .result = std::move(result)};
 }
 
-std::string SweepTable::to_string() const {
-  report::Table table({{"run", report::Align::left},
-                       {"status", report::Align::left},
-                       {"test accuracy", report::Align::right},
-                       {"bits/weight", report::Align::right},
-                       {"bits/input", report::Align::right},
-                       {"weight bytes", report::Align::right},
-                       {"run directory", report::Align::left}});
-  std::string reasons;
-  for (const auto& [label, result] : rows_) {
-    const std::string status = result.status.value_or(""), error = result.error.value_or("");
-    table.add_row({label, or_dash(status), percent_cell(result.test_accuracy),
-                   bits_cell(result.bits_per_weight), bits_cell(result.bits_per_input),
-                   count_cell(result.weight_bytes), or_dash(result.run_dir.value_or(""))});
-    if (!error.empty()) {
-      reasons += label + (status == "failed" ? " failed: " : ": ") +
-                 escape_controls(first_line(error)) + "\n";
-    }
+nlohmann::json to_json(const PointResult& point) {
+  nlohmann::json json = to_json(point.result);
+  if (point.has_seed) json["seed_group"] = point.group;
+  return json;
+}
+
+report::Document document_of(const std::vector<PointResult>& points, const std::string& status) {
+  nlohmann::json results = nlohmann::json::array();
+  for (const PointResult& point : points) results.push_back(to_json(point));
+  report::Document document;
+  document.begin_section()
+      .add(report::Facts{{{"status", status}, {"points", std::move(results)}}})
+      .add(table_of(points));
+  document.begin_section();
+  for (const PointResult& point : points) {
+    const std::string error = first_line(point.result.error.value_or(""));
+    if (error.empty()) continue;
+    const char* failed = point.result.status == "failed" ? " failed: " : ": ";
+    document.add(report::Paragraph{point.label + failed + error});
   }
-  for (const std::string& group : groups_) {
-    const std::vector<double>& values = accuracies_.at(group);
-    if (values.size() < 2) continue;
-    const report::MeanAndDeviation figures = report::mean_and_deviation(values);
-    char text[48];
-    std::snprintf(text, sizeof text, "%.2f +- %.2f %%", 100 * *figures.mean,
-                  100 * *figures.deviation);
-    table.add_row({(group.empty() ? "" : group + ": ") + "mean of " + std::to_string(values.size()),
-                   "", text, "", "", "", ""});
-  }
-  return table.to_string() + (reasons.empty() ? "" : "\n" + reasons);
+  return document;
 }
 
 }  // namespace qhost::cli

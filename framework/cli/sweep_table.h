@@ -1,34 +1,32 @@
-/// cli/sweep_table.h: the table with which `qhost run` ends: a row for each point of a sweep.
+/// cli/sweep_table.h: what `qhost run` ends with: a row for each point of a sweep.
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/load.h"
+#include "report/document.h"
 #include "runs/run_result.h"
 
 namespace qhost::cli {
 
-class SweepTable {
- public:
-  /// What `result` lacks is "-": a run that failed has no accuracy.
-  void add(const config::SweepPoint& point, const runs::RunResult& result);
-  /// The rows; the means of finished points that differ in their seed alone, with the sample
-  /// standard deviation (n - 1); why each point failed that did.
-  std::string to_string() const;
-
- private:
-  struct Row {
-    std::string label;
-    runs::RunResult result;
-  };
-  std::vector<Row> rows_;
-  std::vector<std::string> groups_;  ///< of seeds, in the order of their first point
-  std::map<std::string, std::vector<double>> accuracies_;
+struct PointResult {
+  std::string label;       ///< the experiment's name where the point has no label
+  bool has_seed = false;   ///< the point sets train.seed
+  std::string group;       ///< equal for points that differ in their seed alone
+  runs::RunResult result;  ///< a member that it lacks is "-" in the text
 };
+PointResult result_of(const config::SweepPoint& point, runs::RunResult result);
+/// Its result.json, and "seed_group" where the point sets train.seed.
+nlohmann::json to_json(const PointResult& point);
+
+/// Text: the rows; the means of finished points that differ in their seed alone, with the sample
+/// standard deviation (n - 1); why each point failed that did.
+/// JSON: {status, points}, the points as their result.json.
+report::Document document_of(const std::vector<PointResult>& points, const std::string& status);
 
 /// The cell of a mean number of bits: "1.12"; "-" for none.
 std::string bits_cell(std::optional<double> bits);

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/number_text.h"
+
 namespace qhost::cli {
 
 bool stderr_is_live() {
@@ -35,9 +37,7 @@ std::string duration(double seconds) {
 
 std::string percent(double fraction) {
   if (!std::isfinite(fraction)) return "-";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f %%", fraction * 100);
-  return text;
+  return fixed(fraction * 100, 2) + " %";
 }
 
 }  // namespace qhost::cli

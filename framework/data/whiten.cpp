@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <sstream>
 #include <string>
 
+#include "common/number_text.h"
 #include "data/augment.h"
 #include "data/whitening_cache.h"
 #include "qhost/error.h"
@@ -19,12 +19,6 @@ namespace {
 /// The number of images per chunk: a whole set in double would take gigabytes. The number is fixed,
 /// since the order of the sums decides their last bits.
 constexpr std::int64_t chunk_images = 2000;
-
-std::string number(double value) {
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
 
 std::int64_t image_size(const data::Split& split) {
   return static_cast<std::int64_t>(split.pixels.size()) / split.count();
@@ -64,7 +58,7 @@ Moments moments(const data::Split& train, const WhiteningOptions& options) {
   of.covariance /= count;
   const double variance = of.covariance.trace().item<double>();
   if (!std::isfinite(variance)) {
-    throw OptionError("gcn_scale", number(options.scale) +
+    throw OptionError("gcn_scale", significant(options.scale) +
                                        " gives variances that are not finite\nhelp: 55 is usual");
   }
   // A variance of this size is the rounding error of equal images.
@@ -85,9 +79,10 @@ at::Tensor inverse_root(at::Tensor covariance, double filter_bias) {
   const double rounding =
       static_cast<double>(values.size(0)) * std::numeric_limits<double>::epsilon() * largest;
   if (!(smallest > rounding)) {
-    throw OptionError("zca_filter_bias", number(filter_bias) + " leaves a variance of " +
-                                             number(smallest) + ", which beside the largest, " +
-                                             number(largest) + ", is rounding\nhelp: 0.1 is usual");
+    throw OptionError("zca_filter_bias", significant(filter_bias) + " leaves a variance of " +
+                                             significant(smallest) +
+                                             ", which beside the largest, " + significant(largest) +
+                                             ", is rounding\nhelp: 0.1 is usual");
   }
   return (vectors * values.rsqrt()).matmul(vectors.t());
 }
@@ -100,7 +95,8 @@ std::optional<WhiteningOptions> whitening_options(const Options& augment) {
   const auto read = [&](const char* name, double& value, double above) {
     if (augment.has(name)) value = augment.real(name);
     if (value >= above && std::isfinite(value)) return;
-    throw OptionError(name, number(value) + (above > 0 ? " is not above 0" : " is not 0 or above") +
+    throw OptionError(name, significant(value) +
+                                (above > 0 ? " is not above 0" : " is not 0 or above") +
                                 "\nhelp: take it out for the usual value");
   };
   // The smallest number above 0.

@@ -4,10 +4,10 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 
-#include <cstdio>
 #include <optional>
 #include <span>
 
+#include "common/number_text.h"
 #include "qhost/error.h"
 #include "storage/atomic_file.h"
 #include "storage/environment.h"
@@ -24,13 +24,6 @@ constexpr const char* version = "qhost whitening 1";
 
 void add(storage::Sha256& hash, const std::string& text) {
   hash.update(std::as_bytes(std::span(text)));
-}
-
-/// The exact value, as a hexadecimal float.
-std::string exact(double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%a\n", value);
-  return text;
 }
 
 std::string digest(const storage::Tensors& tensors) {
@@ -84,7 +77,7 @@ std::string whitening_key(const data::Split& train, const WhiteningOptions& opti
   for (const double value :
        {options.scale, options.sqrt_bias, options.min_divisor, options.filter_bias,
         options.subtract_mean ? 1.0 : 0.0, options.use_std ? 1.0 : 0.0}) {
-    add(hash, exact(value));
+    add(hash, hexadecimal(value) + "\n");
   }
   const nlohmann::json processor = storage::cpu_facts();
   add(hash, std::to_string(train.count()) + " images, " + std::to_string(at::get_num_threads()) +

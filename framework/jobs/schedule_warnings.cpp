@@ -1,6 +1,5 @@
 // Warnings about schedules that cannot work as written in the epochs and steps of their run.
-#include <cstdio>
-
+#include "common/number_text.h"
 #include "config/diagnostic_codes.h"
 #include "data/data_loader.h"
 #include "jobs/warnings.h"
@@ -13,9 +12,7 @@ namespace {
 using config::code::schedule;
 
 std::string text(double number) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.4g", number);
-  return buffer;
+  return significant(number, 4);
 }
 
 std::string epochs_text(std::int64_t epochs) {

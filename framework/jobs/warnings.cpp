@@ -1,11 +1,11 @@
 #include "jobs/warnings.h"
+#include "common/number_text.h"
 
 #include <algorithm>
 #include <thread>
 
 #include "config/diagnostic_codes.h"
 #include "data/data_loader.h"
-#include "report/table.h"
 
 namespace qhost::jobs {
 namespace {
@@ -29,7 +29,7 @@ void warn_of_steps(const config::Experiment& experiment, std::int64_t images,
   if (epochs == 0 || data::steps_per_epoch(images, size, train.boolean("drop_last")) != 1) return;
   warnings.push_back(warning_at(
       experiment, "train.batch_size", "train.epochs",
-      "`train.batch_size` = " + std::to_string(size) + ": the " + report::with_separators(images) +
+      "`train.batch_size` = " + std::to_string(size) + ": the " + with_separators(images) +
           " training images make one step an epoch, " + std::to_string(epochs) + " in all",
       "set a smaller train.batch_size", doubtful));
 }
@@ -72,8 +72,8 @@ void warn_of_bytes(const config::Experiment& experiment, const report::Summary& 
     warnings.push_back(warning_at(
         experiment, rule_of(experiment, method), "",
         "`" + method + "` stores more bytes than float32 takes, in " + names + ": " +
-            report::with_separators(first.weight_bytes) + " in the place of " +
-            report::with_separators(first.float_weight_bytes) + " for " + first.name,
+            with_separators(first.weight_bytes) + " in the place of " +
+            with_separators(first.float_weight_bytes) + " for " + first.name,
         "set fewer bits, let more weights share a scale or table, or name them in keep_float",
         doubtful));
   }

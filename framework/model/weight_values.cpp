@@ -3,21 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <cstdio>
 #include <vector>
 
+#include "common/number_text.h"
 #include "qhost/error.h"
 
 namespace qhost {
 namespace {
 
 constexpr std::size_t most_lines = 20;
-
-std::string text(double number) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%g", number);
-  return buffer;
-}
 
 /// "3 of 640 values are nan"
 std::string count_text(std::int64_t count, const at::Tensor& tensor, const std::string& what) {
@@ -81,7 +75,7 @@ void check_range(const std::string& name, const at::Tensor& tensor, Faults& faul
   if (count == 0) return;
   const auto largest = at::where(beyond, tensor.abs(), 0).max().item<double>();
   faults.add("beyond float32", name,
-             count_text(count, tensor, "larger than 3.40282e+38, up to ") + text(largest),
+             count_text(count, tensor, "larger than 3.40282e+38, up to ") + significant(largest),
              "the network computes in float32: give weights of its range");
 }
 
@@ -90,7 +84,7 @@ void check_variance(const std::string& name, const at::Tensor& tensor, Faults& f
   if (negative == 0) return;
   const auto least = at::where(tensor < 0, tensor, 0).min().item<double>();
   faults.add("negative variance", name,
-             count_text(negative, tensor, "below 0, down to ") + text(least),
+             count_text(negative, tensor, "below 0, down to ") + significant(least),
              "a batch norm divides by the root of its running_var: does the file hold another "
              "tensor under that name?");
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "report/document.h"
 #include "report/statistics.h"
 #include "runs/run_result.h"
 
@@ -30,9 +31,8 @@ struct SourceRun {
   std::map<std::string, std::string> keys;  ///< its identity()
 };
 
-/// What must be equal for two runs to be of one configuration: `keys` without train.seed. With
-/// `source`, that run's stand in the place of the path train.init_from, each as "train.init_from:
-/// KEY".
+/// Two runs are of one configuration if these are equal: `keys` without train.seed. With `source`,
+/// the keys of that run replace the path train.init_from, each as "train.init_from: KEY".
 std::map<std::string, std::string> identity(std::map<std::string, std::string> keys,
                                             const std::optional<SourceRun>& source);
 
@@ -45,11 +45,10 @@ struct ComparedRun {
   /// The keys that can change a result: "train.seed" -> "1", "model.name" -> "\"resnet\"".
   std::map<std::string, std::string> keys;
   std::optional<SourceRun> source;  ///< what train.init_from names; empty where the path counts
-  /// What stood in the way, where train.init_from, the run's or that of `source`, was to name a
-  /// run.
+  /// Why the run that train.init_from names, here or in `source`, could not be read; else "".
   std::string why_no_source;
   std::map<std::string, RunScore> scores;  ///< by the name of the rule
-  std::string why_no_scores;               ///< what stood in the way, where `scores` is empty
+  std::string why_no_scores;               ///< why `scores` is empty
   std::string why_dense;  ///< ScoreRequest::why_dense of the scores, "" where zeros were counted
 };
 
@@ -60,8 +59,8 @@ struct Metric {
   std::string key;    ///< in the JSON of a comparison
   std::string title;  ///< of the column
   FigureKind kind = FigureKind::number;
-  /// It varies with the seed: mean and deviation are of interest (a score does with the zeros among
-  /// the weights). Otherwise it follows from the configuration and is equal in all of its runs.
+  /// It varies with the seed, so that mean and deviation are shown (a score varies with the zeros
+  /// among the weights). If not, the configuration determines it, and all of its runs agree.
   bool measured = false;
   std::string rule = "";  ///< of a score: its name
   /// Of a number of the result: which one it is; the second for a count.
@@ -74,8 +73,8 @@ struct Metric {
 const std::vector<Metric>& compared_metrics();
 /// The run's; empty where it has none.
 std::optional<double> number_of(const ComparedRun& run, const Metric& metric);
-/// Whether it is finished with a test loss that is finite, or of which nothing is known: what an
-/// older build called finished may have a loss of null. Only such runs enter a mean.
+/// Whether the run enters a mean: it is finished, and its test loss, if recorded, is finite. (An
+/// older build called a run finished whose loss is null.)
 bool counts(const ComparedRun& run);
 /// nullptr for a metric that is no score and for a run without it.
 const RunScore* score_of(const ComparedRun& run, const Metric& metric);
@@ -84,8 +83,7 @@ const RunScore* score_of(const ComparedRun& run, const Metric& metric);
 struct Configuration {
   std::vector<std::size_t> runs;   ///< positions in Comparison::runs
   std::vector<std::string> seeds;  ///< of these runs
-  /// By the key of a metric. Only finished runs count: the accuracy of a network in the middle of
-  /// its training, or of one that gives no numbers, belongs in no mean.
+  /// By the key of a metric, over the runs that counts() accepts.
   std::map<std::string, MeanAndDeviation> metrics;
 };
 
@@ -106,15 +104,15 @@ struct Comparison {
 
 Comparison compare(std::vector<ComparedRun> runs);
 
-/// A table of the runs, with the label of their sweep where one has one; where there are several of
-/// one configuration, one of the configurations; where there are several configurations, one of the
-/// differing keys; the notes. A score that does not qualify has a star, and a note says why.
-std::string to_text(const Comparison& comparison);
-/// {runs: [{label, sweep_label, run_dir, status, configuration, seed, source_seed, test_accuracy,
-/// ..., micronet_score, micronet_qualifies, micronet_why_not, course_score, ...}], configurations:
-/// [{configuration, runs, seeds, test_accuracy: {count, mean, deviation}, bits_per_weight, ...,
-/// micronet_score, micronet_score_deviation, ...}], a score there being the mean,
+/// Text: a table of the runs, with their labels in a sweep if there are any; a table of the
+/// configurations if one of them has several runs; a table of the keys that differ if there are
+/// several configurations; the notes. A score that does not qualify has a star, and a note says
+/// why.
+/// JSON: {runs: [{label, sweep_label, run_dir, status, configuration, seed, source_seed,
+/// test_accuracy, ..., micronet_score, micronet_qualifies, micronet_why_not, course_score, ...}],
+/// configurations: [{configuration, runs, seeds, test_accuracy: {count, mean, deviation},
+/// bits_per_weight, ..., micronet_score, micronet_score_deviation, ...}], a score being the mean,
 /// differences: [{key, values}], notes}; configurations count from 1, what is unknown is null.
-nlohmann::json to_json(const Comparison& comparison);
+Document document_of(const Comparison& comparison);
 
 }  // namespace qhost::report

@@ -25,8 +25,8 @@ std::optional<std::string> value_in(const Keys& keys, const std::string& key) {
   return found == keys.end() ? std::nullopt : std::optional(found->second);
 }
 
-/// `only_with_source`: of the configurations that have a source run, since a missing one differs in
-/// every key.
+/// `only_with_source`: compares the configurations with a source run alone; a missing source would
+/// differ in every key.
 bool differ(const Comparison& comparison, const std::vector<Keys>& identities,
             const std::string& key, bool only_with_source) {
   std::set<std::optional<std::string>> values;

@@ -8,7 +8,7 @@
 namespace qhost::report {
 namespace {
 
-/// Those that share a sentence, in the order in which sentences come up.
+/// Groups names by the sentence that is said of them, in the order of the first use.
 class Sentences {
  public:
   void add(const std::string& sentence, const std::string& who) {
@@ -46,7 +46,7 @@ void note_test_sets(Comparison& comparison) {
   comparison.notes.push_back("accuracies on different test images do not compare: " + text);
 }
 
-/// Not from the keys: runs of one configuration may have found other files under one name.
+/// Read from the results, not the keys: one data set name may have meant different files.
 void note_data(Comparison& comparison) {
   Sentences remarks;
   for (const ComparedRun& run : comparison.runs) {
@@ -62,7 +62,7 @@ void note_data(Comparison& comparison) {
   }
 }
 
-/// What a user overrode is no fault, but who reads the table must know.
+/// Differences that the user allowed with an option.
 void note_allowed(Comparison& comparison) {
   Sentences sentences;
   for (const ComparedRun& run : comparison.runs) {
@@ -74,8 +74,7 @@ void note_allowed(Comparison& comparison) {
   }
 }
 
-/// A score below its rule's threshold is a number like any other: what it lacks is said once for
-/// all runs that lack it.
+/// Why scores do not qualify: one note for all runs with the same reason.
 void note_verdicts(Comparison& comparison, const Metric& metric) {
   Sentences reasons;
   for (const ComparedRun& run : comparison.runs) {
@@ -115,13 +114,13 @@ void note_scores(Comparison& comparison) {
   }
 }
 
-/// Other weights to start from are no repeat.
+/// The seeds of the run and of its source: runs that start from different weights are no repeats.
 std::string seed_text(const ComparedRun& run) {
   return value_of(run, seed_key) + (run.source ? " from " + run.source->seed : "");
 }
 
-/// Different paths in one configuration, and paths that make several of one: neither shows in the
-/// table.
+/// Two facts that the tables do not show: source runs that differ within a configuration, and paths
+/// that count as different only because their runs could not be read.
 void note_sources(Comparison& comparison) {
   for (std::size_t c = 0; c < comparison.configurations.size(); ++c) {
     const Configuration& configuration = comparison.configurations[c];

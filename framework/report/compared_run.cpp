@@ -26,9 +26,8 @@ config::Experiment configuration_of(const runs::RunDirectory& run, config::Catal
                   "the whole run directory, or leave the run out");
 }
 
-/// What a run that --continue began has of its parent, where an uninterrupted run of its
-/// configuration would have come to something else: "epoch 4, train.epochs = 4"; "" where it is
-/// exact, or no child.
+/// For a run that --continue began and whose result an uninterrupted run would not reproduce: the
+/// epoch and the keys of its parent, "epoch 4, train.epochs = 4". "" for any other run.
 std::string other_past(const fs::path& run) {
   std::error_code error;
   const fs::path file = run / "parent.json";

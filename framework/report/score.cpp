@@ -1,9 +1,7 @@
 #include "report/score.h"
 
-#include <cstdio>
-
+#include "common/number_text.h"
 #include "report/score_network.h"
-#include "report/table.h"
 
 namespace qhost::report {
 namespace {
@@ -25,11 +23,9 @@ bool is_micronet(ScoreRule rule) {
          rule == ScoreRule::micronet_float_adds;
 }
 
-// As many digits as tell an accuracy from a threshold that it just misses.
+// Six digits: enough to distinguish an accuracy from a threshold that it barely misses.
 std::string percent(double fraction) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g %%", 100 * fraction);
-  return text;
+  return significant(100 * fraction, 6) + " %";
 }
 
 const ScoreReference& reference_of(const ScoreRequest& request) {
@@ -86,12 +82,6 @@ void add_layers(const ScoredNetwork& network, const ScoreRequest& request, bool 
   score.storage = score.stored_parameters / score.reference.parameters;
   score.operations = score.counted_operations / score.reference.operations;
   score.score = score.storage + score.operations;
-}
-
-std::string shown(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
 }
 
 void note_relus(const ScoredNetwork& network, Score& score) {
@@ -163,7 +153,7 @@ std::string freebie_note(const Score& score) {
   if (!score.freebie) return "";
   return "nothing is quantized: values and multiplies count 16 bits (the freebie); without it the "
          "score is " +
-         shown(*score.without_freebie);
+         significant(*score.without_freebie, 4);
 }
 
 std::string dense_note(const std::string& why_dense) {

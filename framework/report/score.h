@@ -63,12 +63,12 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "qhost/graph.h"
+#include "report/document.h"
 #include "report/score_rules.h"
 #include "report/summary.h"
 
@@ -138,14 +138,13 @@ std::string freebie_note(const Score& score);
 /// Of `why_dense`: that zeros do not count.
 std::string dense_note(const std::string& why_dense);
 
-/// The table (layer, operation, bits, zeros where there are any, values, storage, operations, their
-/// weighted number, the layer's share of the score), then the totals, and what the reader must
-/// know.
-std::string to_text(const Score& score);
-/// {rule, score, storage, operations, threshold, accuracy, qualifies, why_not, data_set, reference,
-/// stored_parameters, counted_operations, freebie, without_freebie, uniform, zeros, notes, layers:
-/// [{name, op, detail, weight_bits, input_bits, zeros, storage, operations, stored: [{what, count,
-/// bits}], computed}]}; a layer's storage and operations are of 32 bits; what is not there is null.
-nlohmann::json to_json(const Score& score);
+/// Text: the table (layer, operation, bits, zeros where there are any, values, storage, operations,
+/// their weighted number, the layer's share of the score), then the totals and the notes.
+/// JSON: {rule, score, storage, operations, threshold, accuracy, qualifies, why_not, data_set,
+/// reference, stored_parameters, counted_operations, freebie, without_freebie, uniform, zeros,
+/// notes, layers: [{name, op, detail, weight_bits, input_bits, zeros, storage, operations,
+/// stored: [{what, count, bits}], computed}]}; storage and operations of a layer are of 32 bits; what
+/// is unknown is null.
+Document document_of(const Score& score);
 
 }  // namespace qhost::report

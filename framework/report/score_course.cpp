@@ -5,7 +5,7 @@
 namespace qhost::report {
 namespace {
 
-// Of what is no weight: biases, batch norm, custom nodes.
+// The bits of values that are not weights: biases, batch norm, custom nodes.
 double other_bits(const ScoredNetwork& network) {
   return network.uniform ? network.uniform->weight_bits : 32;
 }
@@ -24,7 +24,7 @@ void store_weights(const ScoredNode& node, ScoreLayer& layer) {
   store(layer, "weights", node.nonzero * node.weight.ensemble_size, node.weight.bits);
 }
 
-// Everything that is learned, as it is trained.
+// All learned values, batch norm not folded.
 void store_learned(const ScoredNetwork& network, const ScoredNode& node, ScoreLayer& layer) {
   store_weights(node, layer);
   const char* what = node.has_weight                   ? "biases"
@@ -55,7 +55,7 @@ void compute_macs(const ScoredNetwork& network, const ScoredNode& node, ScoreLay
   if (macs > 0) layer.computed.push_back({"multiply-accumulate", macs, width(network, node)});
 }
 
-// What the script of 2021 counts, before any bits.
+// The operations that the script of 2021 counts, not weighted by bits.
 struct ScriptCount {
   double multiplies = 0, adds = 0, others = 0;
 };

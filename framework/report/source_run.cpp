@@ -11,7 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 using Keys = std::map<std::string, std::string>;
 
-/// A run that starts from itself can only be made by moving folders; it must not hang.
+/// Moved folders can make a run its own source: the search must end.
 constexpr int longest_chain = 32;
 
 std::string first_line(const Error& error) {
@@ -31,8 +31,9 @@ fs::path recorded_file(const fs::path& run) {
              : fs::path();
 }
 
-/// What the path within a run adds to its configuration. The best epoch is where the validation set
-/// put it; a step's number is the user's choice, or says that the training was not over.
+/// The path within the run, as part of the configuration. The step in a `best-` folder is left out:
+/// it follows from the validation set. The step in a `step-` folder counts: the user chose it, or
+/// the training was not over.
 std::string file_key(const fs::path& run, const fs::path& file) {
   fs::path key;
   for (const fs::path& part : file.lexically_relative(run)) {
@@ -54,7 +55,7 @@ class Finder {
       const fs::path run = run_around(file);
       if (!run.empty()) return read(run, file, depth);
       std::error_code error;
-      if (fs::exists(file, error)) return {};  // somebody else's weights
+      if (fs::exists(file, error)) return {};  // weights that no run of qhost made
       return {.run = {}, .why_not = file.string() + " is not there any more"};
     } catch (const Error& error) {
       return {.run = {}, .why_not = first_line(error)};

@@ -11,7 +11,7 @@ MeanAndDeviation mean_and_deviation(const std::vector<double>& numbers) {
   const auto count = static_cast<double>(numbers.size());
   double sum = 0;
   for (const double number : numbers) sum += number;
-  // Equal numbers have exactly that mean and the deviation 0, which a rounded sum would not give.
+  // Equal numbers have exactly that mean and the deviation 0 in spite of the rounding of the sum.
   const auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
   const double mean = std::clamp(sum / count, *least, *most);
   result.mean = mean;

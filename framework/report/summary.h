@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "lowering/layer_plan.h"
 #include "qhost/encoding.h"
 #include "qhost/graph.h"
+#include "report/document.h"
 
 namespace qhost::report {
 
@@ -54,15 +54,15 @@ struct Summary {
 /// node without one; kind configuration for an inconsistent encoding (why_invalid).
 Summary summarize(const Graph& graph, const LayerPlans& by_node = {});
 
-struct SummaryTextOptions {
-  bool every_node = false;  ///< also those without parameters, MACs, quantizer or note
+struct SummaryOptions {
+  /// The text has also the nodes without parameters, MACs, quantizer or note.
+  bool every_node = false;
 };
-/// The table (layer, operation, output shape, parameters, MACs, weight encoding, input encoding,
-/// bits, bytes), its totals, and a line per note.
-std::string to_text(const Summary& summary, const SummaryTextOptions& options = {});
-/// {parameters, macs, weight_bytes, layers: [{name, op, output_shape, parameters, macs,
+/// Text: the table (layer, operation, output shape, parameters, MACs, weight encoding, input
+/// encoding, bits, bytes), its totals, and a line per note.
+/// JSON: {parameters, macs, weight_bytes, layers: [{name, op, output_shape, parameters, macs,
 /// weight_encoding, weight_bits, input_encoding, bytes, ...}], ...}; an encoding that a node does
 /// not have is null.
-nlohmann::json to_json(const Summary& summary);
+Document document_of(const Summary& summary, const SummaryOptions& options = {});
 
 }  // namespace qhost::report

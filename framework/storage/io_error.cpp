@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 
+#include "common/number_text.h"
 #include "qhost/error.h"
 
 namespace qhost::storage {
@@ -55,9 +55,7 @@ std::string format_bytes(std::uint64_t bytes) {
     value /= 1024;
     ++unit;
   }
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, " (%.1f %s)", value, units[unit]);
-  return text + buffer;
+  return text + " (" + fixed(value, 1) + " " + units[unit] + ")";
 }
 
 std::optional<std::uint64_t> free_space(const std::filesystem::path& path) {

@@ -1,8 +1,8 @@
 #include "training/evaluate.h"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "common/number_text.h"
 #include "data/data_loader.h"
 #include "qhost/error.h"
 #include "storage/failpoint.h"
@@ -85,13 +85,9 @@ EvaluationResult evaluate_final(Model& model, const config::Experiment& experime
 
 std::string recalibration_text(const EvaluationResult& evaluation) {
   if (!evaluation.before_recalibration) return "";
-  char text[160];
-  std::snprintf(text, sizeof text,
-                "batch norms recalibrated on %lld training batches: accuracy %.2f %% before, %.2f "
-                "%% after",
-                static_cast<long long>(evaluation.recalibration_batches),
-                100 * evaluation.before_recalibration->top1, 100 * evaluation.metrics.top1);
-  return text;
+  return "batch norms recalibrated on " + std::to_string(evaluation.recalibration_batches) +
+         " training batches: accuracy " + fixed(100 * evaluation.before_recalibration->top1, 2) +
+         " % before, " + fixed(100 * evaluation.metrics.top1, 2) + " % after";
 }
 
 }  // namespace qhost::training

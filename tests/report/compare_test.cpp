@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "report/render.h"
+
 namespace qhost::report {
 namespace {
 
@@ -135,7 +137,7 @@ TEST(Compare, RunsFromWeightsThatDifferInTheirSeedAreOneConfiguration) {
   // Two runs each of seed 1 and 2, but from different weights: no run is a repetition.
   EXPECT_THAT(c.notes, ElementsAre("configuration 1: its runs start from runs that differ in their "
                                    "seed only: runs float (seeds 1, 2, 3)"));
-  const json runs = to_json(c).at("runs");
+  const json runs = render_json(document_of(c)).at("runs");
   EXPECT_EQ(runs.at(1).at("seed"), "1");
   EXPECT_EQ(runs.at(1).at("source_seed"), "2");
   EXPECT_EQ(runs.at(3).at("source_seed"), nullptr);
@@ -222,7 +224,7 @@ TEST(Compare, ASizeThatDependsOnTheRunIsNoted) {
   const Comparison c = compare({run("a", 0.9, keys(1)), other});
   ASSERT_EQ(c.notes.size(), 1U);
   EXPECT_THAT(c.notes[0], HasSubstr("configuration 1: weight_bytes differs between its runs"));
-  EXPECT_EQ(to_json(c).at("configurations").at(0).at("weight_bytes"), nullptr);
+  EXPECT_EQ(render_json(document_of(c)).at("configurations").at(0).at("weight_bytes"), nullptr);
 }
 
 TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
@@ -234,18 +236,18 @@ TEST(Compare, AScoreThatDoesNotQualifyIsGivenAndNoted) {
                           "c does not qualify under course: accuracy is below the threshold"));
   EXPECT_THAT(c.configurations[0].metrics.at("course_score").common(), Optional(0.64));
   EXPECT_THAT(c.configurations[1].metrics.at("course_score").common(), Optional(0.025));
-  const std::string text = to_text(c);
+  const std::string text = render_text(document_of(c));
   EXPECT_THAT(text, HasSubstr("40,813,184     0.32*    0.64\n"));
   EXPECT_THAT(text, HasSubstr("40,813,184   0.0125*  0.025*\n*: does not qualify"));
   // A configuration has no single accuracy that could qualify.
   EXPECT_THAT(text, HasSubstr("40,813,184    0.0125   0.025\n"));
-  const json runs = to_json(c).at("runs");
+  const json runs = render_json(document_of(c)).at("runs");
   EXPECT_EQ(runs.at(2).at("course_score"), 0.025);
   EXPECT_EQ(runs.at(2).at("course_qualifies"), false);
   EXPECT_EQ(runs.at(2).at("course_why_not"), "accuracy is below the threshold");
   EXPECT_EQ(runs.at(0).at("course_qualifies"), true);
   EXPECT_EQ(runs.at(0).at("course_why_not"), nullptr);
-  EXPECT_EQ(to_json(c).at("configurations").at(0).at("micronet_score"), 0.32);
+  EXPECT_EQ(render_json(document_of(c)).at("configurations").at(0).at("micronet_score"), 0.32);
 }
 
 TEST(Compare, ScoresThatVaryWithTheZerosHaveAMeanAndADeviation) {
@@ -255,11 +257,11 @@ TEST(Compare, ScoresThatVaryWithTheZerosHaveAMeanAndADeviation) {
   runs[1].scores["course"].score = 0.375;
   const Comparison c = compare(runs);
   EXPECT_THAT(c.notes, Not(Contains(HasSubstr("course_score differs"))));
-  const json one = to_json(c).at("configurations").at(0);
+  const json one = render_json(document_of(c)).at("configurations").at(0);
   EXPECT_EQ(one.at("course_score"), 0.25) << "weights in the middle of a training are in no mean";
   EXPECT_DOUBLE_EQ(one.at("course_score_deviation").get<double>(), std::sqrt(0.03125));
   EXPECT_EQ(one.at("micronet_score_deviation"), 0);
-  EXPECT_THAT(to_text(c), HasSubstr("      0.32  0.25 +- 0.1768\n"));
+  EXPECT_THAT(render_text(document_of(c)), HasSubstr("      0.32  0.25 +- 0.1768\n"));
 }
 
 TEST(Compare, WhatAReaderMustKnowOfAScoreIsSaidInItsWords) {
@@ -279,7 +281,7 @@ TEST(Compare, WhatAReaderMustKnowOfAScoreIsSaidInItsWords) {
 TEST(Compare, ARunWithoutAnAccuracyIsScoredWithoutAVerdict) {
   const Comparison c = compare({scored(unfinished("a", "interrupted", 1))});
   EXPECT_EQ(c.notes.size(), 2U) << "it is interrupted; it is not for micronet's data set";
-  const json one = to_json(c).at("runs").at(0);
+  const json one = render_json(document_of(c)).at("runs").at(0);
   EXPECT_EQ(one.at("course_score"), 0.64);
   EXPECT_EQ(one.at("course_qualifies"), nullptr);
   EXPECT_EQ(one.at("micronet_qualifies"), false) << "no accuracy would change that";
@@ -292,12 +294,12 @@ TEST(Compare, ARunWithoutScoresSaysWhy) {
   EXPECT_THAT(c.notes, Contains("a has no scores: unknown architecture `resnet`"));
   EXPECT_THAT(c.notes, Contains("b does not qualify under micronet: the rule is for cifar100, the "
                                 "network for cifar10"));
-  EXPECT_THAT(to_text(c), HasSubstr("40,813,184         -       -\n"));
-  const json one = to_json(c).at("runs").at(0);
+  EXPECT_THAT(render_text(document_of(c)), HasSubstr("40,813,184         -       -\n"));
+  const json one = render_json(document_of(c)).at("runs").at(0);
   for (const char* key : {"micronet_score", "course_score", "course_qualifies"}) {
     EXPECT_EQ(one.at(key), nullptr) << key;
   }
-  EXPECT_EQ(to_json(c).at("configurations").at(0).at("course_score"), 0.64);
+  EXPECT_EQ(render_json(document_of(c)).at("configurations").at(0).at("course_score"), 0.64);
 }
 
 TEST(Compare, Text) {
@@ -305,7 +307,7 @@ TEST(Compare, Text) {
       compare({scored(run("r/a", 0.90, keys(1))), scored(run("r/b", 0.92, keys(2))),
                scored(run("r/c", 0.8, keys(1, "\"bwn\""))), unfinished("r/d", "diverged", 3)});
   EXPECT_EQ(
-      to_text(c),
+      render_text(document_of(c)),
       "run  configuration  seed  status    test accuracy  bits a weight  bits an input  "
       "weight bytes        MACs  micronet  course\n"
       "---  -------------  ----  --------  -------------  -------------  -------------  "
@@ -347,14 +349,14 @@ TEST(Compare, LabelsOfASweepAndBitsOfInputsTellRowsApart) {
   b.result.bits_per_weight = 1.25;
   b.result.bits_per_input = 2.5;
   const Comparison c = compare({a, b, run("other", 0.9, keys(1))});
-  const std::string text = to_text(c);
+  const std::string text = render_text(document_of(c));
   EXPECT_THAT(text, ::testing::StartsWith("run    label               configuration  seed  "));
   EXPECT_THAT(text, HasSubstr("\ns/1    weights                         1     1  finished        "
                               "90.00 %           1.25             32  "));
   EXPECT_THAT(text, HasSubstr("\ns/2    weights and?inputs              2     1  finished        "
                               "80.00 %           1.25            2.5  "));
   EXPECT_THAT(text, HasSubstr("\nother  -                               3     1  "));
-  const json runs = to_json(c).at("runs");
+  const json runs = render_json(document_of(c)).at("runs");
   EXPECT_EQ(runs.at(0).at("sweep_label"), "weights");
   EXPECT_EQ(runs.at(1).at("bits_per_input"), 2.5);
   EXPECT_EQ(runs.at(2).at("sweep_label"), nullptr);
@@ -369,7 +371,7 @@ TEST(Compare, AFailedRunSaysWhy) {
 }
 
 TEST(Compare, TextOfOneRunIsOneTable) {
-  const std::string text = to_text(compare({run("a", 0.9, keys(1))}));
+  const std::string text = render_text(document_of(compare({run("a", 0.9, keys(1))})));
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
 }
 
@@ -379,16 +381,23 @@ TEST(Compare, TextCutsLongValuesAndSteersNoTerminal) {
   ComparedRun strange = run("a\033[2J", 0.9, named);
   strange.result.data_remark = "\033[31mred";
   const Comparison c = compare({strange, run("b", 0.9, keys(1))});
-  const std::string text = to_text(c);
+  const std::string text = render_text(document_of(c));
   EXPECT_THAT(text, HasSubstr("[" + std::string(36, 'x') + "...  "));
   EXPECT_THAT(text, Not(HasSubstr("\033")));
-  EXPECT_EQ(to_json(c).at("differences").at(0).at("values").at(0).get<std::string>().size(), 62U);
+  EXPECT_EQ(render_json(document_of(c))
+                .at("differences")
+                .at(0)
+                .at("values")
+                .at(0)
+                .get<std::string>()
+                .size(),
+            62U);
 }
 
 TEST(Compare, Json) {
-  const json j =
-      to_json(compare({run("a", 0.90, keys(1)), run("b", 0.92, keys(2)),
-                       run("c", 0.8, keys(1, "\"bwn\"")), unfinished("d", "interrupted", 3)}));
+  const json j = render_json(
+      document_of(compare({run("a", 0.90, keys(1)), run("b", 0.92, keys(2)),
+                           run("c", 0.8, keys(1, "\"bwn\"")), unfinished("d", "interrupted", 3)})));
   ASSERT_EQ(j.at("runs").size(), 4U);
   EXPECT_EQ(j.at("runs").at(2).at("label"), "c");
   EXPECT_EQ(j.at("runs").at(2).at("run_dir"), "/runs/c");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "qhost/error.h"
+#include "report/render.h"
 #include "report/score_networks.h"
 
 namespace qhost::report {
@@ -74,17 +75,19 @@ TEST(Score, BelowTheThresholdItIsStillAScore) {
   EXPECT_GT(below.score, 0);
   EXPECT_EQ(below.qualifies, false);
   EXPECT_EQ(below.why_not, "accuracy 89.99 % is below the threshold of 90 %");
-  EXPECT_THAT(to_text(below), HasSubstr("\nqualifies     no: accuracy 89.99 % is below the "
-                                        "threshold of 90 %\n"));
+  EXPECT_THAT(render_text(document_of(below)),
+              HasSubstr("\nqualifies     no: accuracy 89.99 % is below the "
+                        "threshold of 90 %\n"));
   request.accuracy = 0.9;  // 9000 of 10000: the threshold is reached, not exceeded
   const Score reached = score(network(), request);
   EXPECT_EQ(reached.qualifies, true);
   EXPECT_EQ(reached.score, below.score);
-  EXPECT_THAT(to_text(reached), HasSubstr("\naccuracy      90 %; the rule asks for 90 % on "
-                                          "cifar10\nqualifies     yes\n"));
+  EXPECT_THAT(render_text(document_of(reached)),
+              HasSubstr("\naccuracy      90 %; the rule asks for 90 % on "
+                        "cifar10\nqualifies     yes\n"));
   request.accuracy = {};
   EXPECT_FALSE(score(network(), request).qualifies);
-  EXPECT_THAT(to_text(score(network(), request)),
+  EXPECT_THAT(render_text(document_of(score(network(), request))),
               HasSubstr("\naccuracy      unknown; the rule asks for 90 % on cifar10\n"));
 }
 
@@ -122,7 +125,7 @@ TEST(Score, TheReferenceIsAValue) {
 TEST(Score, ThePartsAreTheSumsOfTheLayers) {
   const Graph graph = resnet20();
   for (const ScoreRuleInfo& rule : score_rules()) {
-    const nlohmann::json json = to_json(score(graph, {.rule = rule.rule}));
+    const nlohmann::json json = render_json(document_of(score(graph, {.rule = rule.rule})));
     double storage = 0, operations = 0;
     for (const nlohmann::json& one : json["layers"]) {
       storage += one["storage"].get<double>();
@@ -136,11 +139,11 @@ TEST(Score, ThePartsAreTheSumsOfTheLayers) {
 }
 
 TEST(Score, JsonHasThePromisedKeys) {
-  const nlohmann::json json = to_json(
+  const nlohmann::json json = render_json(document_of(
       score(network(), {.rule = ScoreRule::course,
                         .plans = {{"conv1", {.weight = Encoding::binary(ScaleKind::channel)}}},
                         .data_set = "cifar10",
-                        .accuracy = 0.5}));
+                        .accuracy = 0.5})));
   EXPECT_EQ(json["rule"], "course");
   EXPECT_DOUBLE_EQ(json["storage"], (216 / 32.0 + 16 + 90) / 5.6e6);
   EXPECT_DOUBLE_EQ(json["operations"], (216 * 64 + 80) / 2.8e8);
@@ -159,8 +162,8 @@ TEST(Score, JsonHasThePromisedKeys) {
   EXPECT_EQ(conv["input_bits"], 32);
   EXPECT_EQ(conv["stored"], nlohmann::json({{{"what", "weights"}, {"count", 216}, {"bits", 1}}}));
   EXPECT_TRUE(json["layers"][1]["weight_bits"].is_null());
-  const nlohmann::json bare =
-      to_json(score(network(), {.rule = ScoreRule::micronet, .uniform = UniformBits{8, 4}}));
+  const nlohmann::json bare = render_json(
+      document_of(score(network(), {.rule = ScoreRule::micronet, .uniform = UniformBits{8, 4}})));
   EXPECT_TRUE(bare["accuracy"].is_null());
   EXPECT_EQ(bare["uniform"], nlohmann::json({{"weight_bits", 8}, {"input_bits", 4}}));
   EXPECT_EQ(bare["freebie"], false);
@@ -169,10 +172,10 @@ TEST(Score, JsonHasThePromisedKeys) {
 TEST(Score, TextIsATableWithItsTotals) {
   // clang-format off
   EXPECT_EQ(
-      to_text(score(network(), {.rule = ScoreRule::course,
+      render_text(document_of(score(network(), {.rule = ScoreRule::course,
                                 .plans = {{"conv1", {.weight = Encoding::binary(ScaleKind::none)}}},
                                 .data_set = "cifar10",
-                                .accuracy = 0.5})),
+                                .accuracy = 0.5}))),
       "layer  operation            weight bits  input bits  values  storage  operations  weighted   share\n"
       "-----  -------------------  -----------  ----------  ------  -------  ----------  --------  ------\n"
       "conv1  conv2d 3x3 stride 1            1          32     216        7      13,824    13,824  72.5 %\n"
@@ -190,7 +193,8 @@ TEST(Score, TextIsATableWithItsTotals) {
       "qualifies     no: accuracy 50 % is below the threshold of 90 %\n"
       "note: biases and batch norm count as trained, 32 bits a value; course-folded counts what folding leaves; the rule knows no scales, zero points or codebooks\n");
   // clang-format on
-  EXPECT_THAT(to_text(score(network(), {.rule = ScoreRule::course})), Not(HasSubstr("qualifies")));
+  EXPECT_THAT(render_text(document_of(score(network(), {.rule = ScoreRule::course}))),
+              Not(HasSubstr("qualifies")));
 }
 
 // conv1 has 216 weights in 8 filters on 64 positions, fc 80.
@@ -218,13 +222,13 @@ TEST(Score, ZerosLowerItByWhatTheyDoNotCost) {
     EXPECT_EQ(layer(sparse, "conv1").zeros, 100);
     EXPECT_EQ(layer(sparse, "fc").zeros, 0);
     EXPECT_FALSE(layer(sparse, "bn1").zeros);
-    const nlohmann::json json = to_json(sparse);
+    const nlohmann::json json = render_json(document_of(sparse));
     EXPECT_EQ(json["zeros"], 100);
     EXPECT_EQ(json["layers"][0]["zeros"], 100);
     EXPECT_EQ(json["layers"][1]["zeros"], nullptr);
-    EXPECT_EQ(to_json(dense)["layers"][0]["zeros"], nullptr);
-    EXPECT_THAT(to_text(sparse), HasSubstr("input bits  zeros  values"));
-    EXPECT_THAT(to_text(dense), HasSubstr("input bits  values"));
+    EXPECT_EQ(render_json(document_of(dense))["layers"][0]["zeros"], nullptr);
+    EXPECT_THAT(render_text(document_of(sparse)), HasSubstr("input bits  zeros  values"));
+    EXPECT_THAT(render_text(document_of(dense)), HasSubstr("input bits  values"));
   }
 }
 
@@ -233,7 +237,8 @@ TEST(Score, ItsTextSaysWhetherZerosWereCounted) {
   request.sparsity = {{"conv1", {.nonzero = 216}}};
   const Score none = score(network(), request);
   EXPECT_THAT(none.notes, Contains("0 of 216 weights are 0; of 80 more it is unknown"));
-  EXPECT_THAT(to_text(none), HasSubstr("input bits  values")) << "a column of nothing";
+  EXPECT_THAT(render_text(document_of(none)), HasSubstr("input bits  values"))
+      << "a column of nothing";
   request.sparsity.clear();
   EXPECT_EQ(score(network(), request).score, none.score);
   request.why_dense = "they are unknown";

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "qhost/error.h"
+#include "report/render.h"
 
 namespace qhost::report {
 namespace {
@@ -81,7 +82,7 @@ TEST(Summary, CountsTheBytesOfEncodings) {
   EXPECT_DOUBLE_EQ(summary.bits_per_weight, (32.0 * conv1 + conv2 + 16.0 * fc) / 360);
   // The inputs: 3 x 8 x 8 and 8 floats, 8 x 8 x 8 values of 4 bits. `add` is no such layer.
   EXPECT_DOUBLE_EQ(summary.bits_per_input, (32.0 * (192 + 8) + 4.0 * 512) / (192 + 8 + 512));
-  EXPECT_EQ(to_json(summary).at("bits_per_input"), summary.bits_per_input);
+  EXPECT_EQ(render_json(document_of(summary)).at("bits_per_input"), summary.bits_per_input);
 }
 
 TEST(StoredBytes, EachMemberOfAnEnsembleBeginsAtAByte) {
@@ -96,7 +97,7 @@ TEST(Summary, CountsEveryMemberOfAnEnsemble) {
   ensemble.ensemble_size = 5;
   const Summary summary = summarize(network(), {{"conv2", {.weight = ensemble}}});
   EXPECT_EQ(layer(summary, "conv2").weight_bytes, 5 * 8);
-  EXPECT_EQ(to_json(summary)["layers"][3]["weight_bits"], 5);
+  EXPECT_EQ(render_json(document_of(summary))["layers"][3]["weight_bits"], 5);
 }
 
 // The bias for a correction is a new one if the layer has no bias and no following batch norm whose
@@ -120,7 +121,7 @@ TEST(Summary, ACorrectedBiasIsStoredWhereThereIsNoOther) {
 }
 
 TEST(Summary, JsonHasThePromisedKeys) {
-  const nlohmann::json json = to_json(summarize(network(), plans()));
+  const nlohmann::json json = render_json(document_of(summarize(network(), plans())));
   EXPECT_EQ(json["parameters"], 386);
   EXPECT_EQ(json["macs"], 18000);
   EXPECT_EQ(json["weight_bytes"], 864 + 40 + 160);
@@ -151,7 +152,7 @@ TEST(Summary, JsonHasThePromisedKeys) {
 }
 
 TEST(Summary, JsonTotalsAreTheSumsOfTheLayers) {
-  const nlohmann::json json = to_json(summarize(network(), plans()));
+  const nlohmann::json json = render_json(document_of(summarize(network(), plans())));
   for (const char* key :
        {"parameters", "buffers", "macs", "weight_bytes", "bytes", "float_bytes"}) {
     std::int64_t sum = 0;
@@ -170,7 +171,7 @@ TEST(Summary, TextIsATableWithTotalsAndNotes) {
         .note = "reads bn1 instead of relu1"}}};
   // clang-format off
   EXPECT_EQ(
-      to_text(summarize(network(), by_node)),
+      render_text(document_of(summarize(network(), by_node))),
       "layer  operation            output     parameters    MACs  weights                          inputs         bits  bytes\n"
       "-----  -------------------  ---------  ----------  ------  -------------------------------  -------------  ----  -----\n"
       "conv1  conv2d 3x3 stride 1  [N,8,8,8]         216  13,824  float32                          float32          32    864\n"
@@ -193,8 +194,8 @@ TEST(Summary, TextIsATableWithTotalsAndNotes) {
 
 TEST(Summary, TextOfEveryNodeOnDemand) {
   const Summary summary = summarize(network());
-  EXPECT_THAT(to_text(summary), Not(HasSubstr("relu1")));
-  EXPECT_THAT(to_text(summary, {.every_node = true}), HasSubstr("\nrelu1  relu "));
+  EXPECT_THAT(render_text(document_of(summary)), Not(HasSubstr("relu1")));
+  EXPECT_THAT(render_text(document_of(summary, {.every_node = true})), HasSubstr("\nrelu1  relu "));
 }
 
 std::string error_of(const std::map<std::string, LayerPlan>& by_node, ErrorKind kind) {

@@ -1,9 +1,7 @@
-#include "report/table.h"
+#include "report/text_table.h"
 
 #include <gtest/gtest.h>
 
-#include <cstdint>
-#include <limits>
 #include <stdexcept>
 
 #include "common/utf8.h"
@@ -11,8 +9,8 @@
 namespace qhost::report {
 namespace {
 
-TEST(Table, AlignsColumns) {
-  Table table({{"layer"}, {"bytes", Align::right}, {"note"}});
+TEST(TextTable, AlignsColumns) {
+  TextTable table({{"layer"}, {"bytes", Align::right}, {"note"}});
   table.add_row({"conv1", "1,728", ""});
   table.add_row({"stage1.block0.conv1", "9", "kept"});
   table.add_rule();
@@ -26,8 +24,8 @@ TEST(Table, AlignsColumns) {
             "total                1,737\n");
 }
 
-TEST(Table, AlignsCharactersNotBytes) {
-  Table table({{"name"}, {"n", Align::right}});
+TEST(TextTable, AlignsCharactersNotBytes) {
+  TextTable table({{"name"}, {"n", Align::right}});
   table.add_row({"caf\u00e9", "1"});
   table.add_row({"\u6f22\u5b57", "22"});
   table.add_row({"cafe\u0301", "3"});
@@ -39,14 +37,14 @@ TEST(Table, AlignsCharactersNotBytes) {
             "cafe\u0301   3\n");
 }
 
-TEST(Table, WithoutRowsIsItsHead) {
-  const Table table({{"a"}, {"bb"}});
+TEST(TextTable, WithoutRowsIsItsHead) {
+  const TextTable table({{"a"}, {"bb"}});
   EXPECT_TRUE(table.empty());
   EXPECT_EQ(table.to_string(), "a  bb\n-  --\n");
 }
 
-TEST(Table, RefusesRowsOfAnotherLength) {
-  Table table({{"a"}, {"b"}});
+TEST(TextTable, RefusesRowsOfAnotherLength) {
+  TextTable table({{"a"}, {"b"}});
   try {
     table.add_row({"1"});
     FAIL() << "nothing was thrown";
@@ -55,8 +53,8 @@ TEST(Table, RefusesRowsOfAnotherLength) {
   }
 }
 
-TEST(Table, ControlCharactersCannotSteerTheTerminal) {
-  Table table({{"a"}});
+TEST(TextTable, ControlCharactersCannotSteerTheTerminal) {
+  TextTable table({{"a"}});
   table.add_row({"x\x1b[2J\ny\x7f\u009b"});
   EXPECT_EQ(table.to_string(), "a\n---------\nx?[2J?y??\n");
 }
@@ -79,17 +77,6 @@ TEST(DisplayWidth, MalformedBytesCountOne) {
             3u);                             // no continuation byte
   EXPECT_EQ(display_width("\x80\x80"), 2u);  // no lead byte
   EXPECT_EQ(display_width("\xc0\xaf"), 2u);  // overlong
-}
-
-TEST(Separators, EveryThreeDigits) {
-  EXPECT_EQ(with_separators(0), "0");
-  EXPECT_EQ(with_separators(999), "999");
-  EXPECT_EQ(with_separators(1000), "1,000");
-  EXPECT_EQ(with_separators(40551040), "40,551,040");
-  EXPECT_EQ(with_separators(-123), "-123");
-  EXPECT_EQ(with_separators(-1234567), "-1,234,567");
-  EXPECT_EQ(with_separators(std::numeric_limits<std::int64_t>::min()),
-            "-9,223,372,036,854,775,808");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "report/table.h"
+#include "report/text_table.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -22,19 +22,9 @@ constexpr std::string_view gap = "  ";
 
 }  // namespace
 
-std::string with_separators(std::int64_t number) {
-  std::string text = std::to_string(number);
-  const std::size_t digits_from = number < 0 ? 1 : 0;
-  for (std::size_t at = text.size(); at > digits_from + 3;) {
-    at -= 3;
-    text.insert(at, ",");
-  }
-  return text;
-}
+TextTable::TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
-Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-
-void Table::add_row(std::vector<std::string> cells) {
+void TextTable::add_row(std::vector<std::string> cells) {
   if (cells.size() != columns_.size()) {
     throw std::invalid_argument("a table of " + std::to_string(columns_.size()) +
                                 " columns got a row of " + std::to_string(cells.size()));
@@ -43,11 +33,11 @@ void Table::add_row(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-void Table::add_rule() {
+void TextTable::add_rule() {
   rows_.emplace_back();
 }
 
-std::string Table::to_string() const {
+std::string TextTable::to_string() const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     std::size_t width = display_width(columns_[i].title);

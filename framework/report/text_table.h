@@ -1,29 +1,24 @@
-/// report/table.h: aligned plain-text tables.
+/// report/text_table.h: aligned plain-text tables. Internal to render_text().
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "report/document.h"
+
 namespace qhost::report {
-
-/// 1234567 -> "1,234,567"
-std::string with_separators(std::int64_t number);
-
-enum class Align { left, right };
-
-struct Column {
-  std::string title;
-  Align align = Align::left;
-};
 
 /// Lines "cell  cell  cell" under a title line and a rule; columns as wide as their widest cell,
 /// no trailing blanks, no color. Control characters in a cell become '?', so that a name from a
 /// file cannot break the table or steer the terminal.
-class Table {
+class TextTable {
  public:
-  explicit Table(std::vector<Column> columns);
+  struct Column {
+    std::string title;
+    Align align = Align::left;
+  };
+
+  explicit TextTable(std::vector<Column> columns);
   /// Throws std::invalid_argument unless there is one cell per column.
   void add_row(std::vector<std::string> cells);
   /// A line of dashes between rows (before totals).
