@@ -32,8 +32,9 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
   if (registry.has("quantizer", name)) {
     const QuantizerMethod& q = registry.quantizer(name);
     std::string roles, kept;
-    for (const Role role : q.roles)
+    for (const Role role : q.roles) {
       roles += std::string(roles.empty() ? "" : ", ") + to_string(role);
+    }
     for (const std::string& layer : q.keep_float) kept += (kept.empty() ? "" : ", ") + layer;
     found.push_back(
         {"quantizer",

@@ -70,8 +70,9 @@ report::List plugins_of(const std::vector<PluginStatus>& plugins) {
                       (plugin.usable ? "usable   " : "REFUSED  ") + plugin.name + " " +
                           plugin.version + "  " + plugin.file.string(),
                       plugin.reasons};
-    for (const std::string& warning : plugin.warnings)
+    for (const std::string& warning : plugin.warnings) {
       item.details.push_back("warning: " + warning);
+    }
     list.items.push_back(std::move(item));
   }
   return list;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "common/file_descriptor.h"
 #include "common/utf8.h"
 #include "config/diagnostic_codes.h"
 
@@ -29,20 +30,6 @@ Diagnostic file_error(const char* code, const std::filesystem::path& path, const
   diagnostic.helps.push_back(std::move(help));
   return diagnostic;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 /// Tracks brackets, strings and keys as far as nesting and statements need it. It agrees with a
 /// TOML parser up to the first error of a text, where a parser stops.
@@ -235,7 +222,7 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Sp
                 "check the permissions of the file and of its folders");
   };
   // Open without blocking: a pipe without a writer must be refused, not waited for.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return cannot_read();
   if (!S_ISREG(status.st_mode)) {

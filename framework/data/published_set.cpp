@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "common/user_folders.h"
 #include "qhost/error.h"
 
 namespace qhost::data {
@@ -14,21 +15,12 @@ std::string variable(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-/// The user's data folder by the XDG base directory rules; empty without a home.
-fs::path user_data_folder() {
-  if (const std::string xdg = variable("XDG_DATA_HOME"); !xdg.empty()) {
-    return fs::path(xdg) / "qhost" / "data";
-  }
-  const std::string home = variable("HOME");
-  return home.empty() ? fs::path() : fs::path(home) / ".local" / "share" / "qhost" / "data";
-}
-
 std::vector<fs::path> bases(const PublishedSet& set, const std::string& root) {
   if (!root.empty()) return {root};
   std::vector<fs::path> out;
   if (const std::string given = variable("QHOST_DATA"); !given.empty()) out.emplace_back(given);
   out.emplace_back("data");
-  if (const fs::path own = user_data_folder(); !own.empty()) out.push_back(own);
+  if (const fs::path own = user_data_folder(); !own.empty()) out.push_back(own / "qhost" / "data");
   if (!set.package_folder.empty()) out.push_back(set.package_folder);
   return out;
 }

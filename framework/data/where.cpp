@@ -66,19 +66,4 @@ std::vector<SetStatus> where(const std::string& root) {
   return out;
 }
 
-nlohmann::json to_json(const SetStatus& status) {
-  nlohmann::json searched = nlohmann::json::array();
-  for (const fs::path& folder : status.searched) searched.push_back(folder.string());
-  return {{"name", status.name},
-          {"summary", status.summary},
-          {"source", status.source},
-          {"licence", status.license},
-          {"state", to_string(status.state)},
-          {"folder", status.folder.string()},
-          {"bytes", status.bytes},
-          {"problem", status.problem},
-          {"how_to_get", status.how_to_get},
-          {"searched", searched}};
-}
-
 }  // namespace qhost::data

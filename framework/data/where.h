@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -30,8 +29,5 @@ struct SetStatus {
 
 /// Checks names and sizes only. `root` is that of `[data] root`; "" searches the usual places.
 std::vector<SetStatus> where(const std::string& root = "");
-
-/// {name, summary, source, licence, state, folder, bytes, problem, how_to_get, searched}.
-nlohmann::json to_json(const SetStatus& status);
 
 }  // namespace qhost::data

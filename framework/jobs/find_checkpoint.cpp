@@ -1,6 +1,7 @@
 #include "jobs/find_checkpoint.h"
 
 #include "qhost/error.h"
+#include "runs/checkpoint_name.h"
 
 namespace qhost::jobs {
 
@@ -24,9 +25,8 @@ runs::LoadedCheckpoint find_checkpoint(const runs::RunDirectory& run, const std:
   std::string list;
   for (const std::int64_t step : steps) {
     if (std::to_string(step) == which) {
-      char name[32];
-      std::snprintf(name, sizeof name, "step-%08lld", static_cast<long long>(step));
-      return runs::load_checkpoint(run.checkpoints() / name);
+      return runs::load_checkpoint(run.checkpoints() /
+                                   runs::checkpoint_name(runs::step_prefix, step));
     }
     list += (list.empty() ? "" : ", ") + std::to_string(step);
   }

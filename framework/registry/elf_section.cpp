@@ -11,6 +11,8 @@
 #include <cstring>
 #include <vector>
 
+#include "common/file_descriptor.h"
+
 namespace qhost {
 namespace {
 
@@ -51,21 +53,17 @@ class File {
  public:
   explicit File(const std::filesystem::path& path) {
     // O_NONBLOCK: opening a named pipe must not wait for a writer.
-    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor_ < 0) {
+    descriptor_ = FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!descriptor_.valid()) {
       throw ElfError(std::string("it cannot be read: ") + std::strerror(errno),
                      "check that the file exists and that its permissions let you read it");
     }
     struct stat status {};
-    if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
-      ::close(descriptor_);
+    if (::fstat(descriptor_.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
       throw ElfError("it is not a regular file", build_help);
     }
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
-  ~File() { ::close(descriptor_); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
 
   std::uint64_t size() const { return size_; }
 
@@ -84,7 +82,7 @@ class File {
     check(what, offset, length);
     char* to = static_cast<char*>(out);
     while (length > 0) {
-      const ssize_t got = ::pread(descriptor_, to, length, static_cast<off_t>(offset));
+      const ssize_t got = ::pread(descriptor_.get(), to, length, static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) {
         throw ElfError(std::string("reading ") + what + " failed: " +
@@ -106,7 +104,7 @@ class File {
   }
 
  private:
-  int descriptor_ = -1;
+  FileDescriptor descriptor_;
   std::uint64_t size_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "common/user_folders.h"
 #include "qhost/error.h"
 #include "qhost/graph.h"
 #include "registry/refusal.h"
@@ -24,11 +25,12 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-fs::path home_directory() {
-  const std::string home = environment("HOME");
-  if (!home.empty()) return home;
+/// Plugins of the user are found without $HOME, too.
+fs::path data_folder() {
+  if (const fs::path given = user_data_folder(); !given.empty()) return given;
   const passwd* entry = ::getpwuid(::geteuid());
-  return entry == nullptr || entry->pw_dir == nullptr ? "" : entry->pw_dir;
+  const fs::path home = entry == nullptr || entry->pw_dir == nullptr ? "" : entry->pw_dir;
+  return home / ".local" / "share";
 }
 
 SearchDirectory given_directory(const fs::path& path) {
@@ -57,10 +59,7 @@ SearchDirectory environment_directory(const fs::path& path, const std::string& o
 }
 
 SearchDirectory user_directory() {
-  const fs::path data = environment("XDG_DATA_HOME");
-  // The XDG specification says that a relative XDG_DATA_HOME must be ignored.
-  const fs::path base = data.is_absolute() ? data : home_directory() / ".local" / "share";
-  return environment_directory(base / "qhost" / "plugins", "user folder");
+  return environment_directory(data_folder() / "qhost" / "plugins", "user folder");
 }
 
 fs::path installed_plugins() {

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <system_error>
 #include <utility>
 
+#include "common/file_descriptor.h"
 #include "qhost/error.h"
+#include "runs/checkpoint_name.h"
 #include "storage/atomic_file.h"
 #include "storage/failpoint.h"
 #include "storage/folder.h"
@@ -28,25 +28,6 @@ constexpr const char* format_name = "qhost checkpoint 1";
 constexpr const char* tensors_name = "state.safetensors";
 constexpr const char* state_name = "state.json";
 constexpr const char* manifest_name = "manifest.json";
-
-std::string folder_name(const std::string& prefix, std::int64_t step) {
-  char digits[32];
-  std::snprintf(digits, sizeof digits, "%08lld", static_cast<long long>(step));
-  return prefix + digits;
-}
-
-/// The step of "step-00001234"; empty for any other name.
-std::optional<std::int64_t> step_of(const std::string& name, const std::string& prefix) {
-  if (!name.starts_with(prefix)) return std::nullopt;
-  std::int64_t step = 0;
-  const char* end = name.data() + name.size();
-  const auto result = std::from_chars(name.data() + prefix.size(), end, step);
-  if (result.ec != std::errc() || result.ptr != end || step < 0 ||
-      folder_name(prefix, step) != name) {
-    return std::nullopt;
-  }
-  return step;
-}
 
 /// JSON writes NaN and infinity as null, and a resumed run would see another value.
 void require_finite(const json& value, const std::string& path) {
@@ -95,24 +76,20 @@ class NewFile {
       : shown_(std::move(shown)),
         wanted_(wanted),
         fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) {
-    if (fd_ < 0) storage::fail_io("create", shown_, errno);
+    if (!fd_.valid()) storage::fail_io("create", shown_, errno);
   }
-  ~NewFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
 
   void write(std::span<const std::byte> bytes) {
-    if (const int error = storage::write_all(fd_, bytes))
+    if (const int error = storage::write_all(fd_.get(), bytes)) {
       storage::fail_io("write", shown_, error, wanted_);
+    }
     hash_.update(bytes);
   }
   /// Syncs, closes, and returns the entry of the manifest.
   json finish() {
-    const bool synced = ::fsync(fd_) == 0;
+    const bool synced = ::fsync(fd_.get()) == 0;
     const int sync_error = errno;
-    const bool closed = ::close(std::exchange(fd_, -1)) == 0 || errno == EINTR;
+    const bool closed = fd_.close() == 0 || errno == EINTR;
     if (!synced) storage::fail_io("write", shown_, sync_error, wanted_);
     if (!closed) storage::fail_io("write", shown_, errno, wanted_);
     return {{"bytes", wanted_}, {"sha256", hash_.hex()}};
@@ -121,7 +98,7 @@ class NewFile {
  private:
   fs::path shown_;
   std::uint64_t wanted_;
-  int fd_;
+  FileDescriptor fd_;
   storage::Sha256 hash_;
 };
 
@@ -211,22 +188,22 @@ fs::path write_checkpoint(const fs::path& directory, std::int64_t step,
                 "checkpoints: keep is " + std::to_string(options.keep) +
                     ", at least 2 are needed, so that a damaged one has one before it");
   }
-  const fs::path folder = write_folder(directory, folder_name("step-", step), "checkpoint", step,
-                                       tensors, state, options.notes);
+  const fs::path folder = write_folder(directory, checkpoint_name(step_prefix, step), "checkpoint",
+                                       step, tensors, state, options.notes);
   storage::failpoint("checkpoint.before-removal");
   int kept = 0;
   for (const std::int64_t other : checkpoint_steps(directory)) {
     const bool future = other > step;
     if (!future) ++kept;
     if (future || kept > options.keep)
-      storage::retire_folder(directory / folder_name("step-", other));
+      storage::retire_folder(directory / checkpoint_name(step_prefix, other));
   }
   return folder;
 }
 
 fs::path write_best(const fs::path& directory, std::int64_t step, const storage::Tensors& tensors,
                     const json& state, const json& notes) {
-  const std::string name = folder_name("best-", step);
+  const std::string name = checkpoint_name(best_prefix, step);
   const fs::path folder = write_folder(directory, name, "best", step, tensors, state, notes);
   const fs::path link = directory / "best";
   std::error_code ignored;
@@ -236,7 +213,7 @@ fs::path write_best(const fs::path& directory, std::int64_t step, const storage:
   storage::point_link(link, name, "best-link");
   storage::failpoint("best.after-link");
   for (const std::string& other : storage::folder_names(directory)) {
-    if (other != name && step_of(other, "best-")) storage::retire_folder(directory / other);
+    if (other != name && step_of(other, best_prefix)) storage::retire_folder(directory / other);
   }
   return folder;
 }
@@ -277,7 +254,7 @@ LoadedCheckpoint load_checkpoint(const fs::path& folder) {
   }
   // A folder may be copied under any other name, but not under another step's.
   const std::string name = folder.filename().string();
-  for (const char* prefix : {"step-", "best-"}) {
+  for (const std::string_view prefix : {step_prefix, best_prefix}) {
     const auto step = step_of(name, prefix);
     if (step && *step != loaded.step) {
       bad(manifest_path, "is of step " + std::to_string(loaded.step) + ", the folder's name says " +
@@ -294,7 +271,7 @@ std::optional<LoadedCheckpoint> load_newest(const fs::path& directory,
   const std::vector<std::int64_t> steps = checkpoint_steps(directory);
   std::vector<std::string> reasons;
   for (const std::int64_t step : steps) {
-    const std::string name = folder_name("step-", step);
+    const std::string name = checkpoint_name(step_prefix, step);
     try {
       LoadedCheckpoint loaded = load_checkpoint(directory / name);
       for (const std::string& reason : reasons) {
@@ -328,7 +305,7 @@ std::optional<LoadedCheckpoint> load_best(const fs::path& directory) {
 std::vector<std::int64_t> checkpoint_steps(const fs::path& directory) {
   std::vector<std::int64_t> steps;
   for (const std::string& name : storage::folder_names(directory)) {
-    if (const auto step = step_of(name, "step-")) steps.push_back(*step);
+    if (const auto step = step_of(name, step_prefix)) steps.push_back(*step);
   }
   std::sort(steps.rbegin(), steps.rend());
   return steps;
@@ -340,7 +317,7 @@ int sweep_checkpoints(const fs::path& directory) {
   int count = 0;
   for (const std::string& name : storage::folder_names(directory)) {
     const bool temporary = name.starts_with(storage::temporary_prefix);
-    const bool replaced = step_of(name, "best-") && name != best.filename().string();
+    const bool replaced = step_of(name, best_prefix) && name != best.filename().string();
     if (!temporary && !replaced) continue;
     std::error_code ignored;
     fs::remove_all(directory / name, ignored);

@@ -8,11 +8,11 @@
 #include <thread>
 #include <utility>
 
+#include "common/file_descriptor.h"
 #include "qhost/error.h"
 #include "runs/run_directory.h"
 #include "storage/atomic_file.h"
 #include "storage/environment.h"
-#include "storage/file_descriptor.h"
 #include "storage/io_error.h"
 #include "storage/utc_time.h"
 
@@ -85,7 +85,7 @@ Lock Lock::acquire(const fs::path& run) {
 
 std::optional<LockOwner> Lock::owner(const fs::path& run) {
   const fs::path path = run / lock_file;
-  const storage::FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid() || try_lock(fd.get(), LOCK_SH) != EWOULDBLOCK) return std::nullopt;
   return read_owner(path);
 }

@@ -15,9 +15,9 @@
 
 #include "qhost/error.h"
 #include "storage/failpoint.h"
-#include "storage/file_descriptor.h"
 #include "storage/folder.h"
 #include "storage/io_error.h"
+#include "storage/regular_file.h"
 
 namespace qhost::storage {
 namespace fs = std::filesystem;

@@ -1,25 +1,12 @@
 #include "storage/cache_folder.h"
 
-#include <cstdlib>
+#include "common/user_folders.h"
 
 namespace qhost::storage {
-namespace {
 
-namespace fs = std::filesystem;
-
-fs::path variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? fs::path() : fs::path(value);
-}
-
-}  // namespace
-
-fs::path cache_folder() {
-  // The XDG specification says that a relative path must be ignored.
-  const fs::path given = variable("XDG_CACHE_HOME");
-  if (given.is_absolute()) return given / "qhost";
-  const fs::path home = variable("HOME");
-  return home.is_absolute() ? home / ".cache" / "qhost" : fs::path();
+std::filesystem::path cache_folder() {
+  const std::filesystem::path caches = user_cache_folder();
+  return caches.empty() ? caches : caches / "qhost";
 }
 
 }  // namespace qhost::storage

@@ -16,8 +16,8 @@
 #include "qhost/error.h"
 #include "storage/atomic_file.h"
 #include "storage/failpoint.h"
-#include "storage/file_descriptor.h"
 #include "storage/io_error.h"
+#include "storage/regular_file.h"
 
 namespace qhost::storage {
 namespace fs = std::filesystem;

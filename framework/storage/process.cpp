@@ -9,7 +9,7 @@
 
 #include <cerrno>
 
-#include "storage/file_descriptor.h"
+#include "storage/regular_file.h"
 
 namespace qhost::storage {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "common/near_match.h"
 #include "qhost/error.h"
-#include "storage/file_descriptor.h"
 #include "storage/io_error.h"
+#include "storage/regular_file.h"
 #include "storage/safetensors_header.h"
 
 namespace qhost::storage {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "qhost/error.h"
-#include "storage/file_descriptor.h"
 #include "storage/io_error.h"
+#include "storage/regular_file.h"
 
 namespace qhost::storage {
 namespace {

@@ -480,6 +480,11 @@ TEST_F(Commands, DataListSaysWhatIsThereAndHowToGetTheRest) {
   for (const json& set : list) sets[set.at("name")] = set;
   EXPECT_EQ(sets.at("digits").at("state"), "embedded");
   EXPECT_EQ(sets.at("cifar10").at("state"), "missing");
+  EXPECT_EQ(sets.at("cifar10").at("bytes"), 0);
+  EXPECT_GE(sets.at("cifar10").at("searched").size(), 2U);
+  for (const char* key : {"summary", "source", "licence", "folder", "problem", "how_to_get"}) {
+    EXPECT_TRUE(sets.at("cifar10").at(key).is_string()) << key;
+  }
   EXPECT_THAT(sets.at("cifar10").at("how_to_get").get<std::string>(),
               AllOf(HasSubstr("cifar-10-binary.tar.gz"), HasSubstr("MD5 "), HasSubstr("tar -xzf")));
   const ProcessResult shown = ok({"data", "list"});

@@ -1,4 +1,4 @@
-#include "storage/file_descriptor.h"
+#include "storage/regular_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
