@@ -4,7 +4,6 @@
 
 #include <optional>
 
-#include "common/version.h"
 #include "config/load.h"
 #include "jobs/assemble.h"
 #include "jobs/catalog.h"
@@ -13,10 +12,9 @@
 #include "jobs/parent_run.h"
 #include "jobs/preflight.h"
 #include "jobs/requirements.h"
+#include "jobs/run_record.h"
 #include "jobs/surroundings.h"
-#include "model/layer_plans.h"
 #include "qhost/error.h"
-#include "report/summary.h"
 #include "runs/checkpoint.h"
 #include "runs/run_directory.h"
 #include "storage/atomic_file.h"
@@ -29,18 +27,6 @@ namespace qhost::jobs {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The object in the file; an empty one if the file is missing or damaged.
-nlohmann::json read_json(const fs::path& file) {
-  std::error_code error;
-  if (!fs::exists(file, error)) return nlohmann::json::object();
-  auto json = nlohmann::json::parse(storage::read_file(file), nullptr, /*allow_exceptions=*/false);
-  return json.is_object() ? json : nlohmann::json::object();
-}
-
-void write_json(const fs::path& file, const nlohmann::json& json) {
-  storage::write_file_atomically(file, json.dump(2) + "\n");
-}
 
 std::int64_t newest_step(const runs::RunDirectory& run) {
   const std::vector<std::int64_t> steps = runs::checkpoint_steps(run.checkpoints());
@@ -84,106 +70,230 @@ std::vector<std::string> begin_child(training::Trainer& trainer, const ParentRun
   return said;
 }
 
-runs::RunResult begin_result(const config::Experiment& experiment, const Model& model,
-                             const data::Dataset& data, const runs::RunDirectory& run,
-                             runs::RunResult result) {
-  const report::Summary summary =
-      report::summarize(model.graph(), layer_plans(model.graph(), model.plan()));
-  result.run_dir = run.path().string();
-  result.name = experiment.name;
-  result.qhost = version();
-  result.commit = commit();
-  result.quantized_layers = summary.quantized_weights;
-  result.quantized_inputs = summary.quantized_inputs;
-  result.parameters = summary.parameters;
-  result.macs = summary.macs;
-  result.weight_bytes = summary.weight_bytes;
-  result.float_weight_bytes = summary.float_weight_bytes;
-  result.bits_per_weight = summary.bits_per_weight;
-  result.bits_per_input = summary.bits_per_input;
-  result.verified = nlohmann::json();
-  result.data = data.name;
-  result.data_remark = data.remark;
-  result.dataset_provenance = data.provenance;
-  return result;
-}
+/// One run. Its steps are called in the order of their declaration; all that can be refused is
+/// refused before execute() creates the run directory.
+class Job {
+ public:
+  Job(const config::Experiment& experiment, const RunRequest& request, Registry& registry,
+      training::Progress& progress)
+      : experiment_(experiment), request_(request), registry_(registry), progress_(progress) {}
 
-/// The result of a run that is over, with its current path: a folder of runs may be moved or
-/// copied.
-runs::RunResult kept_result(const runs::RunDirectory& run) {
-  runs::RunResult result = runs::read_run_result(run.result(), "continue the run with --resume")
-                               .value_or(runs::RunResult());
-  result.run_dir = run.path().string();
-  return result;
-}
+  /// Builds the network with its quantizer slots.
+  void assemble();
+  /// Loads the data, whose bytes are part of the run's identity.
+  void load();
+  /// Finds the run directory that this identity belongs to, if there is one.
+  void find();
+  /// The outcome, if there is nothing left to do.
+  std::optional<RunOutcome> is_over() const;
+  /// Reads what a new run starts from: the parent's checkpoint or initial weights.
+  void choose_start();
+  /// Trains and writes result.json.
+  RunOutcome execute();
 
-/// Written in this order: a directory with resolved.toml is a run that can be resumed.
-void record_beginning(const runs::RunDirectory& run, const nlohmann::json& here,
-                      const nlohmann::json& identity,
-                      const std::optional<Continuation>& continuation,
-                      const config::Experiment& experiment) {
-  write_json(run.environment(), here);
-  write_json(run.identity(), identity);
-  if (continuation) write_parent(run.path(), continuation->record);
-  storage::write_file_atomically(run.resolved(), experiment.resolved_toml());
-}
+ private:
+  /// Whether the run that was found has a checkpoint to continue from.
+  bool continues() const {
+    return found_.begun && !runs::checkpoint_steps(found_.directory->checkpoints()).empty();
+  }
+  void begin();
+  void note_changes(const nlohmann::json& here);
+  void note_warnings();
+  void start();
+  void train();
+  void count();
+  RunOutcome interrupted();
 
-/// Adds the run's origin to `result`.
-void add_origin(const runs::RunDirectory& run, runs::RunResult& result) {
-  if (const nlohmann::json record = read_parent(run.path()); !record.is_null()) {
-    result.parent = record;
-  }
-  if (fs::exists(run.init_from())) {
-    const nlohmann::json source = read_json(run.init_from());
-    result.init_from = {.file = source.value("file", ""), .sha256 = source.value("sha256", "")};
-  }
-}
+  const config::Experiment& experiment_;
+  const RunRequest& request_;
+  Registry& registry_;
+  training::Progress& progress_;
 
-/// Adds the final evaluation to `result`.
-void add_metrics(training::Trainer& trainer, const data::Dataset& data,
-                 training::Progress& progress, runs::RunResult& result) {
-  const training::EvaluationResult evaluation = trainer.test();
-  const training::MetricsResult& test = evaluation.metrics;
-  result.test_accuracy = test.top1;
-  result.test_top5_accuracy = test.top5;
-  result.test_loss = test.loss;
-  result.test_loss_without_label_smoothing = test.unsmoothed_loss;
-  result.test_samples = test.samples;
-  result.test_per_class.emplace();
-  for (const training::ClassCount& count : test.per_class) {
-    result.test_per_class->push_back({count.correct, count.samples});
-  }
-  if (evaluation.before_recalibration) {
-    result.test_accuracy_before_bn_recalibration = evaluation.before_recalibration->top1;
-    result.test_loss_before_bn_recalibration = evaluation.before_recalibration->loss;
-    result.bn_recalibration_batches = evaluation.recalibration_batches;
-  }
-  result.selected_by = trainer.selected_by();
-  if (trainer.state().best_epoch < 0) return;
-  result.best_epoch = trainer.state().best_epoch + 1;
-  result.validation_accuracy = trainer.state().best_accuracy;
-  result.validation_is_test_images = data.validation_is_test_images;
-  if (data.validation_is_test_images) {
-    progress.note("warning: the validation images of " + data.name +
-                  " are also test images, so that the choice of the best epoch has seen them");
+  std::unique_ptr<Model> model_;
+  std::optional<data::Dataset> loaded_;
+  const data::Dataset* data_ = nullptr;  ///< null: could not be loaded, see no_data_
+  std::optional<Error> no_data_;
+  runs::RunIdentity identity_;
+  std::optional<ParentRun> parent_;
+  FoundRun found_;
+  std::optional<InitialWeights> weights_;
+  std::optional<Continuation> continuation_;
+  runs::RunResult result_;
+  std::optional<training::Trainer> trainer_;
+};
+
+void Job::assemble() {
+  model_ = build_model(experiment_, registry_);
+  require_possible(experiment_, model_->graph(), model_->plan());
+  for (const std::string& warning : model_->plan().warnings) {
+    progress_.note("warning: " + warning);
   }
 }
 
-void write_result(const runs::RunDirectory& run, const runs::RunResult& result,
-                  training::Progress& progress) {
-  write_json(run.result(), to_json(result));
-  if (const std::string why = run.point_latest(); !why.empty()) progress.note("warning: " + why);
+void Job::load() {
+  data_ = request_.data;
+  if (data_ == nullptr) {
+    try {
+      loaded_ = load_data(experiment_);
+      data_ = &*loaded_;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;
+      no_data_ = error;
+    }
+  }
+  training::InterruptGuard::stop_if_asked();
 }
 
-RunOutcome interrupted(const runs::RunDirectory& run, runs::RunResult result,
-                       training::Progress& progress) {
-  result.status = "interrupted";
+void Job::find() {
+  identity_ = identity_of(experiment_, registry_, data_, no_data_ ? no_data_->what() : "");
+  if (!request_.continue_run.empty()) {
+    std::vector<std::string> complaints;
+    parent_ = open_parent(request_.continue_run, request_.checkpoint, experiment_,
+                          request_.resume == "auto", registry_, complaints);
+    for (const std::string& complaint : complaints) progress_.note(complaint);
+    identity_.sha256["parent"] = parent_->sha256;
+  }
+  found_ = find_run(experiment_, request_, identity_, registry_);
+  for (const std::string& note : found_.notes) progress_.note(note);
+}
+
+std::optional<RunOutcome> Job::is_over() const {
+  if (found_.finished) {
+    runs::RunResult result = kept_result(*found_.directory);
+    require_sound_result(result, found_.directory->path());
+    return RunOutcome{.result = std::move(result), .exit_code = 0, .was_finished = true};
+  }
+  if (found_.failed && request_.skip_failed) {
+    runs::RunResult result = kept_result(*found_.directory);
+    // Versions without an exit code recorded divergence only.
+    const auto code = result.exit_code.value_or(static_cast<int>(ErrorKind::diverged));
+    return RunOutcome{
+        .result = std::move(result), .exit_code = static_cast<int>(code), .was_skipped = true};
+  }
+  return std::nullopt;
+}
+
+void Job::choose_start() {
+  if (no_data_) throw *no_data_;
+  training::BatchUses uses = training::batch_uses(experiment_, model_->plan().needs_calibration);
+  uses.calibration = uses.calibration && !parent_ && !continues();
+  training::require_batches(experiment_, model_->graph(), data_->train.count(), uses);
+  // The source of the weights may be gone when a run that already has them is resumed.
+  if (continues()) return;
+  if (parent_) {
+    load_checkpoint(*parent_);
+    continuation_ = plan_continuation(*parent_, experiment_, identity_, *data_,
+                                      request_.allow_other_plugins, registry_);
+    for (const std::string& note : continuation_->notes) progress_.note("note: " + note);
+  } else if (!experiment_.train.string("init_from").empty()) {
+    weights_ = read_initial_weights(experiment_, registry_, *model_);
+  }
+}
+
+RunOutcome Job::execute() {
+  if (!found_.directory) found_.directory = make_run(experiment_, request_);
+  const runs::RunDirectory& run = *found_.directory;
+  result_ = begin_result(experiment_, *model_, *data_, run, request_.known);
+  result_.allowed = found_.allowed;
   try {
-    write_result(run, result, progress);
-  } catch (const Error& error) {
-    progress.note(std::string("result.json was not written: ") + error.what());
+    begin();
+    note_warnings();
+    start();
+    train();
+    write_result(run, result_, progress_);
+  } catch (const training::Interrupted&) {
+    count();
+    return interrupted();
+  } catch (...) {
+    count();
+    training::fail_run(run, std::move(result_), progress_);
   }
-  return {.result = std::move(result), .exit_code = static_cast<int>(ErrorKind::interrupted)};
+  return {.result = std::move(result_), .exit_code = 0};
+}
+
+/// Records what the run begins from, or what has changed since it began.
+void Job::begin() {
+  const runs::RunDirectory& run = *found_.directory;
+  const nlohmann::json here =
+      surroundings(experiment_, registry_, model_->options(), request_.command_line);
+  if (!found_.begun) {
+    record_beginning(run, here, to_json(identity_, found_.allowed), continuation_, experiment_);
+    progress_.note("run directory: " + run.path().string());
+    return;
+  }
+  write_json(run.identity(),
+             to_json(runs::completed(identity_, runs::read_identity(run.path())), found_.allowed));
+  note_changes(here);
+}
+
+void Job::note_changes(const nlohmann::json& here) {
+  const runs::RunDirectory& run = *found_.directory;
+  const std::string changes =
+      changed_surroundings(read_json(run.environment()), here, plugins_of(experiment_, registry_));
+  if (changes.empty()) return;
+  progress_.note("warning: since this run began these changed, so that what follows step " +
+                 std::to_string(newest_step(run)) +
+                 " may differ from an uninterrupted run, in its last bits or more:" + changes);
+}
+
+void Job::note_warnings() {
+  for (const std::string& warning :
+       run_warnings(experiment_, model_->graph(), model_->plan(), data_->train.count(),
+                    weights_ ? &*weights_ : nullptr)) {
+    progress_.note(warning);
+  }
+  if (!data_->remark.empty()) progress_.note(data_->name + ": " + data_->remark);
+  for (const std::string& note : data_->notes) progress_.note("note: " + note);
+}
+
+/// Sets the trainer to its first step: of the run's checkpoint, of the parent's, or of a new run.
+void Job::start() {
+  const runs::RunDirectory& run = *found_.directory;
+  trainer_.emplace(experiment_, *model_, *data_, run, progress_);
+  if (found_.begun && trainer_->restore()) {
+    progress_.note("resuming " + run.path().string() + " at step " +
+                   std::to_string(trainer_->state().step) + " of " +
+                   std::to_string(trainer_->total_steps()));
+  } else if (continuation_) {
+    for (const std::string& sentence : begin_child(*trainer_, *parent_, *continuation_, run)) {
+      progress_.note(sentence);
+    }
+  } else {
+    storage::cut_json_lines(run.metrics(), 0);
+    if (weights_) write_json(run.init_from(), record(*weights_, *model_));
+    trainer_->start(weights_ ? &weights_->tensors : nullptr);
+  }
+  add_origin(run, result_);
+}
+
+void Job::train() {
+  if (trainer_->run() == training::Outcome::interrupted) throw training::Interrupted();
+  if (trainer_->storage_failure()) {
+    throw Error(ErrorKind::storage,
+                "the run is over but its last checkpoint could not be written: " +
+                    *trainer_->storage_failure() +
+                    "\nhelp: make room and run the same command with --resume "
+                    "auto: it continues from the checkpoint before");
+  }
+  add_metrics(*trainer_, *data_, progress_, result_);
+  count();
+  result_.status = "finished";
+}
+
+void Job::count() {
+  if (!trainer_) return;
+  result_.epochs = trainer_->epochs_done();
+  result_.steps = trainer_->state().step;
+}
+
+RunOutcome Job::interrupted() {
+  result_.status = "interrupted";
+  try {
+    write_result(*found_.directory, result_, progress_);
+  } catch (const Error& error) {
+    progress_.note(std::string("result.json was not written: ") + error.what());
+  }
+  return {.result = std::move(result_), .exit_code = static_cast<int>(ErrorKind::interrupted)};
 }
 
 }  // namespace
@@ -206,140 +316,13 @@ RunOutcome run_experiment(const config::Experiment& experiment, const RunRequest
   const training::InterruptGuard interrupts;
   training::set_steps_for_signals(0, -1);
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
-  // All errors of the experiment are found before a directory is created.
-  const std::unique_ptr<Model> model = build_model(experiment, registry);
-  require_possible(experiment, model->graph(), model->plan());
-  for (const std::string& warning : model->plan().warnings) progress.note("warning: " + warning);
-
-  // Load the data before choosing a directory: its bytes are part of the run's identity.
-  std::optional<data::Dataset> loaded;
-  std::optional<Error> no_data;
-  if (request.data == nullptr) {
-    try {
-      loaded = load_data(experiment);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::data) throw;
-      no_data = error;
-    }
-  }
-  training::InterruptGuard::stop_if_asked();
-  const data::Dataset* found_data = request.data != nullptr ? request.data
-                                    : loaded                ? &*loaded
-                                                            : nullptr;
-  runs::RunIdentity identity =
-      identity_of(experiment, registry, found_data, no_data ? no_data->what() : "");
-  std::optional<ParentRun> parent;
-  if (!request.continue_run.empty()) {
-    std::vector<std::string> complaints;
-    parent = open_parent(request.continue_run, request.checkpoint, experiment,
-                         request.resume == "auto", registry, complaints);
-    for (const std::string& complaint : complaints) progress.note(complaint);
-    identity.sha256["parent"] = parent->sha256;
-  }
-  FoundRun found = find_run(experiment, request, identity, registry);
-  for (const std::string& note : found.notes) progress.note(note);
-  if (found.finished) {
-    runs::RunResult result = kept_result(*found.directory);
-    require_sound_result(result, found.directory->path());
-    return {.result = std::move(result), .exit_code = 0, .was_finished = true};
-  }
-  if (found.failed && request.skip_failed) {
-    runs::RunResult result = kept_result(*found.directory);
-    // Versions without an exit code recorded divergence only.
-    const auto code = result.exit_code.value_or(static_cast<int>(ErrorKind::diverged));
-    return {.result = std::move(result), .exit_code = static_cast<int>(code), .was_skipped = true};
-  }
-  if (no_data) throw *no_data;
-  const data::Dataset& data = *found_data;
-
-  // The source of the weights may be gone when a run that already has them is resumed.
-  const bool continues =
-      found.begun && !runs::checkpoint_steps(found.directory->checkpoints()).empty();
-  training::BatchUses uses = training::batch_uses(experiment, model->plan().needs_calibration);
-  uses.calibration = uses.calibration && !parent && !continues;
-  training::require_batches(experiment, model->graph(), data.train.count(), uses);
-  std::optional<InitialWeights> weights;
-  std::optional<Continuation> continuation;
-  if (parent && !continues) {
-    load_checkpoint(*parent);
-    continuation = plan_continuation(*parent, experiment, identity, data,
-                                     request.allow_other_plugins, registry);
-    for (const std::string& note : continuation->notes) progress.note("note: " + note);
-  } else if (!experiment.train.string("init_from").empty() && !continues) {
-    weights = read_initial_weights(experiment, registry, *model);
-  }
-
-  // All refusals are behind: create the directory.
-  if (!found.directory) found.directory = make_run(experiment, request);
-  runs::RunDirectory& run = *found.directory;
-  runs::RunResult result = begin_result(experiment, *model, data, run, request.known);
-  result.allowed = found.allowed;
-  std::optional<training::Trainer> trainer;
-  const auto count = [&] {
-    if (!trainer) return;
-    result.epochs = trainer->epochs_done();
-    result.steps = trainer->state().step;
-  };
-  try {
-    const nlohmann::json here =
-        surroundings(experiment, registry, model->options(), request.command_line);
-    if (!found.begun) {
-      record_beginning(run, here, to_json(identity, found.allowed), continuation, experiment);
-      progress.note("run directory: " + run.path().string());
-    } else {
-      write_json(run.identity(), to_json(runs::completed(identity, runs::read_identity(run.path())),
-                                         found.allowed));
-      const std::string changes = changed_surroundings(read_json(run.environment()), here,
-                                                       plugins_of(experiment, registry));
-      if (!changes.empty()) {
-        progress.note("warning: since this run began these changed, so that what follows step " +
-                      std::to_string(newest_step(run)) +
-                      " may differ from an uninterrupted run, in its last bits or more:" + changes);
-      }
-    }
-    for (const std::string& warning :
-         run_warnings(experiment, model->graph(), model->plan(), data.train.count(),
-                      weights ? &*weights : nullptr)) {
-      progress.note(warning);
-    }
-    if (!data.remark.empty()) progress.note(data.name + ": " + data.remark);
-    for (const std::string& note : data.notes) progress.note("note: " + note);
-
-    trainer.emplace(experiment, *model, data, run, progress);
-    if (found.begun && trainer->restore()) {
-      progress.note("resuming " + run.path().string() + " at step " +
-                    std::to_string(trainer->state().step) + " of " +
-                    std::to_string(trainer->total_steps()));
-    } else if (continuation) {
-      for (const std::string& sentence : begin_child(*trainer, *parent, *continuation, run)) {
-        progress.note(sentence);
-      }
-    } else {
-      storage::cut_json_lines(run.metrics(), 0);
-      if (weights) write_json(run.init_from(), record(*weights, *model));
-      trainer->start(weights ? &weights->tensors : nullptr);
-    }
-    add_origin(run, result);
-    if (trainer->run() == training::Outcome::interrupted) throw training::Interrupted();
-    if (trainer->storage_failure()) {
-      throw Error(ErrorKind::storage,
-                  "the run is over but its last checkpoint could not be written: " +
-                      *trainer->storage_failure() +
-                      "\nhelp: make room and run the same command with --resume "
-                      "auto: it continues from the checkpoint before");
-    }
-    add_metrics(*trainer, data, progress, result);
-    count();
-    result.status = "finished";
-    write_result(run, result, progress);
-  } catch (const training::Interrupted&) {
-    count();
-    return interrupted(run, std::move(result), progress);
-  } catch (...) {
-    count();
-    training::fail_run(run, std::move(result), progress);
-  }
-  return {.result = std::move(result), .exit_code = 0};
+  Job job(experiment, request, registry, progress);
+  job.assemble();
+  job.load();
+  job.find();
+  if (auto over = job.is_over()) return std::move(*over);
+  job.choose_start();
+  return job.execute();
 }
 
 }  // namespace qhost::jobs
