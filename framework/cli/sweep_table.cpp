@@ -57,8 +57,8 @@ report::Table table_of(const std::vector<PointResult>& points) {
   for (const PointResult& point : points) {
     table.add_row({point.label, or_dash(point.result.status.value_or("")),
                    percent_cell(point.result.test_accuracy),
-                   bits_cell(point.result.bits_per_weight),
-                   bits_cell(point.result.bits_per_input), count_cell(point.result.weight_bytes),
+                   bits_cell(point.result.bits_per_weight), bits_cell(point.result.bits_per_input),
+                   count_cell(point.result.weight_bytes),
                    or_dash(point.result.run_dir.value_or(""))});
   }
   add_means(points, table);

@@ -15,12 +15,18 @@ std::string variable(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
+/// Where the user's own data sets lie; empty without a home.
+fs::path user_data_sets() {
+  const fs::path own = user_data_folder();
+  return own.empty() ? own : own / "qhost" / "data";
+}
+
 std::vector<fs::path> bases(const PublishedSet& set, const std::string& root) {
   if (!root.empty()) return {root};
   std::vector<fs::path> out;
   if (const std::string given = variable("QHOST_DATA"); !given.empty()) out.emplace_back(given);
   out.emplace_back("data");
-  if (const fs::path own = user_data_folder(); !own.empty()) out.push_back(own / "qhost" / "data");
+  if (const fs::path own = user_data_sets(); !own.empty()) out.push_back(own);
   if (!set.package_folder.empty()) out.push_back(set.package_folder);
   return out;
 }
@@ -72,7 +78,7 @@ std::optional<fs::path> find_folder(const PublishedSet& set, const std::string& 
 }
 
 std::string how_to_get(const PublishedSet& set, const std::string& root) {
-  const fs::path own = root.empty() ? user_data_folder() : fs::path(root);
+  const fs::path own = root.empty() ? user_data_sets() : fs::path(root);
   const std::string target = own.empty() ? "data" : own.string();
   if (set.archive.empty()) return how_to_get_files(set, root, target);
   return "download " + set.url + " (MD5 " + set.md5 + ") and unpack it: mkdir -p '" + target +

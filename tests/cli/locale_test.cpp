@@ -19,9 +19,7 @@ class Locale : public CommandLine {
  protected:
   void SetUp() override {
     CommandLine::SetUp();
-    workshop_.write("s.toml", small_experiment() +
-                                  "[sweep]\npoints = [{label = \"one\"}, {label = \"two\", "
-                                  "train.seed = 2}]\n");
+    workshop_.write("s.toml", small_experiment() + "[sweep]\nseeds = [1, 2]\n");
   }
 
   /// Where LOCPATH must point for the German locale to be found: "" for the system's place. Empty

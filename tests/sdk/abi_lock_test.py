@@ -36,7 +36,7 @@ class AbiLock(unittest.TestCase):
             self.assertNotIn("NDEBUG", header.read_text(), header)
 
     def test_a_changed_header_needs_a_decision(self):
-        self.change("quantizer.h", "int members = 1;", "int members = 1;\n  int extra = 0;")
+        self.change("quantizer.h", "int ensemble_size = 1;", "int ensemble_size = 1;\n  int extra = 0;")
         for arguments in (["--check"], []):
             result = self.call(*arguments)
             self.assertEqual(result.returncode, 1)
