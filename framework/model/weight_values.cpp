@@ -1,6 +1,7 @@
 #include "model/weight_values.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 #include <vector>

@@ -1,5 +1,7 @@
 #include "training/evaluate.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 
 #include "common/number_text.h"
