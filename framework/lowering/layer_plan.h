@@ -22,7 +22,7 @@ struct EdgePlan {
 struct LayerPlan {
   std::optional<Encoding> weight, input;    ///< `input`: of every edge, or as the summary shows it
   std::string weight_method, input_method;  ///< names of the quantizers, "" for float
-  std::string note;                         ///< what was re-pointed
+  std::string note;                         ///< which ReLU was elided
   std::string bypassed_relu;      ///< the ReLU that the input was moved in front of, or ""
   bool bias_correction = false;   ///< the method adds a bias to the node
   bool folds_batch_norm = false;  ///< the method sees the weight folded with its batch norm

@@ -1,4 +1,4 @@
-/// graph/text.h: graphs and nodes as text.
+/// sdk/src/describe.h: graphs and nodes as text.
 #pragma once
 
 #include <string>

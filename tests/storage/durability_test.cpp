@@ -1,7 +1,7 @@
 // The order in which writes become durable, which no kill can show: the bytes of a file are synced
 // before the file gets its name, and its folder is synced afterwards.
 //
-// This file replaces fsync, rename and similar functions; calls from libqhost_core come here first.
+// This file replaces fsync, rename and similar functions; the calls of the linked storage library come here.
 #include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
