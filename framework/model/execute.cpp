@@ -213,31 +213,20 @@ at::Tensor Model::output_of(Run& run, const Step& step, const at::Tensor& input)
       return affine_node(run, step);
     case Op::batch_norm:
       return batch_norm_node(run, step);
-    case Op::activation: {
-      at::Tensor x = in(0);
-      return activate(node.as<ActivationOptions>(), x, step.overwrites_input);
-    }
-    case Op::add: {
-      at::Tensor a = in(0);
-      const at::Tensor b = in(1);
-      return step.overwrites_input ? a.add_(b) : a + b;
-    }
+    case Op::activation:
+    case Op::add:
     case Op::concat:
-      return at::cat(all(), 1);
     case Op::max_pool:
     case Op::average_pool:
-      return pool(node.op, node.as<PoolOptions>(), in(0));
     case Op::global_average_pool:
-      return at::adaptive_avg_pool2d(in(0), {1, 1}).flatten(1);
+    case Op::subsample:
+    case Op::flatten:
+      return plain_output(node.op, node.options, all(), step.overwrites_input);
     case Op::dropout: {
       const at::Tensor x = in(0);
       const double probability = node.as<DropoutOptions>().probability;
       return training && probability > 0 ? x * dropout(x, node.name, probability, run.position) : x;
     }
-    case Op::subsample:
-      return subsample(node.as<SubsampleOptions>(), in(0));
-    case Op::flatten:
-      return in(0).flatten(1);
     case Op::custom: {
       const std::vector<at::Tensor> inputs = all();
       const Autocast guard(input.device().type(), run.compute == at::kBFloat16);

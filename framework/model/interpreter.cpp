@@ -190,28 +190,17 @@ at::Tensor Interpreter::output_of(int index, Values& values, const Interpretatio
                                   : options.momentum;
       return normalize(options, in(0), step.parameters, run.averaged_batches > 0, momentum);
     }
-    case Op::activation: {
-      at::Tensor x = in(0);
-      return activate(node.as<ActivationOptions>(), x, step.overwrites_input);
-    }
-    case Op::add: {
-      at::Tensor a = in(0);
-      const at::Tensor b = in(1);
-      return step.overwrites_input ? a.add_(b) : a + b;
-    }
+    case Op::activation:
+    case Op::add:
     case Op::concat:
-      return at::cat(all(), 1);
     case Op::max_pool:
     case Op::average_pool:
-      return pool(node.op, node.as<PoolOptions>(), in(0));
     case Op::global_average_pool:
-      return at::adaptive_avg_pool2d(in(0), {1, 1}).flatten(1);
+    case Op::subsample:
+    case Op::flatten:
+      return plain_output(node.op, node.options, all(), step.overwrites_input);
     case Op::dropout:
       return in(0);
-    case Op::subsample:
-      return subsample(node.as<SubsampleOptions>(), in(0));
-    case Op::flatten:
-      return in(0).flatten(1);
     case Op::custom:
       return host_.custom(node, all(), run);
   }

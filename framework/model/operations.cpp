@@ -72,6 +72,29 @@ at::Tensor normalize(const BatchNormOptions& options, const at::Tensor& x,
                         /*cudnn_enabled=*/true);
 }
 
+at::Tensor plain_output(Op op, const NodeOptions& options, std::vector<at::Tensor> inputs,
+                        bool in_place) {
+  switch (op) {
+    case Op::activation:
+      return activate(std::get<ActivationOptions>(options), inputs[0], in_place);
+    case Op::add:
+      return in_place ? inputs[0].add_(inputs[1]) : inputs[0] + inputs[1];
+    case Op::concat:
+      return at::cat(inputs, 1);
+    case Op::max_pool:
+    case Op::average_pool:
+      return pool(op, std::get<PoolOptions>(options), inputs[0]);
+    case Op::global_average_pool:
+      return at::adaptive_avg_pool2d(inputs[0], {1, 1}).flatten(1);
+    case Op::subsample:
+      return subsample(std::get<SubsampleOptions>(options), inputs[0]);
+    case Op::flatten:
+      return inputs[0].flatten(1);
+    default:
+      return {};
+  }
+}
+
 bool output_is_free(Op op) {
   return op == Op::batch_norm || op == Op::conv2d || op == Op::linear || op == Op::add;
 }

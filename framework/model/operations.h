@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/DeviceType.h>
 
+#include <vector>
+
 #include "qhost/graph.h"
 
 namespace qhost {
@@ -20,6 +22,12 @@ at::Tensor activate(const ActivationOptions& options, at::Tensor& x, bool in_pla
 /// `x`, and the running ones move by `momentum`.
 at::Tensor normalize(const BatchNormOptions& options, const at::Tensor& x,
                      const std::vector<at::Tensor>& parameters, bool of_batch, double momentum);
+
+/// The output of an operation without parameters or draws (an activation, add, concat, the poolings,
+/// subsample, flatten) for `inputs`, in training and in evaluation. `in_place`: a ReLU or an add may
+/// overwrite its first input. Undefined for any other operation.
+at::Tensor plain_output(Op op, const NodeOptions& options, std::vector<at::Tensor> inputs,
+                        bool in_place);
 
 /// May the only reader of this node's value overwrite it? Only where neither the node's own
 /// backward nor anything else needs the value again, and the value is no alias of another.
