@@ -3,28 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "qhost/error.h"
+#include "training/optimizer_error.h"
 #include "training/optimizers/adam.h"
 #include "training/optimizers/adamw.h"
 #include "training/optimizers/sgd.h"
 
 namespace qhost::training {
-namespace {
-
-constexpr const char* defect =
-    "\nhelp: this is a defect of qhost or of a plugin, not of the experiment; please report it";
-
-template <class T>
-std::string text(const T& value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
-}
-
-}  // namespace
 
 Optimizer::Optimizer(std::vector<TrainableParameter> parameters)
     : parameters_(std::move(parameters)) {
@@ -37,18 +24,18 @@ Optimizer::Optimizer(std::vector<TrainableParameter> parameters)
     } else if (!tensor.defined()) {
       why = "it holds no tensor";
     } else if (!tensor.is_floating_point()) {
-      why = "its type is " + text(tensor.scalar_type()) + ", not a floating-point one";
+      why = "its type is " + streamed(tensor.scalar_type()) + ", not a floating-point one";
     } else if (!tensor.is_leaf()) {
       why = "it is the result of a computation, not a leaf";
     } else if (!tensor.requires_grad()) {
       why = "it requires no gradient";
     } else if (!tensor.is_non_overlapping_and_dense()) {
-      why = "its memory has gaps or overlaps: sizes " + text(tensor.sizes()) + ", strides " +
-            text(tensor.strides());
+      why = "its memory has gaps or overlaps: sizes " + streamed(tensor.sizes()) + ", strides " +
+            streamed(tensor.strides());
     }
     if (!why.empty()) {
-      throw Error(ErrorKind::internal,
-                  "the parameter " + parameter.name + " cannot be optimized: " + why + defect);
+      throw Error(ErrorKind::internal, "the parameter " + parameter.name +
+                                           " cannot be optimized: " + why + optimizer_defect);
     }
   }
 }

@@ -3,24 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <set>
-#include <sstream>
 #include <tuple>
 #include <utility>
 
 #include "qhost/error.h"
+#include "training/optimizer_error.h"
 
 namespace qhost::training {
 namespace {
-
-constexpr const char* defect =
-    "\nhelp: this is a defect of qhost or of a plugin, not of the experiment; please report it";
-
-template <class T>
-std::string text(const T& value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
-}
 
 /// The fused kernels walk the memory of all their tensors side by side. The stride of a dimension
 /// of length 1 is never used, and autograd fills it in differently (1x1 kernels, channels_last).
@@ -44,10 +34,11 @@ at::Tensor conforming_gradient(const TrainableParameter& parameter) {
   if (gradient.sizes() != value.sizes() || gradient.scalar_type() != value.scalar_type() ||
       gradient.device() != value.device() || gradient.layout() != at::kStrided) {
     throw Error(ErrorKind::internal, "the gradient of " + parameter.name + " does not fit: it is " +
-                                         text(gradient.scalar_type()) + text(gradient.sizes()) +
-                                         " on " + gradient.device().str() + ", the parameter is " +
-                                         text(value.scalar_type()) + text(value.sizes()) + " on " +
-                                         value.device().str() + defect);
+                                         streamed(gradient.scalar_type()) +
+                                         streamed(gradient.sizes()) + " on " +
+                                         gradient.device().str() + ", the parameter is " +
+                                         streamed(value.scalar_type()) + streamed(value.sizes()) +
+                                         " on " + value.device().str() + optimizer_defect);
   }
   if (same_layout(value, gradient)) {
     return gradient;
@@ -134,8 +125,8 @@ void FusedOptimizer::collect(std::size_t member, Lists& lists) const {
     if (!kinds_[kind].scalar && !same_layout(parameter.tensor, state)) {
       throw Error(ErrorKind::internal,
                   "the layout of " + parameter.name + " changed under its optimizer: strides " +
-                      text(parameter.tensor.strides()) + ", its " + kinds_[kind].name + " has " +
-                      text(state.strides()) +
+                      streamed(parameter.tensor.strides()) + ", its " + kinds_[kind].name +
+                      " has " + streamed(state.strides()) +
                       "\nhelp: choose the memory format before making the optimizer");
     }
     lists.state[kind].push_back(state);
@@ -171,15 +162,16 @@ void FusedOptimizer::check_names(const std::vector<StateTensor>& own,
     const auto found = tensors.find(entry.name);
     if (found == tensors.end()) {
       throw Error(ErrorKind::storage, "the checkpoint holds no optimizer state \"" + entry.name +
-                                          "\" of " + text(entry.tensor.sizes()) + help);
+                                          "\" of " + streamed(entry.tensor.sizes()) + help);
     }
     const at::Tensor& given = found->second;
     if (given.sizes() != entry.tensor.sizes() ||
         given.scalar_type() != entry.tensor.scalar_type()) {
-      throw Error(ErrorKind::storage,
-                  "the checkpoint's optimizer state \"" + entry.name + "\" is " +
-                      text(given.scalar_type()) + text(given.sizes()) + ", this run needs " +
-                      text(entry.tensor.scalar_type()) + text(entry.tensor.sizes()) + help);
+      throw Error(ErrorKind::storage, "the checkpoint's optimizer state \"" + entry.name +
+                                          "\" is " + streamed(given.scalar_type()) +
+                                          streamed(given.sizes()) + ", this run needs " +
+                                          streamed(entry.tensor.scalar_type()) +
+                                          streamed(entry.tensor.sizes()) + help);
     }
   }
   for (const auto& [name, tensor] : tensors) {
