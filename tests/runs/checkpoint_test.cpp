@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "storage/checkpoint_support.h"
+#include "runs/checkpoint_support.h"
 #include "storage/sha256.h"
 
 namespace qhost::storage {

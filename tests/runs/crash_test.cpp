@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
+#include "runs/checkpoint_support.h"
 #include "runs/run_directory.h"
 #include "storage/atomic_file.h"
-#include "storage/checkpoint_support.h"
 #include "storage/failpoint.h"
 
 namespace qhost::storage {

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "runs/checkpoint_support.h"
 #include "storage/atomic_file.h"
-#include "storage/checkpoint_support.h"
 #include "storage/environment.h"
 
 namespace qhost::storage {

@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runs/checkpoint_support.h"
 #include "storage/atomic_file.h"
-#include "storage/checkpoint_support.h"
 #include "storage/json_lines.h"
 
 namespace qhost::storage {
