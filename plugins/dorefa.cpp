@@ -195,9 +195,10 @@ class DorefaNet : public Quantizer {
         gradient_bits_(static_cast<int>(options.integer("gradient_bits"))),
         through_max_(options.string("gradient") == "exact") {
     if (gradient_bits_ > 8 && gradient_bits_ < 32) {
-      throw OptionError("gradient_bits", "gradient_bits = " + std::to_string(gradient_bits_) +
-                                             " lies between 9 and 31\nhelp: give 1 to 8, or 32 for "
-                                             "gradients in float");
+      throw OptionError(
+          "gradient_bits",
+          "gradient_bits = " + std::to_string(gradient_bits_) + " lies between 9 and 31",
+          "give 1 to 8, or 32 for gradients in float");
     }
   }
 

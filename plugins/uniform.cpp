@@ -274,8 +274,8 @@ class UniformInput : public InputQuantizer {
     if (batches_.item<float>() == 0) {
       throw Error(ErrorKind::configuration,
                   "uniform: the range of the inputs of " + context.slot->node +
-                      " comes from training batches, and there was none\n"
-                      "help: train for a step or more, or set range = \"calibrated\"");
+                      " comes from training batches, and there was none",
+                  "train for a step or more, or set range = \"calibrated\"");
     }
     return {.codes = layout_.encode(x.detach(), layout_.grid(range_))};
   }

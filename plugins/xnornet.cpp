@@ -158,8 +158,8 @@ class XnorNet : public Quantizer {
       throw Error(ErrorKind::configuration,
                   "xnornet: " + slot.node +
                       " has 1 input channel per filter, over which gradient = \"authors_code\" "
-                      "would center its weights to 0\nhelp: keep it in float (keep_float), or "
-                      "choose another gradient");
+                      "would center its weights to 0",
+                  "keep it in float (keep_float), or choose another gradient");
     }
     return std::make_unique<CenteredWeight>(options_);
   }
@@ -171,8 +171,8 @@ class XnorNet : public Quantizer {
       throw Error(ErrorKind::configuration,
                   "xnornet: " + slot.node + " has " + std::to_string(slot.groups) +
                       " groups, and input_scale = \"paper\" one scale for all channels of a "
-                      "position\nhelp: set input_scale = \"none\", or keep the node in float "
-                      "(keep_float)");
+                      "position",
+                  "set input_scale = \"none\", or keep the node in float (keep_float)");
     }
     return std::make_unique<SignInput>(scale_);
   }

@@ -42,7 +42,7 @@ std::string ArgumentSpec::help_text() const {
 Arguments Arguments::parse(const std::string& command, const ArgumentSpec& spec,
                            const std::vector<std::string>& arguments) {
   const auto fail = [&](const std::string& message, const std::string& help) {
-    return Error(ErrorKind::configuration, "qhost " + command + ": " + message + "\nhelp: " + help);
+    return Error(ErrorKind::configuration, "qhost " + command + ": " + message, help);
   };
   const std::string see = "`qhost " + command + " --help` lists the options";
 

@@ -1,5 +1,6 @@
 /// qhost compare: runs side by side.
 #include "report/compare.h"
+#include "common/lines.h"
 
 #include <utility>
 
@@ -43,8 +44,7 @@ void score_all(std::vector<report::ComparedRun>& runs, Registry& registry) {
     try {
       add_scores(run, registry);
     } catch (const Error& error) {
-      const std::string message = error.what();
-      run.why_no_scores = message.substr(0, message.find('\n'));
+      run.why_no_scores = first_line(error.message());
     }
   }
 }

@@ -113,12 +113,12 @@ report::Document document_of(const std::vector<Description>& descriptions) {
 
 Error unknown(Registry& registry, const std::string& name) {
   std::vector<std::string> names;
-  std::string explanation;
+  Explanation explanation;
   for (const char* kind : {"architecture", "quantizer"}) {
     explanation = registry.explain_missing(kind, name);
-    if (explanation.starts_with("  its plugin was refused")) {
-      return Error(ErrorKind::plugin,
-                   std::string(kind) + " `" + name + "` cannot be used\n" + explanation);
+    if (!explanation.helps.empty()) {  // a plugin that was refused provides it
+      return {ErrorKind::plugin,
+              std::string(kind) + " `" + name + "` cannot be used\n" + explanation.text()};
     }
     for (const std::string& known : registry.names(kind)) names.push_back(known);
   }
@@ -127,15 +127,15 @@ Error unknown(Registry& registry, const std::string& name) {
   for (const auto& declared : config::schedules()) names.push_back(declared.name);
   for (const auto& table : config::tables()) names.push_back(table.name);
   // The folders searched are those of plugins; the names below are of all kinds.
-  std::string text =
-      "no component is called `" + name + "`\n" +
-      explanation.substr(std::min(explanation.find("  searched:"), explanation.size()));
+  const std::string& lines = explanation.lines;
   std::string near;
   for (const std::string& match : near_matches(name, names)) {
     near += (near.empty() ? "did you mean `" : "` or `") + match;
   }
-  text += "help: " + (near.empty() ? "`qhost list` shows all components" : near + "`?");
-  return Error(ErrorKind::configuration, text);
+  return {ErrorKind::configuration,
+          "no component is called `" + name + "`\n" +
+              lines.substr(std::min(lines.find("  searched:"), lines.size())),
+          near.empty() ? "`qhost list` shows all components" : near + "`?"};
 }
 
 int execute(Context& context, const Arguments& arguments) {

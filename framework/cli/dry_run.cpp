@@ -4,6 +4,8 @@
 #include <iostream>
 #include <optional>
 
+#include "common/lines.h"
+#include "config/located.h"
 #include "jobs/preflight.h"
 #include "qhost/error.h"
 
@@ -50,22 +52,13 @@ class Findings {
   std::vector<Finding> list_;
 };
 
-std::string without_end(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
-bool has_place(const std::string& text) {
-  return text.find(": error: ") != std::string::npos;
-}
-
 /// All faults in one text. "error: " stands in front of each but a first one without a place, for
 /// which the caller prints it.
 std::string joined(const std::vector<std::string>& texts) {
-  const bool any_place = std::any_of(texts.begin(), texts.end(), has_place);
+  const bool any_place = std::any_of(texts.begin(), texts.end(), config::has_place);
   std::string all;
   for (const std::string& text : texts) {
-    const bool needs_word = !has_place(text) && (any_place || !all.empty());
+    const bool needs_word = !config::has_place(text) && (any_place || !all.empty());
     all += (all.empty() ? "" : "\n\n") + std::string(needs_word ? "error: " : "") + text;
   }
   return all;
@@ -84,12 +77,12 @@ void dry_run(const std::string& file, const std::vector<config::SweepPoint>& poi
   std::optional<ErrorKind> kind;
   for (const config::SweepPoint& point : points) {
     const jobs::Preflight found = jobs::preflight(point.experiment, request, registry, sets);
-    for (const std::string& note : found.notes) notes.add(without_end(note), point.label);
+    for (const std::string& note : found.notes) notes.add(without_last_breaks(note), point.label);
     for (const Error& fault : found.faults) {
-      faults.add(without_end(fault.what()), point.label);
+      faults.add(without_last_breaks(fault.what()), point.label);
       if (!kind) kind = fault.kind();
     }
-    if (found.no_data) no_data.add(without_end(found.no_data->what()), point.label);
+    if (found.no_data) no_data.add(without_last_breaks(found.no_data->what()), point.label);
   }
   for (const std::string& note : notes.texts(points.size())) std::cerr << note << "\n";
   const std::size_t warnings = notes.count("warning: ");

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "common/version.h"
 #include "config/schema.h"
 #include "data/dataset.h"
 
@@ -14,7 +15,7 @@ std::vector<ComponentEntry> all_components(Registry& registry) {
   std::vector<ComponentEntry> entries = registry.list();
   const auto built_in = [&](const std::string& kind, const std::string& name,
                             const std::string& summary) {
-    entries.push_back({kind, name, "built-in", QHOST_VERSION, summary, {}});
+    entries.push_back({kind, name, "built-in", version(), summary, {}});
   };
   for (const data::DatasetInfo& set : data::datasets()) built_in("data", set.name, set.summary);
   for (const auto& declared : config::optimizers()) {

@@ -1,14 +1,17 @@
 /// The qhost executable: global options, the choice of a command, exit codes.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 
 #include "cli/command.h"
+#include "common/lines.h"
 #include "common/near_match.h"
 #include "common/version.h"
+#include "config/located.h"
 #include "model/exception_text.h"
 #include "qhost/error.h"
 
@@ -70,73 +73,72 @@ Error unknown_command(const std::vector<std::string>& words, std::size_t first) 
     list += (list.empty() ? "" : ", ") + command.name;
   }
   const auto near = near_matches(word, names);
-  return Error(ErrorKind::configuration,
-               "qhost: unknown command `" + word + "`\nhelp: " +
-                   (near.empty() ? "the commands are " + list : "did you mean `" + near[0] + "`?"));
+  return {ErrorKind::configuration, "qhost: unknown command `" + word + "`",
+          near.empty() ? "the commands are " + list : "did you mean `" + near[0] + "`?"};
 }
 
-int dispatch(const std::vector<std::string>& words) {
-  std::size_t first = 0;
+/// What stands in front of the command.
+struct GlobalOptions {
   SearchOptions search;
-  for (; first < words.size() && words[first].starts_with("-"); ++first) {
-    const std::string& word = words[first];
+  bool help = false, version = false;
+  std::size_t count = 0;  ///< words
+};
+
+GlobalOptions read_global_options(const std::vector<std::string>& words) {
+  GlobalOptions options;
+  std::size_t& i = options.count;
+  for (; i < words.size() && words[i].starts_with("-"); ++i) {
+    const std::string& word = words[i];
     if (word == "--help" || word == "-h") {
-      std::cout << usage();
-      return 0;
+      options.help = true;
+      return options;
     }
     if (word == "--version") {
-      std::cout << version_line() << "\n";
-      return 0;
+      options.version = true;
+      return options;
     }
     if (word == "--allow-insecure-plugins") {
-      search.allow_insecure = true;
+      options.search.allow_insecure = true;
     } else if (word == "--debug") {
       show_stack_frames(true);
     } else if (word.starts_with("--plugin-path=")) {
-      search.plugin_paths.emplace_back(word.substr(14));
-    } else if (word == "--plugin-path" && first + 1 < words.size()) {
-      search.plugin_paths.emplace_back(words[++first]);
+      options.search.plugin_paths.emplace_back(word.substr(14));
+    } else if (word == "--plugin-path" && i + 1 < words.size()) {
+      options.search.plugin_paths.emplace_back(words[++i]);
     } else {
       throw Error(ErrorKind::configuration,
-                  "qhost: unknown option `" + word +
-                      "` before the command\nhelp: `qhost --help` lists options and commands; the "
-                      "options of a command stand behind it");
+                  "qhost: unknown option `" + word + "` before the command",
+                  "`qhost --help` lists options and commands; the options of a command stand "
+                  "behind it");
     }
   }
-  if (first == words.size()) {
-    std::cerr << usage();
-    return static_cast<int>(ErrorKind::configuration);
-  }
+  return options;
+}
+
+/// `qhost help` and `qhost help COMMAND`; `first` is the word behind "help".
+std::string help_about(const std::vector<std::string>& words, std::size_t first) {
+  if (first == words.size()) return usage();
   std::size_t used = 0;
-  if (words[first] == "help") {
-    if (first + 1 == words.size()) {
-      std::cout << usage();
-      return 0;
-    }
-    const Command* about = find_command(words, first + 1, used);
-    if (about == nullptr) throw unknown_command(words, first + 1);
-    std::cout << help(*about);
-    return 0;
-  }
-  const Command* command = find_command(words, first, used);
-  if (command == nullptr) throw unknown_command(words, first);
-  const std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(first + used),
-                                      words.end());
+  const Command* about = find_command(words, first, used);
+  if (about == nullptr) throw unknown_command(words, first);
+  return help(*about);
+}
+
+bool asks_for_help(const std::vector<std::string>& words) {
+  const auto end = std::find(words.begin(), words.end(), "--");
+  return std::find(words.begin(), end, "--help") != end;
+}
+
+int execute(const Command& command, const std::vector<std::string>& words,
+            const std::vector<std::string>& rest, SearchOptions search) {
   ArgumentSpec spec;
-  command->declare(spec);
+  command.declare(spec);
   // The global options are also accepted behind the command.
   spec.flag("help", "this text")
       .value("plugin-path", "search this folder for plugins first", /*repeated=*/true)
       .flag("allow-insecure-plugins", "load plugins that others could have written")
       .flag("debug", "show LibTorch's stack frames in errors");
-  for (const std::string& word : rest) {
-    if (word == "--help") {
-      std::cout << help(*command);
-      return 0;
-    }
-    if (word == "--") break;
-  }
-  const Arguments arguments = Arguments::parse(command->name, spec, rest);
+  const Arguments arguments = Arguments::parse(command.name, spec, rest);
   for (const std::string& path : arguments.values("plugin-path")) {
     search.plugin_paths.emplace_back(path);
   }
@@ -146,7 +148,34 @@ int dispatch(const std::vector<std::string>& words) {
   std::vector<std::string> command_line = {"qhost"};
   command_line.insert(command_line.end(), words.begin(), words.end());
   Context context{std::move(command_line), registry};
-  return command->execute(context, arguments);
+  return command.execute(context, arguments);
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  const GlobalOptions options = read_global_options(words);
+  const std::size_t first = options.count;
+  if (options.help || options.version) {
+    std::cout << (options.help ? usage() : version_line() + "\n");
+    return 0;
+  }
+  if (first == words.size()) {
+    std::cerr << usage();
+    return static_cast<int>(ErrorKind::configuration);
+  }
+  if (words[first] == "help") {
+    std::cout << help_about(words, first + 1);
+    return 0;
+  }
+  std::size_t used = 0;
+  const Command* command = find_command(words, first, used);
+  if (command == nullptr) throw unknown_command(words, first);
+  const std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(first + used),
+                                      words.end());
+  if (asks_for_help(rest)) {
+    std::cout << help(*command);
+    return 0;
+  }
+  return execute(*command, words, rest, options.search);
 }
 
 }  // namespace
@@ -163,11 +192,9 @@ int run_main(const std::vector<std::string>& words) {
   try {
     return dispatch(words);
   } catch (const Error& error) {
-    std::string text = error.what();
-    while (text.ends_with('\n')) text.pop_back();
+    const std::string text = without_last_breaks(error.what());
     // A diagnostic with its place says "error:" itself.
-    const bool located =
-        text.find(": error: ") != std::string::npos || text.starts_with("internal error: ");
+    const bool located = config::has_place(text) || text.starts_with("internal error: ");
     std::cerr << (located ? "" : "error: ") << text << "\n";
     return error.exit_code();
   } catch (const std::bad_alloc&) {

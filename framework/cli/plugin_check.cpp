@@ -25,9 +25,8 @@ std::vector<ComponentEntry> components_of(const std::string& word, Registry& giv
   if (!found.empty()) return found;
   if (!is_file) {
     throw Error(ErrorKind::configuration,
-                "there is no architecture and no quantizer `" + word +
-                    "`\nhelp: `qhost list` shows what there is; a file is written with its folder, "
-                    "as build/" +
+                "there is no architecture and no quantizer `" + word + "`",
+                "`qhost list` shows what there is; a file is written with its folder, as build/" +
                     word + ".so");
   }
   for (const PluginStatus& plugin : given.plugins()) {
@@ -37,8 +36,8 @@ std::vector<ComponentEntry> components_of(const std::string& word, Registry& giv
     for (const std::string& reason : plugin.reasons) reasons += "\n  " + reason;
     throw Error(ErrorKind::plugin, word + " was refused:" + reasons);
   }
-  throw Error(ErrorKind::configuration, "no plugin was found in " + word +
-                                            "\nhelp: name a file that qhost_add_plugin() built");
+  throw Error(ErrorKind::configuration, "no plugin was found in " + word,
+              "name a file that qhost_add_plugin() built");
 }
 
 std::vector<Finding> check(const ComponentEntry& entry, Registry& registry) {
@@ -87,7 +86,7 @@ int execute(Context& context, const Arguments& arguments) {
   search.allow_insecure = context.registry.insecure_allowed();
   if (is_file) {
     if (!fs::exists(word)) {
-      throw Error(ErrorKind::configuration, word + " does not exist\nhelp: name a plugin's file");
+      throw Error(ErrorKind::configuration, word + " does not exist", "name a plugin's file");
     }
     search.plugin_paths.push_back(fs::absolute(word).parent_path());
   }

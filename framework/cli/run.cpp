@@ -20,24 +20,22 @@ void require_sensible_continuation(const jobs::RunRequest& request, bool is_swee
                                    const std::string& file) {
   if (request.continue_run.empty()) {
     if (request.checkpoint.empty()) return;
-    throw Error(ErrorKind::configuration,
-                "--checkpoint " + request.checkpoint +
-                    " says from where --continue RUN goes on, and there is none\nhelp: `qhost eval "
-                    "RUN --checkpoint " +
-                    request.checkpoint + "` evaluates that checkpoint");
+    throw Error(
+        ErrorKind::configuration,
+        "--checkpoint " + request.checkpoint +
+            " says from where --continue RUN goes on, and there is none",
+        "`qhost eval RUN --checkpoint " + request.checkpoint + "` evaluates that checkpoint");
   }
   const std::string given = "--continue " + request.continue_run;
   if (is_sweep) {
-    throw Error(ErrorKind::configuration,
-                given + " names one run, but " + file +
-                    " is a sweep\nhelp: continue its points one by one, with the file of each run: "
-                    "RUN/resolved.toml");
+    throw Error(ErrorKind::configuration, given + " names one run, but " + file + " is a sweep",
+                "continue its points one by one, with the file of each run: RUN/resolved.toml");
   }
   if (!request.resume.empty() && request.resume != "auto") {
     throw Error(ErrorKind::configuration,
-                given + " begins a new run, --resume " + request.resume +
-                    " goes on with one\nhelp: leave out one of them; --resume auto goes on with "
-                    "the run that --continue has begun before");
+                given + " begins a new run, --resume " + request.resume + " goes on with one",
+                "leave out one of them; --resume auto goes on with the run that --continue has "
+                "begun before");
   }
 }
 
@@ -64,19 +62,18 @@ int execute(Context& context, const Arguments& arguments) {
   if (loaded.sweep && !request.run_dir.empty()) {
     throw Error(ErrorKind::configuration,
                 "--run-dir names one directory, but " + file + " is a sweep of " +
-                    std::to_string(loaded.points.size()) +
-                    " runs\nhelp: --runs-dir chooses the folder that holds them");
+                    std::to_string(loaded.points.size()) + " runs",
+                "--runs-dir chooses the folder that holds them");
   }
   if (loaded.sweep && !request.resume.empty() && request.resume != "auto") {
     throw Error(ErrorKind::configuration,
-                "--resume " + request.resume + " names one run, but " + file +
-                    " is a sweep\nhelp: --resume auto finds the run of each point");
+                "--resume " + request.resume + " names one run, but " + file + " is a sweep",
+                "--resume auto finds the run of each point");
   }
 
   if (request.skip_failed && request.resume != "auto") {
-    throw Error(ErrorKind::configuration,
-                "--skip-failed is about runs that --resume auto finds\nhelp: give --resume auto, "
-                "too; without it every run is a new one");
+    throw Error(ErrorKind::configuration, "--skip-failed is about runs that --resume auto finds",
+                "give --resume auto, too; without it every run is a new one");
   }
 
   if (arguments.flag("dry-run")) {

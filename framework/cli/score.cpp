@@ -44,8 +44,8 @@ std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& 
   if (!overrides.empty()) {
     throw Error(ErrorKind::configuration,
                 "`" + overrides.front() + "` would change " + subject.string() +
-                    ", a run that was made with other values\nhelp: score an experiment file with "
-                    "KEY=VALUE, or the run without");
+                    ", a run that was made with other values",
+                "score an experiment file with KEY=VALUE, or the run without");
   }
   std::vector<config::SweepPoint> points;
   config::SweepPoint point;
@@ -56,9 +56,8 @@ std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& 
 
 report::ScoreRequest request_of(const Arguments& arguments) {
   if (arguments.value("rule").empty()) {
-    throw Error(
-        ErrorKind::configuration,
-        "qhost score: no rule was given\nhelp: --rule is one of " + report::score_rule_names());
+    throw Error(ErrorKind::configuration, "qhost score: no rule was given",
+                "--rule is one of " + report::score_rule_names());
   }
   report::ScoreRequest request;
   request.rule = report::parse_score_rule(arguments.value("rule"));

@@ -17,21 +17,21 @@ constexpr int interrupted_code = static_cast<int>(ErrorKind::interrupted);
 /// The outcome of a point that ended in the current exception.
 jobs::RunOutcome result_of_failure(training::Progress& progress) {
   const std::exception_ptr exception = std::current_exception();
-  const training::Failure failure = training::failure_of(exception);
+  const Error failure = training::failure_of(exception);
   jobs::RunOutcome outcome;
-  outcome.exit_code = static_cast<int>(failure.kind);
+  outcome.exit_code = failure.exit_code();
   if (outcome.exit_code == interrupted_code) {
     outcome.result.status = "interrupted";
     return outcome;
   }
-  progress.note("error: " + failure.message);
+  progress.note(std::string("error: ") + failure.what());
   try {
     std::rethrow_exception(exception);
   } catch (const training::RunFailed& failed) {
     outcome.result = failed.result();
   } catch (...) {
     outcome.result.status = "failed";
-    outcome.result.error = failure.message;
+    outcome.result.error = failure.what();
     outcome.result.exit_code = outcome.exit_code;
   }
   return outcome;

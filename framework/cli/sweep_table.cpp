@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cli/terminal.h"
+#include "common/lines.h"
 #include "common/number_text.h"
 #include "report/statistics.h"
 
@@ -13,10 +14,6 @@ namespace {
 
 std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 /// Whether its accuracy belongs in a mean. An older build called runs finished whose loss was not

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "common/lines.h"
 #include "common/utf8.h"
 
 namespace qhost::config {
@@ -69,9 +70,7 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
 }
 
 Error to_error(const std::vector<Diagnostic>& diagnostics, ErrorKind kind) {
-  std::string text = render(diagnostics);
-  while (text.ends_with('\n')) text.pop_back();
-  return Error(kind, text);
+  return {kind, without_last_breaks(render(diagnostics))};
 }
 
 std::string quote(std::string_view name) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "common/lines.h"
 #include "config/diagnostic_codes.h"
 
 namespace qhost::config {
@@ -63,23 +64,7 @@ Diagnostic Experiment::diagnostic_at(const std::string& key, const std::string& 
 
 Diagnostic Experiment::diagnostic_for(const std::string& table, const OptionError& error) const {
   const std::string key = table + '.' + error.option();
-  const std::string text = error.what();
-  std::string message;
-  std::vector<std::string> helps;
-  for (std::size_t start = 0; start <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    std::string line = text.substr(start, end - start);
-    line.erase(0, std::min(line.find_first_not_of(' '), line.size()));
-    if (line.starts_with("help: ")) {
-      helps.push_back(line.substr(6));
-    } else if (!helps.empty()) {
-      helps.back() += '\n' + line;
-    } else if (!line.empty()) {
-      message += (message.empty() ? "" : "\n") + line;
-    }
-    start = end + 1;
-  }
-  return diagnostic_at(key, quote(key) + ": " + message, std::move(helps));
+  return diagnostic_at(key, quote(key) + ": " + without_indents(error.message()), error.helps());
 }
 
 }  // namespace qhost::config

@@ -3,34 +3,26 @@
 #include <algorithm>
 #include <vector>
 
+#include "common/lines.h"
+
 namespace qhost::config {
+
+bool has_place(const std::string& text) {
+  return text.find(": error: ") != std::string::npos;
+}
 
 Error located_error(const config::Experiment& experiment, const std::string& key,
                     const Error& error, const std::string& code) {
-  const std::string text = error.what();
-  if (text.find(": error: ") != std::string::npos) return error;
-  std::string message, details;
-  std::vector<std::string> helps;
-  for (std::size_t start = 0; start <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', start), text.size());
-    std::string line = text.substr(start, end - start);
-    start = end + 1;
-    if (line.starts_with("help: ")) {
-      helps.push_back(line.substr(6));
-    } else if (!helps.empty()) {
-      helps.back() += '\n' + line;
-    } else if (message.empty()) {
-      message = line;
-    } else {
-      line.erase(0, std::min(line.find_first_not_of(' '), line.size()));
-      details += (details.empty() ? "" : "\n") + line;
-    }
-  }
+  if (has_place(error.message())) return error;
+  const std::string text = without_indents(error.message());
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  std::string message = text.substr(0, end);
+  const std::string details = text.substr(std::min(end + 1, text.size()));
   while (message.ends_with(':')) message.pop_back();
   if (!message.starts_with(key) && !message.starts_with('`' + key)) {
     message = config::quote(key) + ": " + message;
   }
-  config::Diagnostic diagnostic = experiment.diagnostic_at(key, message, std::move(helps), code);
+  config::Diagnostic diagnostic = experiment.diagnostic_at(key, message, error.helps(), code);
   if (!details.empty()) diagnostic.notes.push_back(details);
   return config::to_error({diagnostic}, error.kind());
 }

@@ -8,8 +8,11 @@
 
 namespace qhost::config {
 
-/// Turns an error into a diagnostic: its first line is the message, the following lines are a note,
-/// and text behind "help: " is a help. An error that already has a place is unchanged.
+/// True for the text of an error that begins with its place: "a.toml:3:1: error: ...".
+bool has_place(const std::string& text);
+
+/// Turns an error into a diagnostic: the first line of its message is the message, the following
+/// lines are a note. An error that already has a place is unchanged.
 Error located_error(const config::Experiment& experiment, const std::string& key,
                     const Error& error, const std::string& code = "config.component");
 

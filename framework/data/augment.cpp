@@ -20,14 +20,14 @@ std::string size_text(const Shape& image) {
 
 void check_channels(const char* name, const std::vector<float>& values, const Shape& image) {
   if (static_cast<std::int64_t>(values.size()) != image.channels()) {
-    throw OptionError(
-        name, std::to_string(values.size()) + " values for " + std::to_string(image.channels()) +
-                  " channels\nhelp: give one per channel, or [] for the data set's own");
+    throw OptionError(name,
+                      std::to_string(values.size()) + " values for " +
+                          std::to_string(image.channels()) + " channels",
+                      "give one per channel, or [] for the data set's own");
   }
   for (const float value : values) {
     if (!std::isfinite(value)) {
-      throw OptionError(name,
-                        "a value is not finite\nhelp: give numbers on the scale of pixel/255");
+      throw OptionError(name, "a value is not finite", "give numbers on the scale of pixel/255");
     }
   }
 }
@@ -125,13 +125,11 @@ bool whitened(const Options& augment) {
   if (!augment.has("whitening") || augment.string("whitening") == "none") return false;
   const std::string& kind = augment.string("whitening");
   if (kind != "gcn_zca") {
-    throw OptionError("whitening",
-                      "\"" + kind + "\" is not known\nhelp: one of \"none\", \"gcn_zca\"");
+    throw OptionError("whitening", "\"" + kind + "\" is not known", "one of \"none\", \"gcn_zca\"");
   }
   const auto refuse = [](const char* name) {
-    throw OptionError(name,
-                      "whitened images are not normalized by channel\nhelp: take it out, or set "
-                      "whitening = \"none\"");
+    throw OptionError(name, "whitened images are not normalized by channel",
+                      "take it out, or set whitening = \"none\"");
   };
   if (augment.has("normalize") && !augment.boolean("normalize")) refuse("normalize");
   for (const char* name : {"mean", "std"}) {
@@ -160,9 +158,8 @@ AugmentOptions augment_options(const Options& augment, const Dataset& set) {
   if (augment.has("padding_mode")) {
     const std::string& mode = augment.string("padding_mode");
     if (mode != "zero" && mode != "reflect") {
-      throw OptionError("padding_mode", "\"" + mode +
-                                            "\" is not a padding mode\nhelp: one of "
-                                            "\"zero\", \"reflect\"");
+      throw OptionError("padding_mode", "\"" + mode + "\" is not a padding mode",
+                        "one of \"zero\", \"reflect\"");
     }
     options.padding_mode = mode == "zero" ? PaddingMode::zero : PaddingMode::reflect;
   }
@@ -175,22 +172,24 @@ Augmenter::Augmenter(const Shape& image, AugmentOptions options)
   const std::int64_t padding = options_.crop_padding;
   // With more padding, a crop could miss the image, or a reflected index could leave it.
   if (padding < 0 || padding >= smaller) {
-    throw OptionError("crop_padding", std::to_string(padding) + " does not fit images of " +
-                                          size_text(image_) + "\nhelp: 0.." +
-                                          std::to_string(smaller - 1) + ", 4 is usual for 32x32");
+    throw OptionError("crop_padding",
+                      std::to_string(padding) + " does not fit images of " + size_text(image_),
+                      "0.." + std::to_string(smaller - 1) + ", 4 is usual for 32x32");
   }
   if (options_.cutout < 0 || options_.cutout > smaller) {
-    throw OptionError("cutout", "a square of side " + std::to_string(options_.cutout) +
-                                    " does not fit images of " + size_text(image_) + "\nhelp: 0.." +
-                                    std::to_string(smaller) + ", 16 is usual for 32x32");
+    throw OptionError("cutout",
+                      "a square of side " + std::to_string(options_.cutout) +
+                          " does not fit images of " + size_text(image_),
+                      "0.." + std::to_string(smaller) + ", 16 is usual for 32x32");
   }
   check_channels("mean", options_.mean, image_);
   check_channels("std", options_.std, image_);
   for (std::size_t c = 0; c < options_.mean.size(); ++c) {
     if (!(options_.std[c] > 0.0F)) {
-      throw OptionError("std", std::to_string(options_.std[c]) + " for channel " +
-                                   std::to_string(c) +
-                                   " is not above 0\nhelp: pixels are divided by it");
+      throw OptionError(
+          "std",
+          std::to_string(options_.std[c]) + " for channel " + std::to_string(c) + " is not above 0",
+          "pixels are divided by it");
     }
     offset_.push_back(static_cast<float>(255.0 * double{options_.mean[c]}));
     factor_.push_back(static_cast<float>(1.0 / (255.0 * double{options_.std[c]})));

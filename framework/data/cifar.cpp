@@ -22,9 +22,9 @@ namespace {
 constexpr std::int64_t image_bytes = 3072;
 
 [[noreturn]] void fail(const CifarLayout& layout, const fs::path& path, const std::string& what) {
-  throw Error(ErrorKind::data, layout.name + ": " + path.string() + ": " + what +
-                                   "\nhelp: the file is not the published one; unpack the archive "
-                                   "again (`qhost data list` shows where it is from)");
+  throw Error(ErrorKind::data, layout.name + ": " + path.string() + ": " + what,
+              "the file is not the published one; unpack the archive again (`qhost data list` "
+              "shows where it is from)");
 }
 
 void check_size(const CifarLayout& layout, const fs::path& folder, const CifarFile& file) {
@@ -35,10 +35,8 @@ void check_size(const CifarLayout& layout, const fs::path& folder, const CifarFi
   const fs::path path = folder / file.name;
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
-    throw Error(ErrorKind::data,
-                layout.name + ": " + problem + " in " + folder.string() +
-                    "\nhelp: unpack the archive again (`qhost data list` shows where it "
-                    "is from)");
+    throw Error(ErrorKind::data, layout.name + ": " + problem + " in " + folder.string(),
+                "unpack the archive again (`qhost data list` shows where it is from)");
   }
   const auto size = static_cast<std::int64_t>(fs::file_size(path, error));
   const std::string whole = std::to_string(expected.bytes) + " bytes expected (" +
@@ -60,8 +58,9 @@ std::string read_file(const CifarLayout& layout, const fs::path& path, const Cif
   in.rdbuf()->pubsetbuf(nullptr, 0);  // no buffer: whole blocks are read
   in.open(path, std::ios::binary);
   if (!in) {
-    throw Error(ErrorKind::data, layout.name + ": " + path.string() + " cannot be opened: " +
-                                     std::strerror(errno) + "\nhelp: check its permissions");
+    throw Error(ErrorKind::data,
+                layout.name + ": " + path.string() + " cannot be opened: " + std::strerror(errno),
+                "check its permissions");
   }
   const std::int64_t record = layout.record_bytes();
   const std::int64_t block = 256;  // records per block, small enough for the cache

@@ -128,18 +128,18 @@ std::vector<std::int64_t> chosen_classes(const Options& options, std::int64_t to
   std::vector<bool> seen(static_cast<std::size_t>(total), false);
   for (const std::int64_t label : classes) {
     if (label < 0 || label >= total) {
-      throw OptionError("classes", "label " + std::to_string(label) + " is outside " + labels +
-                                       "\nhelp: the set has " + std::to_string(total) + " classes");
+      throw OptionError("classes", "label " + std::to_string(label) + " is outside " + labels,
+                        "the set has " + std::to_string(total) + " classes");
     }
     if (seen[static_cast<std::size_t>(label)]) {
-      throw OptionError("classes", "label " + std::to_string(label) +
-                                       " is given twice\nhelp: name each class once");
+      throw OptionError("classes", "label " + std::to_string(label) + " is given twice",
+                        "name each class once");
     }
     seen[static_cast<std::size_t>(label)] = true;
   }
   if (classes.size() < 2) {
-    throw OptionError("classes",
-                      "1 class leaves nothing to tell apart\nhelp: name at least 2 of " + labels);
+    throw OptionError("classes", "1 class leaves nothing to tell apart",
+                      "name at least 2 of " + labels);
   }
   return classes;
 }

@@ -23,8 +23,8 @@ inline void prefetch(const void* image, std::int64_t count) {
   for (std::int64_t at = 0; at < count; at += 64) __builtin_prefetch(bytes + at);
 }
 
-[[noreturn]] void fail(const std::string& message) {
-  throw Error(ErrorKind::data, "batches: " + message);
+[[noreturn]] void fail(const std::string& message, const std::string& help = "") {
+  throw Error(ErrorKind::data, "batches: " + message, help);
 }
 
 }  // namespace
@@ -47,28 +47,27 @@ DataLoader::DataLoader(const Split& split, const Shape& image, AugmentOptions op
       shuffle_(shuffle),
       steps_(0) {
   if (batch_size < 1) {
-    throw OptionError("batch_size", std::to_string(batch_size) + " is below 1\nhelp: 128 is usual");
+    throw OptionError("batch_size", std::to_string(batch_size) + " is below 1", "128 is usual");
   }
   const std::int64_t count = split.count();
   if (count == 0) {
-    fail(
-        "the split has no images\nhelp: set aside fewer (validation), or keep more (fraction, "
-        "classes)");
+    fail("the split has no images",
+         "set aside fewer (validation), or keep more (fraction, classes)");
   }
   const bool floats = !split.floats.empty();
   const std::size_t values = floats ? split.floats.size() : split.pixels.size();
   if (static_cast<std::int64_t>(values) != count * image.elements()) {
     fail(std::to_string(values) + (floats ? " floats" : " pixel bytes") + " are not " +
-         std::to_string(count) + " images of " + std::to_string(image.elements()) +
-         (floats ? "" : " bytes") +
-         "\nhelp: the split and the image shape belong to different sets");
+             std::to_string(count) + " images of " + std::to_string(image.elements()) +
+             (floats ? "" : " bytes"),
+         "the split and the image shape belong to different sets");
   }
   steps_ = data::steps_per_epoch(count, batch_size, drop_last);
   if (steps_ == 0) {
-    throw OptionError("drop_last", "drops the only batch: " + std::to_string(count) +
-                                       " images are fewer than batch_size " +
-                                       std::to_string(batch_size) +
-                                       "\nhelp: set drop_last = false or a smaller batch_size");
+    throw OptionError("drop_last",
+                      "drops the only batch: " + std::to_string(count) +
+                          " images are fewer than batch_size " + std::to_string(batch_size),
+                      "set drop_last = false or a smaller batch_size");
   }
 }
 

@@ -54,8 +54,8 @@ const std::vector<DatasetInfo>& datasets() {
 
 void add_dataset(DatasetInfo info) {
   if (find_dataset(info.name) != nullptr) {
-    throw Error(ErrorKind::internal, "there is a data set `" + info.name +
-                                         "` already\nhelp: give the new one another name");
+    throw Error(ErrorKind::internal, "there is a data set `" + info.name + "` already",
+                "give the new one another name");
   }
   std::vector<DatasetInfo>& all = known_sets();
   const auto place = std::find_if(all.begin(), all.end(),

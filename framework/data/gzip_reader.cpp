@@ -49,8 +49,9 @@ GzipReader::GzipReader(std::string set, fs::path path, std::int64_t most_bytes)
   errno = 0;
   s.in.open(s.path, std::ios::binary);
   if (!s.in) {
-    throw Error(ErrorKind::data, s.set + ": " + s.path.string() + " cannot be opened: " +
-                                     std::strerror(errno) + "\nhelp: check its permissions");
+    throw Error(ErrorKind::data,
+                s.set + ": " + s.path.string() + " cannot be opened: " + std::strerror(errno),
+                "check its permissions");
   }
   std::error_code error;
   const auto size = fs::file_size(s.path, error);
@@ -168,9 +169,9 @@ std::string GzipReader::provenance(const std::string& unpacked_sha256) {
 }
 
 void GzipReader::fail(const std::string& what) const {
-  throw Error(ErrorKind::data, state_->set + ": " + state_->path.string() + ": " + what +
-                                   "\nhelp: the file is not the published one; get it again "
-                                   "(`qhost data list` says from where)");
+  throw Error(
+      ErrorKind::data, state_->set + ": " + state_->path.string() + ": " + what,
+      "the file is not the published one; get it again (`qhost data list` says from where)");
 }
 
 }  // namespace qhost::data

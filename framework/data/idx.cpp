@@ -155,9 +155,9 @@ IdxSet read_idx_set(const IdxLayout& layout, const fs::path& folder) {
   for (const PublishedFile& file : files) {
     std::error_code error;
     if (fs::is_regular_file(file_path(folder, file), error)) continue;
-    throw Error(ErrorKind::data, layout.name + ": " + file_problem(folder, file) + " in " +
-                                     folder.string() +
-                                     "\nhelp: get it again (`qhost data list` says from where)");
+    throw Error(ErrorKind::data,
+                layout.name + ": " + file_problem(folder, file) + " in " + folder.string(),
+                "get it again (`qhost data list` says from where)");
   }
   // Read the files in parallel: decompression and hashing take the time, not the disk.
   std::vector<std::future<FileResult>> reading;

@@ -31,10 +31,10 @@ std::optional<std::int64_t> published_images(const std::string& set) {
 
 void require_training_images(std::int64_t validation, std::int64_t images, const std::string& set) {
   if (validation < images) return;
-  throw OptionError("validation", std::to_string(validation) +
-                                      " validation images leave none of the " +
-                                      std::to_string(images) + " training images of " + set +
-                                      "\nhelp: choose a number below " + std::to_string(images));
+  throw OptionError("validation",
+                    std::to_string(validation) + " validation images leave none of the " +
+                        std::to_string(images) + " training images of " + set,
+                    "choose a number below " + std::to_string(images));
 }
 
 std::optional<std::int64_t> known_training_images(const DatasetInfo& info, const Options& options) {

@@ -26,9 +26,9 @@ Split reduced(const Split& from, const char* what, std::uint32_t per_class, std:
       throw Error(ErrorKind::data,
                   "minicifar: class " + std::to_string(k) + " has " +
                       std::to_string(by_class[k].size()) + " " + what + " images, not " +
-                      std::to_string(per_class) +
-                      "\nhelp: its images are picked by position among those of the published "
-                      "CIFAR-10; unpack the archive again");
+                      std::to_string(per_class),
+                  "its images are picked by position among those of the published CIFAR-10; unpack "
+                  "the archive again");
     }
     for (const std::uint32_t position : positions) chosen.push_back(by_class[k][position]);
   }

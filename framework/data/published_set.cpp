@@ -96,8 +96,9 @@ fs::path require_folder(const std::string& name, const PublishedSet& set, const 
     const bool absent = !error || error == std::errc::no_such_file_or_directory;
     message += absent ? std::string(" (no folder)") : " (" + error.message() + ")";
   }
-  throw Error(ErrorKind::data, message + "\nhelp: " + how_to_get(set, root) +
-                                   "\nhelp: or name its place with data.root=FOLDER or QHOST_DATA");
+  Error error(ErrorKind::data, message, how_to_get(set, root));
+  error.add_help("or name its place with data.root=FOLDER or QHOST_DATA");
+  throw error;
 }
 
 fs::path file_path(const fs::path& folder, const PublishedFile& file) {

@@ -58,14 +58,16 @@ Moments moments(const data::Split& train, const WhiteningOptions& options) {
   of.covariance /= count;
   const double variance = of.covariance.trace().item<double>();
   if (!std::isfinite(variance)) {
-    throw OptionError("gcn_scale", significant(options.scale) +
-                                       " gives variances that are not finite\nhelp: 55 is usual");
+    throw OptionError("gcn_scale",
+                      significant(options.scale) + " gives variances that are not finite",
+                      "55 is usual");
   }
   // A variance of this size is the rounding error of equal images.
   if (variance <= 1e-20 * squares / count) {
     throw Error(ErrorKind::data,
                 "whitening: after the contrast normalization all " + std::to_string(train.count()) +
-                    " training images are the same\nhelp: it needs images that differ");
+                    " training images are the same",
+                "it needs images that differ");
   }
   return of;
 }
@@ -79,10 +81,10 @@ at::Tensor inverse_root(at::Tensor covariance, double filter_bias) {
   const double rounding =
       static_cast<double>(values.size(0)) * std::numeric_limits<double>::epsilon() * largest;
   if (!(smallest > rounding)) {
-    throw OptionError("zca_filter_bias", significant(filter_bias) + " leaves a variance of " +
-                                             significant(smallest) +
-                                             ", which beside the largest, " + significant(largest) +
-                                             ", is rounding\nhelp: 0.1 is usual");
+    throw OptionError("zca_filter_bias",
+                      significant(filter_bias) + " leaves a variance of " + significant(smallest) +
+                          ", which beside the largest, " + significant(largest) + ", is rounding",
+                      "0.1 is usual");
   }
   return (vectors * values.rsqrt()).matmul(vectors.t());
 }
@@ -95,9 +97,9 @@ std::optional<WhiteningOptions> whitening_options(const Options& augment) {
   const auto read = [&](const char* name, double& value, double above) {
     if (augment.has(name)) value = augment.real(name);
     if (value >= above && std::isfinite(value)) return;
-    throw OptionError(name, significant(value) +
-                                (above > 0 ? " is not above 0" : " is not 0 or above") +
-                                "\nhelp: take it out for the usual value");
+    throw OptionError(name,
+                      significant(value) + (above > 0 ? " is not above 0" : " is not 0 or above"),
+                      "take it out for the usual value");
   };
   // The smallest number above 0.
   constexpr double positive = std::numeric_limits<double>::denorm_min();
@@ -124,10 +126,10 @@ at::Tensor normalize_contrast(const at::Tensor& images, const WhiteningOptions& 
 
 Whitener::Whitener(const data::Split& train, const WhiteningOptions& options) : options_(options) {
   if (train.count() < 2) {
-    throw Error(ErrorKind::data, "whitening: a covariance needs 2 training images, there are " +
-                                     std::to_string(train.count()) +
-                                     "\nhelp: keep more "
-                                     "(data.validation, data.fraction, data.classes)");
+    throw Error(ErrorKind::data,
+                "whitening: a covariance needs 2 training images, there are " +
+                    std::to_string(train.count()),
+                "keep more (data.validation, data.fraction, data.classes)");
   }
   Moments of = moments(train, options_);
   mean_ = of.mean;

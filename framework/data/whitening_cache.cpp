@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "common/lines.h"
 #include "common/number_text.h"
 #include "qhost/error.h"
 #include "storage/atomic_file.h"
@@ -30,11 +31,6 @@ std::string digest(const storage::Tensors& tensors) {
   storage::Sha256 hash;
   for (const auto& [name, view] : tensors) hash.update({view.data, view.bytes});
   return hash.hex();
-}
-
-std::string first_line(const Error& error) {
-  const std::string message = error.what();
-  return message.substr(0, message.find('\n'));
 }
 
 /// Throws Error (storage) for a file that keep() did not write.
@@ -96,14 +92,14 @@ Whitener kept_whitener(const data::Split& train, const WhiteningOptions& options
     if (auto kept = read(file, options, size)) return std::move(*kept);
   } catch (const Error& error) {
     notes.push_back("the whitening kept by an earlier start cannot be used, and is fitted again: " +
-                    first_line(error));
+                    first_line(error.message()));
   }
   Whitener fitted(train, options);
   try {
     keep(file, fitted);
   } catch (const Error& error) {
     notes.push_back("the whitening cannot be kept for the next start, which will fit it again: " +
-                    first_line(error));
+                    first_line(error.message()));
   }
   return fitted;
 }

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "common/defect.h"
 #include "qhost/error.h"
 
 namespace qhost {
@@ -74,9 +75,8 @@ void InferenceGraph::remove_if(const std::function<bool(int)>& is_dead) {
   const auto new_index = [&](int old, const std::string& reader) {
     const int index = moved.at(static_cast<std::size_t>(old));
     if (index >= 0) return index;
-    throw Error(ErrorKind::internal, "the node " + node(old).name + ", which " + reader +
-                                         " reads, is taken out of the inference graph"
-                                         "\nhelp: this is a defect of qhost; please report it");
+    throw defect("the node " + node(old).name + ", which " + reader +
+                 " reads, is taken out of the inference graph");
   };
   for (InferenceNode& each : kept) {
     for (InferenceEdge& edge : each.inputs) edge.node = new_index(edge.node, each.name);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "common/defect.h"
 #include "graph/inference_graph_names.h"
 #include "qhost/error.h"
 
@@ -96,8 +97,7 @@ void add_parts(const std::string& name, const StoredTensor& tensor, TensorBytes&
 void require_sound(const InferenceGraph& graph) {
   const std::string why = why_invalid(graph);
   if (why.empty()) return;
-  throw Error(ErrorKind::internal, "an inference graph cannot be written: " + why +
-                                       "\nhelp: this is a defect of qhost; please report it");
+  throw defect("an inference graph cannot be written: " + why);
 }
 
 }  // namespace

@@ -52,9 +52,8 @@ class Object {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorKind::storage, file_ + ": " + place_ + " " + what +
-                                        "\nhelp: the file is damaged, or no inference graph of "
-                                        "qhost: write it anew");
+    throw Error(ErrorKind::storage, file_ + ": " + place_ + " " + what,
+                "the file is damaged, or no inference graph of qhost: write it anew");
   }
 
   bool has(const char* key) const { return value_.contains(key); }
@@ -217,8 +216,8 @@ class Reader {
     if (version != graph_version) {
       throw Error(ErrorKind::storage,
                   file_ + ": the inference graph has version " + std::to_string(version) +
-                      ", and this build reads version " + std::to_string(graph_version) +
-                      "\nhelp: read it with the qhost that wrote it, or a later one");
+                      ", and this build reads version " + std::to_string(graph_version),
+                  "read it with the qhost that wrote it, or a later one");
     }
     graph_.networks = root_.small_integer("networks");
     read_tensors();

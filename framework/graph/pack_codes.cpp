@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "common/defect.h"
 #include "qhost/error.h"
 
 namespace qhost {
@@ -13,17 +14,14 @@ constexpr std::size_t codes_a_group = 8;
 
 void require_sizes(std::size_t codes, int bits, std::size_t bytes) {
   if (bits < 1 || bits > 8) {
-    throw Error(ErrorKind::internal, "codes have 1 to 8 bits, not " + std::to_string(bits) +
-                                         "\nhelp: this is a defect of qhost; please report it");
+    throw defect("codes have 1 to 8 bits, not " + std::to_string(bits));
   }
   const auto wanted =
       static_cast<std::size_t>(packed_bytes(static_cast<std::int64_t>(codes), bits));
   if (bytes == wanted) return;
-  throw Error(ErrorKind::internal, std::to_string(codes) + " codes of " + std::to_string(bits) +
-                                       (bits == 1 ? " bit" : " bits") + " take " +
-                                       std::to_string(wanted) + " bytes, not " +
-                                       std::to_string(bytes) +
-                                       "\nhelp: this is a defect of qhost; please report it");
+  throw defect(std::to_string(codes) + " codes of " + std::to_string(bits) +
+               (bits == 1 ? " bit" : " bits") + " take " + std::to_string(wanted) + " bytes, not " +
+               std::to_string(bytes));
 }
 
 void require_in_range(std::span<const std::uint8_t> codes, int bits) {
@@ -33,11 +31,9 @@ void require_in_range(std::span<const std::uint8_t> codes, int bits) {
   if ((all >> bits) == 0) return;
   const auto first = std::find_if(codes.begin(), codes.end(),
                                   [bits](std::uint8_t code) { return (code >> bits) != 0; });
-  throw Error(ErrorKind::internal, "the code " + std::to_string(*first) + " at " +
-                                       std::to_string(first - codes.begin()) +
-                                       " does not fit into " + std::to_string(bits) +
-                                       (bits == 1 ? " bit" : " bits") +
-                                       "\nhelp: this is a defect of qhost; please report it");
+  throw defect("the code " + std::to_string(*first) + " at " +
+               std::to_string(first - codes.begin()) + " does not fit into " +
+               std::to_string(bits) + (bits == 1 ? " bit" : " bits"));
 }
 
 }  // namespace

@@ -177,7 +177,7 @@ Selector Selector::parse(std::string_view text) {
   std::string help;
   const std::string fault = interpret(text, selector, help);
   if (!fault.empty()) {
-    throw Error(ErrorKind::configuration, "layers: " + fault + "\nhelp: " + help);
+    throw Error(ErrorKind::configuration, "layers: " + fault, help);
   }
   return selector;
 }

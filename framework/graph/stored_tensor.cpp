@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "common/defect.h"
 #include "graph/pack_codes.h"
 #include "qhost/error.h"
 
@@ -18,8 +19,7 @@ static_assert(std::endian::native == std::endian::little,
 constexpr std::int64_t most_elements = std::int64_t{1} << 40;
 
 [[noreturn]] void fail(const std::string& sentence) {
-  throw Error(ErrorKind::internal,
-              sentence + "\nhelp: this is a defect of qhost; please report it");
+  throw defect(sentence);
 }
 
 std::string text(const std::vector<std::int64_t>& shape) {

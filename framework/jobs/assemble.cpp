@@ -99,13 +99,9 @@ Plan build_plan(const config::Experiment& experiment, Registry& registry, const 
   try {
     return make_plan(graph, rules, image_is_non_negative(experiment.augment));
   } catch (const RuleError& error) {
-    const std::string message = error.what();
-    const std::size_t help = message.find("\nhelp: ");
-    std::vector<std::string> helps;
-    if (help != std::string::npos) helps.push_back(message.substr(help + 7));
     throw config::to_error(
         {experiment.diagnostic_at("quantizer." + std::to_string(error.rule()) + "." + error.key(),
-                                  message.substr(0, help), helps, "config.rule")});
+                                  error.message(), error.helps(), "config.rule")});
   }
 }
 

@@ -47,8 +47,7 @@ std::vector<std::string> ComponentCatalog::default_keep_float(const std::string&
 
 std::string ComponentCatalog::explain_missing(const std::string& kind, const std::string& name) {
   if (kind == "data") return "";
-  std::string text = registry_.explain_missing(registry_kind(kind), name);
-  while (text.ends_with('\n')) text.pop_back();
+  const std::string text = registry_.explain_missing(registry_kind(kind), name).text();
   return text.substr(text.find_first_not_of(' '));
 }
 

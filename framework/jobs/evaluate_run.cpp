@@ -34,10 +34,10 @@ EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry) 
                              : request.split == "train"      ? &data.train
                                                              : nullptr;
   if (split == nullptr || split->empty()) {
-    throw Error(ErrorKind::configuration,
-                data.name + " has no images in split `" + request.split +
-                    "` under this configuration\nhelp: --split is test, validation (with "
-                    "data.validation) or train");
+    throw Error(
+        ErrorKind::configuration,
+        data.name + " has no images in split `" + request.split + "` under this configuration",
+        "--split is test, validation (with data.validation) or train");
   }
   RunPosition& position = loaded.position;
   const std::int64_t per_epoch =

@@ -8,8 +8,7 @@ namespace qhost::jobs {
 runs::LoadedCheckpoint find_checkpoint(const runs::RunDirectory& run, const std::string& which,
                                        std::vector<std::string>& complaints) {
   const auto none = [&](const std::string& what, const std::string& help) {
-    return Error(ErrorKind::configuration,
-                 run.path().string() + " has no " + what + "\nhelp: " + help);
+    return Error(ErrorKind::configuration, run.path().string() + " has no " + what, help);
   };
   if (which == "best" || which == "selected") {
     if (auto best = runs::load_best(run.checkpoints())) return std::move(*best);

@@ -93,16 +93,16 @@ InitialWeights read_for(const config::Experiment& experiment, Registry& registry
   const std::string given = "train.init_from = " + weights.file.string() + whose + ": ";
   if (refused) {
     const std::string known = known_names(model.graph(), architecture, options);
-    throw Error(refused->kind(),
-                given + refused->what() +
-                    "\nhelp: give [model] the architecture and options of the network that the "
-                    "weights were trained in" +
-                    (known.empty() || !whose.empty() ? "" : "\nhelp: " + known));
+    Error error(refused->kind(), given + refused->message(),
+                "give [model] the architecture and options of the network that the weights were "
+                "trained in");
+    if (!known.empty() && whose.empty()) error.add_help(known);
+    throw error;
   }
   try {
     require_sound_values(model.graph(), weights.tensors, names_there);
   } catch (const Error& error) {
-    throw Error(error.kind(), given + error.what());
+    throw error.with_message(given + error.message());
   }
   return weights;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/lines.h"
 #include "jobs/initial_weights.h"
 #include "jobs/surroundings.h"
 #include "qhost/error.h"
@@ -26,11 +27,6 @@ runs::RunIdentity identity_of_run(const fs::path& run, Registry& registry) {
 bool plugin_files_only(const Differences& differences) {
   return std::all_of(differences.begin(), differences.end(),
                      [](const runs::IdentityDifference& one) { return one.plugin_file; });
-}
-
-std::string first_line(const Error& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
 }
 
 /// The record of a difference that still counts as the same run, for readers of the result.
@@ -111,7 +107,7 @@ class Finder {
         // Whether it is this run cannot be determined. Its checkpoints may be worth more than a new
         // run.
         notes.push_back("warning: " + info.path.string() +
-                        " is passed over, since it cannot be read: " + first_line(error));
+                        " is passed over, since it cannot be read: " + first_line(error.message()));
         continue;
       }
       if (other.empty() || (request_.allow_other_plugins && plugin_files_only(other))) {
@@ -145,12 +141,11 @@ class Finder {
                     (configuration_only ? "another configuration:"
                      : plugins_only     ? "other plugin files:"
                                         : "another configuration or other files:") +
-                    to_text(other) +
-                    (plugins_only ? "\nhelp: put those files back, or go on all the same with "
-                                    "--allow-other-plugins, which the result records"
-                     : configuration_only
-                         ? "\nhelp: give the same values, or start a new run without --resume"
-                         : "\nhelp: put those files back, or start a new run without --resume"));
+                    to_text(other),
+                plugins_only         ? "put those files back, or go on all the same with "
+                                       "--allow-other-plugins, which the result records"
+                : configuration_only ? "give the same values, or start a new run without --resume"
+                                     : "put those files back, or start a new run without --resume");
   }
 
   const config::Experiment& experiment_;
@@ -174,7 +169,7 @@ runs::RunIdentity identity_of(const config::Experiment& experiment, Registry& re
     try {
       identity.sha256["train.init_from"] = initial_weights_sha256(source);
     } catch (const Error& error) {
-      identity.unknown["train.init_from"] = first_line(error);
+      identity.unknown["train.init_from"] = first_line(error.message());
     }
   }
   add_plugins(identity, experiment, registry);

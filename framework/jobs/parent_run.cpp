@@ -20,9 +20,8 @@ using Keys = std::map<std::string, std::string>;
 
 constexpr const char* tensors_file = "state.safetensors";
 constexpr const char* may_change =
-    "\nhelp: --continue takes other epochs, learning rates, schedules, augmentations and batch "
-    "sizes; "
-    "the network, the quantizers, the data set and the seed stay those of the run";
+    "--continue takes other epochs, learning rates, schedules, augmentations and batch "
+    "sizes; the network, the quantizers, the data set and the seed stay those of the run";
 
 fs::path record_file(const fs::path& run) {
   return run / "parent.json";
@@ -116,15 +115,15 @@ void require_fixed(const ParentRun& parent, const runs::RunIdentity& identity,
   }
   if (!fixed.empty()) {
     throw Error(ErrorKind::configuration,
-                "--continue " + parent.given + " cannot change:" + to_text(fixed) + may_change);
+                "--continue " + parent.given + " cannot change:" + to_text(fixed), may_change);
   }
   if (plugins.empty()) return;
   if (!allow_other_plugins) {
-    throw Error(ErrorKind::configuration,
-                "--continue " + parent.given +
-                    ": other plugin files than the run's:" + to_text(plugins) +
-                    "\nhelp: put those files back, or go on all the same with "
-                    "--allow-other-plugins, which the result records");
+    throw Error(
+        ErrorKind::configuration,
+        "--continue " + parent.given + ": other plugin files than the run's:" + to_text(plugins),
+        "put those files back, or go on all the same with --allow-other-plugins, which the result "
+        "records");
   }
   for (const runs::IdentityDifference& one : plugins) {
     continuation.not_exact.push_back(one.key + " was " + one.before + ", " + one.now + " now");
@@ -165,19 +164,17 @@ ParentRun open_parent(const std::string& given, const std::string& which,
   if (const auto owner = runs::Lock::owner(run.path())) {
     throw Error(ErrorKind::configuration,
                 "--continue " + given + ": process " + std::to_string(owner->pid) + " on host " +
-                    owner->host + " works on that run since " + owner->since +
-                    "\nhelp: wait for it or stop it; a run that only was interrupted goes on with "
-                    "--resume");
+                    owner->host + " works on that run since " + owner->since,
+                "wait for it or stop it; a run that only was interrupted goes on with --resume");
   }
   ParentRun parent{absolute, run.path(), which, 0, "", std::nullopt};
   parent.checkpoint = find_checkpoint(run, which.empty() ? "last" : which, complaints);
   if (!parent.checkpoint->notes.contains("metrics_offset")) {
     throw Error(ErrorKind::configuration,
                 "--continue " + given +
-                    ": the best checkpoint was written by a version of qhost "
-                    "that kept no optimizer state with it\nhelp: name a step with --checkpoint "
-                    "STEP; there are " +
-                    steps_text(run));
+                    ": the best checkpoint was written by a version of qhost that kept no "
+                    "optimizer state with it",
+                "name a step with --checkpoint STEP; there are " + steps_text(run));
   }
   parent.step = training::LoopState::from_json(parent.checkpoint->state.at("loop")).step;
   parent.sha256 = storage::sha256_file(parent.checkpoint->folder / tensors_file);
@@ -192,12 +189,11 @@ void load_checkpoint(ParentRun& parent) {
       run, parent.which == "best" ? "best" : std::to_string(parent.step), complaints);
   const std::string sha256 = storage::sha256_file(parent.checkpoint->folder / tensors_file);
   if (sha256 == parent.sha256) return;
-  throw Error(ErrorKind::configuration, parent.checkpoint->folder.string() +
-                                            " is not the checkpoint any more that the run "
-                                            "was to go on from: SHA-256 " +
-                                            parent.sha256 + " then, " + sha256 +
-                                            " now\nhelp: start a new run from it, "
-                                            "without --resume");
+  throw Error(ErrorKind::configuration,
+              parent.checkpoint->folder.string() +
+                  " is not the checkpoint any more that the run was to go on from: SHA-256 " +
+                  parent.sha256 + " then, " + sha256 + " now",
+              "start a new run from it, without --resume");
 }
 
 Continuation plan_continuation(const ParentRun& parent, const config::Experiment& child,
@@ -219,9 +215,8 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
                   "--continue " + parent.given +
                       ": the batch size can change at an epoch's edge; " + "step " +
                       std::to_string(parent.step) + " lies within epoch " +
-                      std::to_string(epoch + 1) + " of " + std::to_string(old_steps) +
-                      " steps\nhelp: keep train.batch_size = " +
-                      std::to_string(before.train.integer("batch_size")) +
+                      std::to_string(epoch + 1) + " of " + std::to_string(old_steps) + " steps",
+                  "keep train.batch_size = " + std::to_string(before.train.integer("batch_size")) +
                       ", or name a checkpoint at an edge with --checkpoint STEP");
     }
     plan.step = epoch * new_steps;
@@ -235,8 +230,8 @@ Continuation plan_continuation(const ParentRun& parent, const config::Experiment
             (by_epochs ? "train.epochs = " + std::to_string(child.train.integer("epochs"))
                        : "train.max_steps = " + std::to_string(total)) +
             ", and the run has done " +
-            (by_epochs ? std::to_string(epoch) + " epochs" : std::to_string(plan.step) + " steps") +
-            "\nhelp: the epochs of both runs together are meant: set train.epochs above " +
+            (by_epochs ? std::to_string(epoch) + " epochs" : std::to_string(plan.step) + " steps"),
+        "the epochs of both runs together are meant: set train.epochs above " +
             std::to_string(epoch) + ", or go on from an earlier --checkpoint");
   }
   if (old_steps == new_steps) {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "common/lines.h"
 #include "data/known_size.h"
 #include "jobs/assemble.h"
 #include "jobs/open_run.h"
@@ -166,9 +167,7 @@ std::vector<std::string> run_warnings(const config::Experiment& experiment, cons
                  .source = weights == nullptr ? std::nullopt : weights->source};
   std::vector<std::string> texts;
   for (const config::Diagnostic& warning : warnings_of(experiment, facts)) {
-    std::string text = config::render(warning);
-    while (text.ends_with('\n')) text.pop_back();
-    texts.push_back(std::move(text));
+    texts.push_back(without_last_breaks(config::render(warning)));
   }
   return texts;
 }

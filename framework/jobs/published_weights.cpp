@@ -60,10 +60,10 @@ at::Tensor in_own_order(const at::Tensor& tensor, const std::string& name,
   if (channels.empty()) return tensor;
   const std::int64_t axis = tensor.dim() > 1 ? 1 : 0;
   if (!is_order(channels, tensor.size(axis))) {
-    throw Error(ErrorKind::plugin, "the order of channels of " + names.source + " for " + name +
-                                       " is no order of its " + std::to_string(tensor.size(axis)) +
-                                       " channels\nhelp: StateDictKeyMap::channels_of of the "
-                                       "architecture must name each of them once");
+    throw Error(ErrorKind::plugin,
+                "the order of channels of " + names.source + " for " + name +
+                    " is no order of its " + std::to_string(tensor.size(axis)) + " channels",
+                "StateDictKeyMap::channels_of of the architecture must name each of them once");
   }
   return tensor.index_select(axis, at::tensor(channels, at::kLong));
 }

@@ -36,9 +36,9 @@ void require_float(const config::Experiment& experiment, const fs::path& source)
   if (experiment.quantizers.empty()) return;
   throw Error(ErrorKind::configuration,
               source.string() + " is quantized already, by `" +
-                  experiment.quantizers.front().method.name +
-                  "`\nhelp: name a float run; to train with another quantizer from these weights, "
-                  "set train.init_from in an experiment file");
+                  experiment.quantizers.front().method.name + "`",
+              "name a float run; to train with another quantizer from these weights, set "
+              "train.init_from in an experiment file");
 }
 
 /// Refuses weights of a quantized run, to which train.init_from may point: they are no float
@@ -48,9 +48,9 @@ void require_float_weights(const fs::path& weights, config::Catalog& catalog) {
   if (!source || source->method.empty()) return;
   throw Error(ErrorKind::configuration,
               weights.string() + " is quantized already, by `" + source->method +
-                  "`: it holds the latent weights of " + source->run.string() +
-                  "\nhelp: name a float run; to train with another quantizer from these weights, "
-                  "set train.init_from in an experiment file");
+                  "`: it holds the latent weights of " + source->run.string(),
+              "name a float run; to train with another quantizer from these weights, set "
+              "train.init_from in an experiment file");
 }
 
 /// Refuses a checkpoint file, which is neither a run nor an experiment.
@@ -58,9 +58,8 @@ void require_no_weights(const fs::path& source, config::Catalog& catalog) {
   if (is_run(source) || source.extension() != ".safetensors") return;
   require_float_weights(source, catalog);
   const fs::path run = report::run_around(source);
-  throw Error(ErrorKind::configuration,
-              source.string() + " holds weights and no experiment\nhelp: " +
-                  (run.empty() ? "" : "name the run " + run.string() + ", or ") +
+  throw Error(ErrorKind::configuration, source.string() + " holds weights and no experiment",
+              (run.empty() ? "" : "name the run " + run.string() + ", or ") +
                   "set train.init_from = " + quoted(source.string()) + " in an experiment file");
 }
 
@@ -135,19 +134,16 @@ RunOutcome quantize_run(const QuantizeRequest& request, Registry& registry,
 
   const config::Experiment as_float = source_experiment(request, catalog, file, overrides);
   if (as_float.train.string("init_from").empty()) {
-    throw Error(ErrorKind::configuration,
-                file.string() +
-                    " names no trained network\nhelp: set train.init_from in it, or give a run "
-                    "directory, as runs/NAME/latest");
+    throw Error(ErrorKind::configuration, file.string() + " names no trained network",
+                "set train.init_from in it, or give a run directory, as runs/NAME/latest");
   }
   if (!is_run(request.source)) require_float_weights(as_float.train.string("init_from"), catalog);
   overrides.push_back("name=" + quoted(as_float.name + "_" + request.quantizer));
   const config::Experiment experiment =
       config::load_experiment_or_throw(file, overrides, catalog).at(0).experiment;
   if (experiment.quantizers.empty()) {
-    throw Error(ErrorKind::configuration,
-                "`none` quantizes nothing\nhelp: `qhost list` shows the "
-                "quantizers");
+    throw Error(ErrorKind::configuration, "`none` quantizes nothing",
+                "`qhost list` shows the quantizers");
   }
   // Errors of the quantizer are reported before anything is computed.
   const Graph graph = build_graph(experiment, registry);

@@ -37,10 +37,8 @@ std::int64_t newest_step(const runs::RunDirectory& run) {
 void require_sound_result(const runs::RunResult& result, const fs::path& run) {
   if (!result.has_no_finite_loss()) return;
   throw Error(ErrorKind::diverged,
-              run.string() +
-                  " is called finished, but its test loss is not finite\nhelp: "
-                  "`qhost eval " +
-                  run.string() +
+              run.string() + " is called finished, but its test loss is not finite",
+              "`qhost eval " + run.string() +
                   "` names the cause; change what it advises, and start a new "
                   "run without --resume");
 }
@@ -271,9 +269,9 @@ void Job::train() {
   if (trainer_->storage_failure()) {
     throw Error(ErrorKind::storage,
                 "the run is over but its last checkpoint could not be written: " +
-                    *trainer_->storage_failure() +
-                    "\nhelp: make room and run the same command with --resume "
-                    "auto: it continues from the checkpoint before");
+                    *trainer_->storage_failure(),
+                "make room and run the same command with --resume auto: it continues from the "
+                "checkpoint before");
   }
   add_metrics(*trainer_, *data_, progress_, result_);
   count();
@@ -302,10 +300,9 @@ config::Experiment experiment_of_run(const fs::path& run, Registry& registry) {
   ComponentCatalog catalog(registry);
   const fs::path file = run / "resolved.toml";
   if (!fs::exists(file)) {
-    throw Error(ErrorKind::configuration, run.string() +
-                                              " is no run directory: it has no resolved.toml\n"
-                                              "help: runs lie in runs/NAME/, the newest is "
-                                              "runs/NAME/latest");
+    throw Error(ErrorKind::configuration,
+                run.string() + " is no run directory: it has no resolved.toml",
+                "runs lie in runs/NAME/, the newest is runs/NAME/latest");
   }
   auto points = config::load_experiment_or_throw(file, {}, catalog);
   return std::move(points.at(0).experiment);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/lines.h"
 #include "jobs/load_run.h"
 #include "runs/checkpoint.h"
 #include "runs/run_directory.h"
@@ -57,8 +58,7 @@ WeightZeros zeros_of_run(const std::filesystem::path& run, const config::Experim
       result.unknown = "the run keeps no weights";
     }
   } catch (const std::exception& error) {  // JSON, LibTorch and plugins have their own types
-    const std::string message = error.what();
-    result.unknown = "they are unknown, " + message.substr(0, message.find('\n'));
+    result.unknown = "they are unknown, " + first_line(error.what());
   }
   return result;
 }

@@ -109,9 +109,9 @@ void require_all_finite(const PluginCall& call, const at::Tensor& numbers, const
               text + "method `" + std::string(call.component) + "` cannot encode " +
                   slot_text(*call.slot) + ": " + std::to_string(bad) + " of its " +
                   std::to_string(numbers.numel()) + " " + those +
-                  (bad == 1 ? " is not finite" : " are not finite") +
-                  "\nhelp: go back to an earlier checkpoint; a lower learning rate or "
-                  "train.gradient_clip keeps training finite");
+                  (bad == 1 ? " is not finite" : " are not finite"),
+              "go back to an earlier checkpoint; a lower learning rate or train.gradient_clip "
+              "keeps training finite");
 }
 
 }  // namespace

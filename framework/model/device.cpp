@@ -87,8 +87,8 @@ c10::Device choose_device(const std::string& wanted) {
   if (state.usable) return {c10::kCUDA, 0};
   if (wanted == "auto") return {c10::kCPU};
   throw Error(ErrorKind::configuration,
-              "train.device = \"cuda\", but no GPU can be used: " + state.why_not +
-                  "\nhelp: train.device = \"auto\" takes the CPU where there is no GPU");
+              "train.device = \"cuda\", but no GPU can be used: " + state.why_not,
+              "train.device = \"auto\" takes the CPU where there is no GPU");
 }
 
 }  // namespace qhost

@@ -9,6 +9,8 @@
 #include <memory>
 #include <typeinfo>
 
+#include "common/lines.h"
+
 namespace qhost {
 namespace {
 
@@ -21,11 +23,6 @@ std::string name_of_current_type() {
   const std::unique_ptr<char, void (*)(void*)> name(
       abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), std::free);
   return status == 0 ? name.get() : type->name();
-}
-
-std::string without_last_breaks(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
 }
 
 }  // namespace

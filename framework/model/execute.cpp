@@ -179,10 +179,9 @@ at::Tensor Model::custom_node(const Step& step, const std::vector<at::Tensor>& i
   const auto& base = step.node->as<std::shared_ptr<const CustomOpBase>>();
   const auto* op = dynamic_cast<const CustomOp*>(base.get());
   if (op == nullptr) {
-    throw Error(ErrorKind::internal, step.node->name + ": the custom node of type `" +
-                                         base->type() +
-                                         "` has no forward\nhelp: derive it from "
-                                         "qhost::CustomOp (qhost/custom.h)");
+    throw Error(ErrorKind::internal,
+                step.node->name + ": the custom node of type `" + base->type() + "` has no forward",
+                "derive it from qhost::CustomOp (qhost/custom.h)");
   }
   const PluginCall call = {.plugin = "",
                            .kind = "custom node",

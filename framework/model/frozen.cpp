@@ -83,11 +83,11 @@ void Model::require_finite_weights() const {
       throw Error(ErrorKind::diverged,
                   step.node->name + "." + parameter +
                       " holds values that are not finite, which the codes of a quantized network "
-                      "would hide\nhelp: " +
-                      (variance ? "a batch with a single value per channel leaves a batch norm no "
-                                  "variance: set train.drop_last = true or another train.batch_size"
-                                : "go back to an earlier checkpoint; a lower learning rate or "
-                                  "train.gradient_clip keeps training finite"));
+                      "would hide",
+                  (variance ? "a batch with a single value per channel leaves a batch norm no "
+                              "variance: set train.drop_last = true or another train.batch_size"
+                            : "go back to an earlier checkpoint; a lower learning rate or "
+                              "train.gradient_clip keeps training finite"));
     }
   }
 }

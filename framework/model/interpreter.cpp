@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/defect.h"
 #include "model/operations.h"
 #include "model/slot_math.h"
 #include "model/stored.h"
@@ -17,8 +18,7 @@ bool is_coded(const InferenceEdge& edge) {
 }
 
 [[noreturn]] void fail(const std::string& sentence) {
-  throw Error(ErrorKind::internal,
-              sentence + "\nhelp: this is a defect of qhost; please report it");
+  throw defect(sentence);
 }
 
 }  // namespace

@@ -152,10 +152,11 @@ void Model::add_weight_slot(const PlannedSlot& slot) {
   const auto& options = norm.as<BatchNormOptions>();
   const bool divides = slot.traits.fold_in_training;
   if (options.affine && !(divides && options.gamma_init == Initialization::zeros)) return;
-  throw Error(ErrorKind::configuration,
-              slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
-                  ", which needs a learned gamma that does not start at 0\nhelp: keep " +
-                  slot.info.node + " in float, or build " + norm.name + " with gamma_init = ones");
+  throw Error(
+      ErrorKind::configuration,
+      slot.info.node + ": `" + slot.method + "` folds the batch norm " + norm.name +
+          ", which needs a learned gamma that does not start at 0",
+      "keep " + slot.info.node + " in float, or build " + norm.name + " with gamma_init = ones");
 }
 
 void Model::add_slot_state(const PlannedSlot& slot) {

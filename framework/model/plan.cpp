@@ -61,10 +61,8 @@ std::set<int> select(const Graph& graph, int rule, const std::string& key,
     if (!why.empty()) throw RuleError(rule, key, why);
     const std::vector<int> found = match(graph, Selector::parse(text));
     if (found.empty()) {
-      throw RuleError(rule, key,
-                      "`" + text +
-                          "` matches no layer of this network\nhelp: `qhost summary` "
-                          "lists the layers' names");
+      throw RuleError(rule, key, "`" + text + "` matches no layer of this network",
+                      "`qhost summary` lists the layers' names");
     }
     ids.insert(found.begin(), found.end());
   }
@@ -82,8 +80,8 @@ std::string list_of(const std::vector<Role>& roles) {
 void require_offered(const MethodRule& rule, int index, const std::string& key, Role role) {
   if (std::find(rule.offers.begin(), rule.offers.end(), role) != rule.offers.end()) return;
   throw RuleError(index, key,
-                  "`" + rule.method + "` does not quantize role \"" + to_string(role) +
-                      "\"\nhelp: it offers " + list_of(rule.offers));
+                  "`" + rule.method + "` does not quantize role \"" + to_string(role) + "\"",
+                  "it offers " + list_of(rule.offers));
 }
 
 /// "first/input" as "first" and its role; without a role all of them are meant.
@@ -101,13 +99,13 @@ std::set<std::pair<int, Role>> kept_float(const Graph& graph, const MethodRule& 
   for (const std::string& text : rule.keep_float.value_or(rule.default_keep_float)) {
     const auto [layers, role] = split_role(text);
     if (role) require_offered(rule, index, "keep_float", *role);
-    std::string why = Selector::why_invalid(layers);
-    if (!why.empty() && layers.find('/') != std::string::npos) {
-      why +=
-          "\nhelp: a role of a layer is kept by `/weight`, `/input` or `/gradient` behind its "
-          "selector";
+    if (const std::string why = Selector::why_invalid(layers); !why.empty()) {
+      throw RuleError(index, "keep_float", why,
+                      layers.find('/') == std::string::npos
+                          ? ""
+                          : "a role of a layer is kept by `/weight`, `/input` or `/gradient` "
+                            "behind its selector");
     }
-    if (!why.empty()) throw RuleError(index, "keep_float", why);
     for (const int id : select(graph, index, "keep_float", {layers})) {
       if (role) {
         kept.emplace(id, *role);
@@ -192,8 +190,10 @@ void warn_of_lost_signs(const std::vector<MethodRule>& rules, Plan& plan) {
 
 }  // namespace
 
-RuleError::RuleError(int rule, std::string key, const std::string& message)
-    : Error(ErrorKind::configuration, message), rule_(rule), key_(std::move(key)) {}
+RuleError::RuleError(int rule, std::string key, std::string message, std::string help)
+    : Error(ErrorKind::configuration, std::move(message), std::move(help)),
+      rule_(rule),
+      key_(std::move(key)) {}
 RuleError::~RuleError() = default;
 
 const PlannedSlot* Plan::find(int node, Role role, int edge) const {
@@ -326,7 +326,8 @@ class Planner {
       slot.elision = elide_relu(graph_, node, slot.info.edge);
     } catch (const Error& error) {
       throw RuleError(slot.rule, "name",
-                      "`" + rule.method + "` quantizes signed inputs: " + error.what());
+                      "`" + rule.method + "` quantizes signed inputs: " + error.message(),
+                      error.helps().empty() ? "" : error.helps().front());
     }
     return true;
   }
@@ -369,15 +370,16 @@ class Planner {
       throw RuleError(index, "name",
                       "`" + rule.method + "` takes none of the " + std::to_string(counts.offered) +
                           " slots that its rule selects: not of these layers and roles, or not "
-                          "with these options\nhelp: `qhost describe " +
-                          rule.method + "`");
+                          "with these options",
+                      "`qhost describe " + rule.method + "`");
     }
     if (counts.overridden_by.empty()) {
-      throw RuleError(index, "layers",
-                      "`" + rule.method +
-                          "` quantizes nothing: its layers, less keep_float, leave no slot that it "
-                          "takes\nhelp: `qhost summary` lists the layers; [quantizer] name = "
-                          "\"none\" trains in float");
+      throw RuleError(
+          index, "layers",
+          "`" + rule.method +
+              "` quantizes nothing: its layers, less keep_float, leave no slot that it "
+              "takes",
+          "`qhost summary` lists the layers; [quantizer] name = \"none\" trains in float");
     }
     std::string by;
     for (const int other : counts.overridden_by) {

@@ -72,7 +72,7 @@ struct Plan {
 /// "keep_float", "name").
 class RuleError : public Error {
  public:
-  RuleError(int rule, std::string key, const std::string& message);
+  RuleError(int rule, std::string key, std::string message, std::string help = "");
   ~RuleError() override;
   int rule() const noexcept { return rule_; }
   const std::string& key() const noexcept { return key_; }

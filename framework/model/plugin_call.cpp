@@ -51,10 +51,9 @@ std::string slot_text(const SlotInfo& slot) {
 }
 
 void broke_word(const PluginCall& call, const std::string& what) {
-  throw Error(ErrorKind::plugin,
-              place(call, "broke its word") + ": " + what +
-                  "\nhelp: this is a defect of the plugin; `qhost plugin check " +
-                  std::string(call.component) + "` tries all that it promises");
+  throw Error(ErrorKind::plugin, place(call, "broke its word") + ": " + what,
+              "this is a defect of the plugin; `qhost plugin check " + std::string(call.component) +
+                  "` tries all that it promises");
 }
 
 void rethrow_named(const PluginCall& call) {
@@ -62,15 +61,14 @@ void rethrow_named(const PluginCall& call) {
     throw;
   } catch (const Error& error) {
     if (typeid(error) != typeid(Error) || names_layer(error.what(), call)) throw;
-    throw Error(error.kind(), error.what() + std::string("\nnote: ") + place(call, "said so"));
+    throw error.with_message(error.message() + "\nnote: " + place(call, "said so"));
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const c10::OutOfMemoryError&) {
     throw;
   } catch (...) {
-    throw Error(ErrorKind::plugin,
-                place(call, "failed") + ": " + exception_text() +
-                    "\nhelp: this is a defect of the plugin; `qhost plugin check " +
+    throw Error(ErrorKind::plugin, place(call, "failed") + ": " + exception_text(),
+                "this is a defect of the plugin; `qhost plugin check " +
                     std::string(call.component) +
                     "` tries all that it promises, and `qhost --debug` shows LibTorch's stack "
                     "frames where there are any");

@@ -49,8 +49,9 @@ class Faults {
     if (lines_.size() > most_lines) {
       message += "\n  and " + std::to_string(lines_.size() - most_lines) + " more tensors";
     }
-    for (const std::string& help : helps_) message += "\nhelp: " + help;
-    throw Error(ErrorKind::data, message);
+    Error error(ErrorKind::data, message);
+    for (const std::string& help : helps_) error.add_help(help);
+    throw error;
   }
 
  private:

@@ -26,6 +26,20 @@ std::string directory_line(const SearchDirectory& directory) {
   return text + ")";
 }
 
+Explanation refused(const std::vector<const PluginStatus*>& files) {
+  Explanation result{"  its plugin was refused:", {}};
+  for (const PluginStatus* status : files) {
+    result.lines += "\n  " + status->file.string();
+    for (const std::string& reason : status->reasons) result.lines += "\n    " + reason;
+    for (const std::string& help : status->help) {
+      const bool is_new =
+          std::find(result.helps.begin(), result.helps.end(), help) == result.helps.end();
+      if (is_new) result.helps.push_back(help);
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<const PluginStatus*> refused_providers(const MissingComponent& missing) {
@@ -42,31 +56,16 @@ std::vector<const PluginStatus*> refused_providers(const MissingComponent& missi
   return found;
 }
 
-std::string describe_refused(const PluginStatus& status) {
-  std::string text = "  " + status.file.string() + "\n";
-  for (const std::string& reason : status.reasons) text += "    " + reason + "\n";
-  return text;
+std::string Explanation::text() const {
+  std::string all = lines;
+  for (const std::string& help : helps) all += "\nhelp: " + help;
+  return all;
 }
 
-std::string help_lines(const std::vector<const PluginStatus*>& files) {
-  std::vector<std::string> seen;
-  std::string text;
-  for (const PluginStatus* status : files) {
-    for (const std::string& help : status->help) {
-      if (std::find(seen.begin(), seen.end(), help) != seen.end()) continue;
-      seen.push_back(help);
-      text += (text.empty() ? "help: " : "\nhelp: ") + help;
-    }
-  }
-  return text;
-}
-
-std::string where_searched(const MissingComponent& missing) {
+Explanation where_searched(const MissingComponent& missing) {
   const auto providers = refused_providers(missing);
   if (!providers.empty()) {
-    std::string refused = "  its plugin was refused:\n";
-    for (const PluginStatus* status : providers) refused += describe_refused(*status);
-    return refused + help_lines(providers);
+    return refused(providers);
   }
   std::string text;
   const auto& other = missing.names_of_other_kind;
@@ -74,34 +73,34 @@ std::string where_searched(const MissingComponent& missing) {
     text += "  \"" + missing.name + "\" is " +
             (missing.kind == "quantizer" ? "an architecture" : "a quantizer") + "\n";
   }
-  text += "  searched:\n";
+  text += "  searched:";
   for (const SearchDirectory& directory : missing.directories) {
-    text += "    " + directory_line(directory) + "\n";
+    text += "\n    " + directory_line(directory);
   }
   bool any_refused = false;
   for (const PluginStatus& status : missing.scan.files) {
     if (status.usable) continue;
-    if (!any_refused) text += "  refused:\n";
+    if (!any_refused) text += "\n  refused:";
     any_refused = true;
     text +=
-        "    " + status.file.string() + ": " +
+        "\n    " + status.file.string() + ": " +
         (status.reasons.empty() ? "" : status.reasons.front()) +
         (status.reasons.size() > 1 ? " (and " + std::to_string(status.reasons.size() - 1) + " more)"
-                                   : "") +
-        "\n";
+                                   : "");
   }
-  return text;
+  return {text, {}};
 }
 
-std::string explain(const MissingComponent& missing) {
-  if (!refused_providers(missing).empty()) return where_searched(missing);
+Explanation explain(const MissingComponent& missing) {
+  Explanation where = where_searched(missing);
+  if (!where.helps.empty()) return where;
   std::string text;
   const auto near = near_matches(missing.name, missing.names);
   if (!near.empty()) text += "  did you mean " + quoted_list(near, " or ") + "?\n";
   text += "  found: " + (missing.names.empty() ? "none" : quoted_list(missing.names, ", ")) + "\n";
-  return text + where_searched(missing) +
-         "help: `qhost list` shows all components; add a plugin's folder by --plugin-path FOLDER "
-         "or QHOST_PLUGIN_PATH";
+  return {text + where.lines,
+          {"`qhost list` shows all components; add a plugin's folder by --plugin-path FOLDER or "
+           "QHOST_PLUGIN_PATH"}};
 }
 
 }  // namespace qhost

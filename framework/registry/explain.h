@@ -22,17 +22,19 @@ struct MissingComponent {
 /// stamp, according to their file name.
 std::vector<const PluginStatus*> refused_providers(const MissingComponent& missing);
 
-/// Why there is no such component, as indented lines: the refused file that provides it, with its
-/// help; else the folders that were searched and all files that were refused there.
-std::string where_searched(const MissingComponent& missing);
+/// Lines of an error about a missing component, indented by two spaces, and what to do.
+struct Explanation {
+  std::string lines;
+  std::vector<std::string> helps;
+  /// The lines, then each help as Error::what() shows it.
+  std::string text() const;
+};
 
-/// The lines of the message after the first. Each is indented by two spaces, except the last:
-/// "help: ".
-std::string explain(const MissingComponent& missing);
+/// Why there is no such component: the refused file that provides it, with its help; else the
+/// folders that were searched and all files that were refused there, without a help.
+Explanation where_searched(const MissingComponent& missing);
 
-/// The indented lines for one refused file: its path and the reasons.
-std::string describe_refused(const PluginStatus& status);
-/// "help: " lines for several files, without duplicates.
-std::string help_lines(const std::vector<const PluginStatus*>& files);
+/// The same, with similar names, all names of the kind, and always with a help.
+Explanation explain(const MissingComponent& missing);
 
 }  // namespace qhost

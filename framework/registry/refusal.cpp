@@ -6,10 +6,9 @@ namespace qhost {
 
 PluginRefusal::PluginRefusal(const std::filesystem::path& file, std::string clause,
                              std::string help)
-    : Error(ErrorKind::plugin,
-            file.string() + " is not a usable plugin: " + clause + "\nhelp: " + help),
-      clause_(std::move(clause)),
-      help_(std::move(help)) {}
+    : Error(ErrorKind::plugin, file.string() + " is not a usable plugin: " + clause,
+            std::move(help)),
+      clause_(std::move(clause)) {}
 
 PluginRefusal::~PluginRefusal() = default;
 

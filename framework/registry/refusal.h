@@ -14,11 +14,9 @@ class PluginRefusal : public Error {
   PluginRefusal(const std::filesystem::path& file, std::string clause, std::string help);
   ~PluginRefusal() override;
   const std::string& clause() const noexcept { return clause_; }
-  const std::string& help() const noexcept { return help_; }
 
  private:
   std::string clause_;
-  std::string help_;
 };
 
 }  // namespace qhost

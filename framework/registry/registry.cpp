@@ -112,7 +112,7 @@ void Registry::State::load(PluginStatus& status) {
   } catch (const PluginRefusal& refusal) {
     status.usable = false;
     status.reasons.push_back(refusal.clause());
-    status.help.push_back(refusal.help());
+    status.help.push_back(refusal.helps().front());
   } catch (const Error& error) {  // for example: the file was removed meanwhile
     status.usable = false;
     status.reasons.emplace_back(error.what());
@@ -147,16 +147,15 @@ void Registry::State::provide(const std::string& kind, const std::string& name) 
   const std::string key = component_key(kind, name);
   Scan& files = scanned();
   if (const auto contested = files.contested.find(key); contested != files.contested.end()) {
-    std::string text = component_text(key) + " is provided by several plugins:\n";
-    std::set<std::string> owners;
-    if (const std::string owner = owner_of(key); !owner.empty()) text += "  " + owner + "\n";
+    std::string text = component_text(key) + " is provided by several plugins:";
+    if (const std::string owner = owner_of(key); !owner.empty()) text += "\n  " + owner;
     for (const std::size_t index : contested->second) {
       const PluginStatus& status = files.files[index];
       if (owner_of(key) == owner_text(status.name, status.file)) continue;
-      text += "  " + owner_text(status.name, status.file) + "\n";
+      text += "\n  " + owner_text(status.name, status.file);
     }
-    throw Error(ErrorKind::plugin,
-                text + "help: remove all but one of them, or rename the component in one");
+    throw Error(ErrorKind::plugin, text,
+                "remove all but one of them, or rename the component in one");
   }
   if (!owner_of(key).empty()) return;
   for (PluginStatus& status : files.files) {
@@ -170,10 +169,13 @@ void Registry::State::provide(const std::string& kind, const std::string& name) 
   if (!owner_of(key).empty()) return;
   const MissingComponent gone = missing(kind, name);
   const bool refused = !refused_providers(gone).empty();
-  throw Error(
+  const Explanation why = explain(gone);
+  Error error(
       refused ? ErrorKind::plugin : ErrorKind::configuration,
       (refused ? component_text(key) + " cannot be used" : "unknown " + component_text(key)) +
-          "\n" + explain(gone));
+          "\n" + why.lines);
+  for (const std::string& help : why.helps) error.add_help(help);
+  throw error;
 }
 
 Registry::Registry(SearchOptions options) : state_(std::make_unique<State>()) {
@@ -202,7 +204,7 @@ bool Registry::has(const std::string& kind, const std::string& name) {
   return std::binary_search(all.begin(), all.end(), name);
 }
 
-std::string Registry::explain_missing(const std::string& kind, const std::string& name) {
+Explanation Registry::explain_missing(const std::string& kind, const std::string& name) {
   return where_searched(state_->missing(kind, name));
 }
 
@@ -265,16 +267,17 @@ bool Registry::insecure_allowed() const {
 void Registry::add_builtin(const std::string& plugin, const std::string& version,
                            const std::function<void(Registrar&)>& register_components) {
   if (state_->scan_result) {
-    throw Error(ErrorKind::internal, "built-in plugin \"" + plugin +
-                                         "\" was added after the registry had been asked\n"
-                                         "help: call add_builtin() before anything else");
+    throw Error(ErrorKind::internal,
+                "built-in plugin \"" + plugin + "\" was added after the registry had been asked",
+                "call add_builtin() before anything else");
   }
   StagingRegistrar staging([this](const std::string& key) { return state_->owner_of(key); });
   try {
     stage(staging, register_components, {});
   } catch (const std::runtime_error& error) {
-    throw Error(ErrorKind::plugin, "built-in plugin \"" + plugin + "\" " + version + ": " +
-                                       error.what() + "\nhelp: this is a defect of the program");
+    throw Error(ErrorKind::plugin,
+                "built-in plugin \"" + plugin + "\" " + version + ": " + error.what(),
+                "this is a defect of the program");
   }
   state_->commit(staging, plugin, version, "");
 }

@@ -11,6 +11,7 @@
 #include "qhost/architecture.h"
 #include "qhost/plugin.h"
 #include "qhost/quantizer.h"
+#include "registry/explain.h"
 #include "registry/scan.h"
 #include "registry/search.h"
 
@@ -53,9 +54,9 @@ class Registry {
   std::vector<std::string> names(const std::string& kind);
   /// Whether a usable file's stamp (or a built-in) provides that component. Loads nothing.
   bool has(const std::string& kind, const std::string& name);
-  /// The searched folders and the files refused there, as indented lines, for a caller with its own
-  /// message for an unknown component.
-  std::string explain_missing(const std::string& kind, const std::string& name);
+  /// The searched folders and the files refused there, as where_searched() gives them, for a caller with its
+  /// own message for an unknown component.
+  Explanation explain_missing(const std::string& kind, const std::string& name);
 
   /// All components, sorted by kind and name. Opens every usable file; a file that fails is left
   /// out, and plugins() gives its reason.

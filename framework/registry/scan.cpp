@@ -91,7 +91,7 @@ PluginStatus examine(const std::filesystem::path& file, bool allow_insecure) {
       }
     }
   } catch (const PluginRefusal& refusal) {
-    refuse(status, refusal.clause(), refusal.help());
+    refuse(status, refusal.clause(), refusal.helps().front());
   }
   return status;
 }
@@ -107,7 +107,7 @@ Scan scan(const std::vector<SearchDirectory>& directories, bool allow_insecure) 
     } catch (const PluginRefusal& refusal) {
       PluginStatus status;
       status.file = directory.path;
-      refuse(status, refusal.clause(), refusal.help());
+      refuse(status, refusal.clause(), refusal.helps().front());
       result.files.push_back(std::move(status));
     }
   }

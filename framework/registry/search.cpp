@@ -40,8 +40,8 @@ SearchDirectory given_directory(const fs::path& path) {
     const bool file = !path.empty() && fs::exists(absolute, error);
     throw Error(ErrorKind::configuration,
                 "--plugin-path \"" + path.string() +
-                    "\": " + (file ? "is not a directory" : "there is no such directory") +
-                    "\nhelp: give the folder that holds the plugin's .so file");
+                    "\": " + (file ? "is not a directory" : "there is no such directory"),
+                "give the folder that holds the plugin's .so file");
   }
   return {absolute, "--plugin-path", true, ""};
 }

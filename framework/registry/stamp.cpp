@@ -56,15 +56,11 @@ long year_and_month(const std::string& standard) {
   return std::strtol(standard.c_str(), nullptr, 10);  // "202002L"; 0 if it is not a number
 }
 
-}  // namespace
+using Lines = std::map<std::string, std::string, std::less<>>;
 
-bool Stamp::provides_component(std::string_view kind, std::string_view component) const {
-  const std::string wanted = std::string(kind) + ":" + std::string(component);
-  return std::find(provides.begin(), provides.end(), wanted) != provides.end();
-}
-
-Stamp parse_stamp(std::string_view text) {
-  std::map<std::string, std::string, std::less<>> lines;
+/// The lines key=value between the marker and the end.
+Lines lines_of(std::string_view text) {
+  Lines lines;
   bool first = true, ended = false;
   while (!ended) {
     const std::size_t newline = text.find('\n');
@@ -99,6 +95,18 @@ Stamp parse_stamp(std::string_view text) {
       }
     }
   }
+  return lines;
+}
+
+}  // namespace
+
+bool Stamp::provides_component(std::string_view kind, std::string_view component) const {
+  const std::string wanted = std::string(kind) + ":" + std::string(component);
+  return std::find(provides.begin(), provides.end(), wanted) != provides.end();
+}
+
+Stamp parse_stamp(std::string_view text) {
+  const Lines lines = lines_of(text);
   const auto take = [&lines](const char* key) {
     const auto line = lines.find(key);
     if (line == lines.end() || line->second.empty()) {
@@ -130,17 +138,13 @@ Stamp parse_stamp(std::string_view text) {
 }
 
 Stamp read_stamp(const std::filesystem::path& file) {
-  std::string clause, help;
+  const std::string text = read_elf_section(file, "qhost", stamp_limit);
   try {
-    return parse_stamp(read_elf_section(file, "qhost", stamp_limit));
-  } catch (const ElfError& error) {
-    clause = error.what();
-    help = error.help;
+    return parse_stamp(text);
   } catch (const std::invalid_argument& error) {
-    clause = std::string("its stamp ") + error.what();
-    help = "build it again with the qhost_add_plugin() of this qhost";
+    throw PluginRefusal(file, std::string("its stamp ") + error.what(),
+                        "build it again with the qhost_add_plugin() of this qhost");
   }
-  throw PluginRefusal(file, clause, help);
 }
 
 std::string StampMismatch::text() const {

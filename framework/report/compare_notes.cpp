@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "common/lines.h"
 #include "report/compare_parts.h"
 #include "report/score.h"
 
@@ -150,7 +151,7 @@ void note_sources(Comparison& comparison) {
 /// "a/1 is interrupted", "a/1 failed (cannot read x)"
 std::string ended(const ComparedRun& run) {
   const std::string error = run.result.error.value_or("");
-  const std::string reason = error.empty() ? "" : " (" + error.substr(0, error.find('\n')) + ")";
+  const std::string reason = error.empty() ? "" : " (" + first_line(error) + ")";
   return run.label + (run.status == "failed" ? " failed" : " is " + run.status) + reason;
 }
 

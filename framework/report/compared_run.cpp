@@ -21,9 +21,8 @@ config::Experiment configuration_of(const runs::RunDirectory& run, config::Catal
   std::error_code error;
   if (fs::exists(run.resolved(), error)) return config::read_resolved(run.resolved(), catalog);
   throw Error(ErrorKind::configuration,
-              run.path().string() +
-                  " has no resolved.toml: its configuration is unknown\nhelp: copy "
-                  "the whole run directory, or leave the run out");
+              run.path().string() + " has no resolved.toml: its configuration is unknown",
+              "copy the whole run directory, or leave the run out");
 }
 
 /// For a run that --continue began and whose result an uninterrupted run would not reproduce: the
@@ -76,9 +75,8 @@ std::vector<ComparedRun> load_runs(const std::vector<fs::path>& directories,
     });
     if (same != runs.end()) {
       throw Error(ErrorKind::configuration,
-                  given.string() + " is the run " + compared.directory +
-                      ", which is named twice\nhelp: name each run once: it would count twice in "
-                      "the mean");
+                  given.string() + " is the run " + compared.directory + ", which is named twice",
+                  "name each run once: it would count twice in the mean");
     }
     compared.status = status_of(runs::run_info(run.path()));
     compared.result = runs::read_run_result(run.result(), damaged_help).value_or(runs::RunResult());

@@ -1,5 +1,6 @@
 #include "report/score_network.h"
 
+#include "common/defect.h"
 #include "lowering/lower.h"
 #include "lowering/start_graph.h"
 #include "qhost/error.h"
@@ -46,11 +47,9 @@ Operand operand_of(int bits) {
 void set_sparsity(ScoredNode& node, const Sparsity& sparsity) {
   const auto n = static_cast<std::int64_t>(node.weights);
   if (sparsity.nonzero < 0 || sparsity.nonzero > n || sparsity.block < 1) {
-    throw Error(ErrorKind::internal, "a score is given " + std::to_string(sparsity.nonzero) +
-                                         " non-zero weights of " + node.layer.name +
-                                         ", which has " + std::to_string(n) + ", in blocks of " +
-                                         std::to_string(sparsity.block) +
-                                         "\nhelp: this is a defect of qhost; please report it");
+    throw defect("a score is given " + std::to_string(sparsity.nonzero) + " non-zero weights of " +
+                 node.layer.name + ", which has " + std::to_string(n) + ", in blocks of " +
+                 std::to_string(sparsity.block));
   }
   node.nonzero = static_cast<double>(sparsity.nonzero);
   node.mask_bits = static_cast<double>((n + sparsity.block - 1) / sparsity.block);
@@ -112,22 +111,20 @@ void require_sparsity_fits(const Graph& graph, const std::map<std::string, Spars
   for (const auto& [name, unused] : sparsity) {
     const Node* node = graph.find(name);
     if (node != nullptr && (node->op == Op::conv2d || node->op == Op::linear)) continue;
-    throw Error(ErrorKind::internal,
-                "a score is given the zeros of `" + name + "`, " +
-                    (node == nullptr ? "which the network does not have" : "which has no weight") +
-                    "\nhelp: this is a defect of qhost; please report it");
+    throw defect("a score is given the zeros of `" + name + "`, " +
+                 (node == nullptr ? "which the network does not have" : "which has no weight"));
   }
 }
 
 void require_values(const Summary& summary) {
   if (summary.parameters > 0) return;
-  throw Error(
-      ErrorKind::configuration,
-      "the network has no weights: 0 learned values in " + std::to_string(summary.layers.size()) +
-          (summary.layers.size() == 1 ? " node" : " nodes") +
-          ", and a score compares what is stored and computed for weights\n"
-          "help: an architecture with a conv2d or linear layer has a score; `qhost summary` "
-          "shows what this one has");
+  throw Error(ErrorKind::configuration,
+              "the network has no weights: 0 learned values in " +
+                  std::to_string(summary.layers.size()) +
+                  (summary.layers.size() == 1 ? " node" : " nodes") +
+                  ", and a score compares what is stored and computed for weights",
+              "an architecture with a conv2d or linear layer has a score; `qhost summary` "
+              "shows what this one has");
 }
 
 }  // namespace

@@ -100,10 +100,9 @@ ScoreRule parse_score_rule(std::string_view name) {
     names.push_back(rule.name);
   }
   const auto near = near_matches(name, names);
-  throw Error(ErrorKind::configuration,
-              "there is no scoring rule `" + std::string(name) +
-                  "`\nhelp: " + (near.empty() ? "" : "did you mean `" + near.front() + "`? ") +
-                  "the rules are " + score_rule_names());
+  throw Error(ErrorKind::configuration, "there is no scoring rule `" + std::string(name) + "`",
+              (near.empty() ? "" : "did you mean `" + near.front() + "`? ") + "the rules are " +
+                  score_rule_names());
 }
 
 UniformBits parse_uniform(std::string_view text) {
@@ -114,8 +113,8 @@ UniformBits parse_uniform(std::string_view text) {
     throw Error(ErrorKind::configuration,
                 "--uniform takes the bits of weights and of inputs, two whole numbers from 1 to 32 "
                 "with a comma between them; found `" +
-                    std::string(text) +
-                    "`\nhelp: --uniform 8,8; 1,32 is binary weights with float inputs");
+                    std::string(text) + "`",
+                "--uniform 8,8; 1,32 is binary weights with float inputs");
   }
   return bits;
 }

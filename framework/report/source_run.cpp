@@ -1,5 +1,6 @@
 #include "report/source_run.h"
 
+#include "common/lines.h"
 #include "config/read_resolved.h"
 #include "qhost/error.h"
 #include "report/compared_run.h"
@@ -13,11 +14,6 @@ using Keys = std::map<std::string, std::string>;
 
 /// Moved folders can make a run its own source: the search must end.
 constexpr int longest_chain = 32;
-
-std::string first_line(const Error& error) {
-  const std::string message = error.what();
-  return message.substr(0, message.find('\n'));
-}
 
 /// The file that the run read its first weights from; "" before it did.
 fs::path recorded_file(const fs::path& run) {
@@ -58,7 +54,7 @@ class Finder {
       if (fs::exists(file, error)) return {};  // weights that no run of qhost made
       return {.run = {}, .why_not = file.string() + " is not there any more"};
     } catch (const Error& error) {
-      return {.run = {}, .why_not = first_line(error)};
+      return {.run = {}, .why_not = first_line(error.message())};
     }
   }
 

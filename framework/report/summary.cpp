@@ -1,5 +1,6 @@
 #include "report/summary.h"
 
+#include "common/defect.h"
 #include "graph/count.h"
 #include "lowering/lower.h"
 #include "lowering/start_graph.h"
@@ -19,24 +20,21 @@ void require_valid(const Encoding& encoding, const Node& node, const char* role,
                    const std::string& method) {
   const std::string fault = why_invalid(encoding);
   if (fault.empty()) return;
-  throw Error(ErrorKind::configuration, "the quantizer `" + method + "` gives " + node.name +
-                                            " an inconsistent " + role + " encoding: " + fault +
-                                            "\nhelp: correct what its encoding() returns");
+  throw Error(ErrorKind::configuration,
+              "the quantizer `" + method + "` gives " + node.name + " an inconsistent " + role +
+                  " encoding: " + fault,
+              "correct what its encoding() returns");
 }
 
 void require_plans_fit(const Graph& graph, const LayerPlans& by_node) {
   for (const auto& [name, plan] : by_node) {
     const Node* node = graph.find(name);
     if (node == nullptr) {
-      throw Error(ErrorKind::internal, "a summary plans the node `" + name +
-                                           "`, which the network does not have"
-                                           "\nhelp: this is a defect of qhost; please report it");
+      throw defect("a summary plans the node `" + name + "`, which the network does not have");
     }
     if (plan.weight && !has_weight(*node)) {
-      throw Error(ErrorKind::internal, "a summary plans a weight of `" + name + "` (" +
-                                           to_string(node->op) +
-                                           "), which has none"
-                                           "\nhelp: this is a defect of qhost; please report it");
+      throw defect("a summary plans a weight of `" + name + "` (" + to_string(node->op) +
+                   "), which has none");
     }
     if (plan.weight) require_valid(*plan.weight, *node, "weight", plan.weight_method);
     if (plan.input) require_valid(*plan.input, *node, "input", plan.input_method);

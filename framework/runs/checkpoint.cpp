@@ -32,9 +32,9 @@ constexpr const char* manifest_name = "manifest.json";
 /// JSON writes NaN and infinity as null, and a resumed run would see another value.
 void require_finite(const json& value, const std::string& path) {
   if (value.is_number_float() && !std::isfinite(value.get<double>())) {
-    throw Error(ErrorKind::internal, "cannot checkpoint: " + path +
-                                         " is not finite, and JSON cannot hold it\nhelp: store it "
-                                         "as a string, or leave it out");
+    throw Error(ErrorKind::internal,
+                "cannot checkpoint: " + path + " is not finite, and JSON cannot hold it",
+                "store it as a string, or leave it out");
   }
   if (value.is_structured()) {
     for (const auto& [key, inner] : value.items()) require_finite(inner, path + "/" + key);
@@ -159,9 +159,8 @@ fs::path write_folder(const fs::path& directory, const std::string& name, const 
 }
 
 [[noreturn]] void bad(const fs::path& file, const std::string& why) {
-  throw Error(ErrorKind::storage,
-              file.string() + ": " + why +
-                  "\nhelp: the checkpoint was damaged after it was written; use another one");
+  throw Error(ErrorKind::storage, file.string() + ": " + why,
+              "the checkpoint was damaged after it was written; use another one");
 }
 
 json read_json(const fs::path& path) {
@@ -170,12 +169,6 @@ json read_json(const fs::path& path) {
   } catch (const json::exception&) {
     bad(path, "not valid JSON");
   }
-}
-
-/// What the message says before its help.
-std::string without_help(const Error& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find("\nhelp: "));
 }
 
 }  // namespace
@@ -279,16 +272,14 @@ std::optional<LoadedCheckpoint> load_newest(const fs::path& directory,
       }
       return loaded;
     } catch (const Error& error) {
-      reasons.push_back(name + " is damaged: " + without_help(error));
+      reasons.push_back(name + " is damaged: " + error.message());
     }
   }
   if (reasons.empty()) return std::nullopt;
   std::string message = "no checkpoint in " + directory.string() + " can be used";
   for (const std::string& reason : reasons) message += "\n  " + reason;
-  throw Error(ErrorKind::storage,
-              message +
-                  "\nhelp: restore one from a backup, or start a new run (the run directory "
-                  "stays as it is)");
+  throw Error(ErrorKind::storage, message,
+              "restore one from a backup, or start a new run (the run directory stays as it is)");
 }
 
 std::optional<LoadedCheckpoint> load_best(const fs::path& directory) {

@@ -37,8 +37,8 @@ void check_name(const std::string& name) {
     return;
   }
   throw Error(ErrorKind::configuration,
-              "\"" + name.substr(0, longest_name) +
-                  "\" cannot be the name of a run\nhelp: use 1 to " + std::to_string(longest_name) +
+              "\"" + name.substr(0, longest_name) + "\" cannot be the name of a run",
+              "use 1 to " + std::to_string(longest_name) +
                   " letters, digits, '.', '_' and '-', not beginning with '.' or '-'");
 }
 
@@ -182,9 +182,8 @@ RunDirectory RunDirectory::create_at(const fs::path& given) {
   const Beginning beginning(folder);
   run.lock_ = Lock::acquire(beginning.path());
   if (!storage::rename_to_new(beginning.path(), path)) {
-    throw Error(ErrorKind::configuration, path.string() +
-                                              " exists already\nhelp: name a new directory, or "
-                                              "continue the run in it with --resume");
+    throw Error(ErrorKind::configuration, path.string() + " exists already",
+                "name a new directory, or continue the run in it with --resume");
   }
   storage::failpoint("run.after-rename");
   storage::sync_folder(path);
@@ -216,19 +215,18 @@ RunDirectory RunDirectory::open(const fs::path& path) {
   mend_latest(path);
   run.path_ = fs::canonical(path, error);
   if (error) {
-    throw Error(ErrorKind::configuration, "there is no run at " + path.string() + ": " +
-                                              error.message() +
-                                              "\nhelp: `qhost runs` lists the runs there are");
+    throw Error(ErrorKind::configuration,
+                "there is no run at " + path.string() + ": " + error.message(),
+                "`qhost runs` lists the runs there are");
   }
   // One of them is enough: a run may have been copied without the rest.
   for (const char* part : {"run.lock", "resolved.toml", "checkpoints"}) {
     if (fs::exists(run.path_ / part, error)) return run;
   }
-  throw Error(ErrorKind::configuration,
-              path.string() +
-                  " is not a run directory: it has no run.lock, resolved.toml or checkpoints/"
-                  "\nhelp: name a folder runs/<name>/<time> or runs/<name>/latest; `qhost runs` "
-                  "lists them");
+  throw Error(
+      ErrorKind::configuration,
+      path.string() + " is not a run directory: it has no run.lock, resolved.toml or checkpoints/",
+      "name a folder runs/<name>/<time> or runs/<name>/latest; `qhost runs` lists them");
 }
 
 void RunDirectory::lock() {

@@ -51,10 +51,9 @@ fs::path identity_file(const fs::path& directory) {
 nlohmann::json read_object(const fs::path& file) {
   auto json = nlohmann::json::parse(storage::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (json.is_object()) return json;
-  throw Error(ErrorKind::storage,
-              file.string() +
-                  " is damaged: it is no JSON object\nhelp: restore it from a backup; without the "
-                  "file the run goes on, but what it was computed from cannot be compared");
+  throw Error(ErrorKind::storage, file.string() + " is damaged: it is no JSON object",
+              "restore it from a backup; without the file the run goes on, but what it was "
+              "computed from cannot be compared");
 }
 
 }  // namespace

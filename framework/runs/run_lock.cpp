@@ -65,10 +65,8 @@ Lock Lock::acquire(const fs::path& run) {
       who = "process " + std::to_string(owner.pid) + " on host " + owner.host + ", since " +
             owner.since;
     }
-    throw Error(ErrorKind::configuration,
-                "the run " + run.string() + " is in use by " + who +
-                    "\nhelp: wait for it, stop it, or start another run with --runs-dir or "
-                    "another name");
+    throw Error(ErrorKind::configuration, "the run " + run.string() + " is in use by " + who,
+                "wait for it, stop it, or start another run with --runs-dir or another name");
   }
   if (error != 0) storage::fail_io("lock", path, error);
   const std::string text = json{{"pid", ::getpid()},

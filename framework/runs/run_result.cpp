@@ -73,11 +73,12 @@ std::string type_of(const json& value) {
 }
 
 [[noreturn]] void refuse(const Place& place, const std::string& expected, const json& found) {
-  throw Error(ErrorKind::storage,
-              place.file.string() + ": `" + place.key + "` must be " + expected + " and is " +
-                  type_of(found) +
-                  "\nhelp: restore the file from a backup, or remove it and go on " +
-                  "with the run by --resume, which writes it again");
+  throw Error(
+      ErrorKind::storage,
+      place.file.string() + ": `" + place.key + "` must be " + expected + " and is " +
+          type_of(found),
+      "restore the file from a backup, or remove it and go on with the run by --resume, which "
+      "writes it again");
 }
 
 void read(const Place& place, const json& value, std::string& out) {
@@ -185,8 +186,7 @@ std::optional<RunResult> read_run_result(const std::filesystem::path& file,
   if (!std::filesystem::exists(file, error)) return {};
   const json object = json::parse(storage::read_file(file), nullptr, /*allow_exceptions=*/false);
   if (object.is_object()) return run_result_from_json(object, file);
-  throw Error(ErrorKind::storage,
-              file.string() + " is damaged: it is no JSON object\nhelp: " + help);
+  throw Error(ErrorKind::storage, file.string() + " is damaged: it is no JSON object", help);
 }
 
 }  // namespace qhost::runs

@@ -66,9 +66,8 @@ fs::path target_of(const fs::path& path) {
   if (fs::exists(status) && !fs::is_regular_file(status)) {
     throw Error(ErrorKind::storage,
                 "cannot write " + path.string() + ": it exists and is " +
-                    (fs::is_directory(status) ? "a folder" : "not a regular file") +
-                    "\nhelp: name a file; it is replaced as a whole, so a device or a pipe will "
-                    "not do");
+                    (fs::is_directory(status) ? "a folder" : "not a regular file"),
+                "name a file; it is replaced as a whole, so a device or a pipe will not do");
   }
   return target;
 }
@@ -219,9 +218,10 @@ std::string read_file(const fs::path& path, std::uint64_t limit) {
   const RegularFile file = open_regular_file(path);
   const std::uint64_t size = file.bytes;
   if (size > limit) {
-    throw Error(ErrorKind::storage, "cannot read " + path.string() + ": it has " +
-                                        format_bytes(size) + ", at most " + format_bytes(limit) +
-                                        " are read\nhelp: this is hardly the file you meant");
+    throw Error(ErrorKind::storage,
+                "cannot read " + path.string() + ": it has " + format_bytes(size) + ", at most " +
+                    format_bytes(limit) + " are read",
+                "this is hardly the file you meant");
   }
   std::string bytes(size, '\0');
   std::size_t position = 0;

@@ -81,7 +81,7 @@ void fail_io(std::string_view action, const std::filesystem::path& path, int err
       message += ", free on that file system: " + format_bytes(*free);
     }
   }
-  throw Error(ErrorKind::storage, message + "\nhelp: " + help_for(error));
+  throw Error(ErrorKind::storage, message, help_for(error));
 }
 
 }  // namespace qhost::storage

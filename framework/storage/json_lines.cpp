@@ -119,8 +119,8 @@ void cut_json_lines(const fs::path& path, std::uint64_t offset) {
   if (size < offset) {
     throw Error(ErrorKind::storage,
                 path.string() + ": has " + std::to_string(size) +
-                    " bytes, but its checkpoint was written when it had " + std::to_string(offset) +
-                    "\nhelp: the file was cut or replaced; restore it, or start a new run");
+                    " bytes, but its checkpoint was written when it had " + std::to_string(offset),
+                "the file was cut or replaced; restore it, or start a new run");
   }
   if (offset > 0) {
     char before = 0;
@@ -130,8 +130,8 @@ void cut_json_lines(const fs::path& path, std::uint64_t offset) {
     if (before != '\n') {
       throw Error(ErrorKind::storage,
                   path.string() + ": byte " + std::to_string(offset) +
-                      ", where its checkpoint ends it, lies inside a line\nhelp: the file was "
-                      "changed; restore it, or start a new run");
+                      ", where its checkpoint ends it, lies inside a line",
+                  "the file was changed; restore it, or start a new run");
     }
   }
   if (size != offset) cut_at(path, offset);
@@ -162,9 +162,9 @@ std::vector<json> read_json_lines(const fs::path& path) {
     if (newline == std::string::npos) return lines;
     json line = parse_line(std::string_view(text).substr(position, newline - position));
     if (line.is_discarded()) {
-      throw Error(ErrorKind::storage, path.string() + ":" + std::to_string(lines.size() + 1) +
-                                          ": not a JSON object\nhelp: the file was changed by "
-                                          "another program; remove the line");
+      throw Error(ErrorKind::storage,
+                  path.string() + ":" + std::to_string(lines.size() + 1) + ": not a JSON object",
+                  "the file was changed by another program; remove the line");
     }
     lines.push_back(std::move(line));
     position = newline + 1;

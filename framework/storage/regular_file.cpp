@@ -18,8 +18,8 @@ RegularFile open_regular_file(const std::filesystem::path& path) {
   if (::fstat(file.descriptor.get(), &facts) != 0) fail_io("read", path, errno);
   if (S_ISDIR(facts.st_mode)) fail_io("read", path, EISDIR);
   if (!S_ISREG(facts.st_mode)) {
-    throw Error(ErrorKind::storage, "cannot read " + path.string() +
-                                        ": it is not a regular file\nhelp: name a file on disk");
+    throw Error(ErrorKind::storage, "cannot read " + path.string() + ": it is not a regular file",
+                "name a file on disk");
   }
   file.bytes = static_cast<std::uint64_t>(facts.st_size);
   return file;

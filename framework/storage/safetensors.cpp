@@ -70,8 +70,9 @@ File File::prepare(std::string_view header, std::uint64_t file_bytes, const std:
     file.data_.reset(static_cast<std::byte*>(
         ::operator new[](std::max<std::size_t>(file.data_bytes_, 1), std::align_val_t(alignment))));
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorKind::storage, name + ": no memory for its " + format_bytes(file.data_bytes_) +
-                                        " of tensors\nhelp: use a machine with more memory");
+    throw Error(ErrorKind::storage,
+                name + ": no memory for its " + format_bytes(file.data_bytes_) + " of tensors",
+                "use a machine with more memory");
   }
   for (auto& [tensor, entry] : parsed.entries) {
     file.tensors_.emplace(tensor,
@@ -123,8 +124,8 @@ const TensorView& File::at(std::string_view name) const {
     message += (i == 0 ? "; did you mean \"" : "\", \"") + near[i];
   }
   if (!near.empty()) message += "\"?";
-  throw Error(ErrorKind::storage,
-              message + "\nhelp: the file belongs to another network or another version");
+  throw Error(ErrorKind::storage, message,
+              "the file belongs to another network or another version");
 }
 
 }  // namespace qhost::storage

@@ -280,9 +280,9 @@ void refuse(const std::string& file, const std::string& what, std::uint64_t offs
             const std::string& found, const std::string& allowed) {
   throw Error(ErrorKind::storage,
               file + ": " + what + "\n  at byte " + std::to_string(offset) + ": found " + found +
-                  "; allowed: " + allowed +
-                  "\nhelp: the file is damaged, cut short or not a safetensors file; copy it again "
-                  "or write it anew");
+                  "; allowed: " + allowed,
+              "the file is damaged, cut short or not a safetensors file; copy it again "
+              "or write it anew");
 }
 
 std::uint64_t checked_header_length(std::string_view first, std::uint64_t file_bytes,

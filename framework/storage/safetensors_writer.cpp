@@ -13,8 +13,8 @@ namespace {
 using Item = std::pair<const std::string, TensorView>;
 
 [[noreturn]] void reject(const std::string& name, const std::string& why) {
-  throw Error(ErrorKind::internal, "cannot store tensor \"" + name + "\": " + why +
-                                       "\nhelp: this is a defect of the code that stores it");
+  throw Error(ErrorKind::internal, "cannot store tensor \"" + name + "\": " + why,
+              "this is a defect of the code that stores it");
 }
 
 void check(const std::string& name, const TensorView& tensor) {
@@ -68,7 +68,8 @@ std::string header_of(const std::vector<const Item*>& order, const Metadata& met
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorKind::internal,
                 std::string("cannot store tensors: a name or a metadata text is not UTF-8 (") +
-                    e.what() + ")\nhelp: this is a defect of the code that stores it");
+                    e.what() + ")",
+                "this is a defect of the code that stores it");
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const std::uint64_t length = text.size();

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "data/data_loader.h"
 #include "qhost/error.h"
@@ -15,7 +17,8 @@ namespace qhost::training {
 namespace {
 
 struct Cause {
-  std::string text, help;
+  std::string text;
+  std::vector<std::string> helps;
 };
 
 constexpr const char* slower =
@@ -33,10 +36,11 @@ std::optional<Cause> cause_in_state(const Model& model) {
     // The state lists a batch norm's mean before its variance, so the mean is finite here.
     const bool variance =
         entry.name.ends_with(".running_var") && at::isnan(entry.tensor).any().item<bool>();
-    return Cause{text, variance ? "a batch with a single value per channel leaves a batch norm no "
-                                  "variance: train with train.drop_last = true or another "
-                                  "train.batch_size"
-                                : slower};
+    return Cause{
+        text,
+        {variance ? "a batch with a single value per channel leaves a batch norm no "
+                    "variance: train with train.drop_last = true or another train.batch_size"
+                  : slower}};
   }
   return {};
 }
@@ -60,21 +64,21 @@ std::optional<Cause> cause_in_batches(const Evaluated& evaluated, Model& model,
     const std::string node = model.first_non_finite(batch.images, position, Mode::evaluate);
     const std::string where =
         "images from number " + std::to_string(step * batches.batch_size()) + " on: ";
-    std::string help = position.step > 0
-                           ? slower
-                           : "no step of training was taken: do the weights fit the images as "
-                             "[augment] normalizes them?";
+    std::vector<std::string> helps = {
+        position.step > 0 ? slower
+                          : "no step of training was taken: do the weights fit the images as "
+                            "[augment] normalizes them?"};
     if (!model.plan().is_float()) {
-      help += "\nhelp: quantizer.name=none shows what the same weights give in float";
+      helps.emplace_back("quantizer.name=none shows what the same weights give in float");
     }
     if (!node.empty()) {
       return Cause{
           where + "all weights are finite, and the first output that is not is that of " + node,
-          help};
+          helps};
     }
     return Cause{where + "all outputs are finite, up to " +
                      std::to_string(logits.abs().max().item<double>()) + ", but not their loss",
-                 help};
+                 helps};
   }
   return {};
 }
@@ -91,10 +95,13 @@ void require_finite_metrics(const MetricsResult& metrics, const Evaluated& evalu
   const at::NoGradGuard no_grad;
   std::optional<Cause> cause = cause_in_state(model);
   if (!cause) cause = cause_in_batches(evaluated, model, experiment, position);
-  throw Error(ErrorKind::diverged, "the " + evaluated.name + " loss is " + text(metrics.loss) +
+  Error error(ErrorKind::diverged, "the " + evaluated.name + " loss is " + text(metrics.loss) +
                                        ", so that its accuracy says nothing" +
-                                       (cause ? "\n  " + cause->text + "\nhelp: " + cause->help
-                                              : std::string("\nhelp: ") + slower));
+                                       (cause ? "\n  " + cause->text : ""));
+  for (const std::string& help : cause ? cause->helps : std::vector<std::string>{slower}) {
+    error.add_help(help);
+  }
+  throw error;
 }
 
 }  // namespace qhost::training

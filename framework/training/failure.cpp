@@ -7,23 +7,23 @@
 
 namespace qhost::training {
 
-Failure failure_of(const std::exception_ptr& exception) {
+Error failure_of(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const Error& error) {
-    return {error.kind(), error.what()};
+    return error;
   } catch (const std::bad_alloc&) {
-    return {ErrorKind::internal, "out of memory\nhelp: a smaller train.batch_size needs less"};
+    return {ErrorKind::internal, "out of memory", "a smaller train.batch_size needs less"};
   } catch (...) {
     return {ErrorKind::internal, "internal error: " + exception_text()};
   }
 }
 
 void fail_run(const runs::RunDirectory& run, runs::RunResult result, Progress& progress) {
-  const Failure failure = failure_of(std::current_exception());
-  result.status = failure.kind == ErrorKind::diverged ? "diverged" : "failed";
-  result.error = failure.message;
-  result.exit_code = static_cast<int>(failure.kind);
+  const Error failure = failure_of(std::current_exception());
+  result.status = failure.kind() == ErrorKind::diverged ? "diverged" : "failed";
+  result.error = failure.what();
+  result.exit_code = failure.exit_code();
   try {
     // A message may contain the bytes of a file name.
     const std::string text =

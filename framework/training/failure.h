@@ -1,5 +1,4 @@
-/// training/failure.h: why a run failed: a message, an exit code, and the fields of its
-/// result.json.
+/// training/failure.h: why a run failed: an error, and the fields of its result.json.
 #pragma once
 
 #include <exception>
@@ -12,20 +11,15 @@
 
 namespace qhost::training {
 
-struct Failure {
-  ErrorKind kind = ErrorKind::internal;
-  std::string message;  ///< as Error::what()
-};
-/// The failure of any exception. The message of one that is not an Error follows "internal error:
-/// ".
-Failure failure_of(const std::exception_ptr& exception);
+/// Any exception as an Error. The message of one that is not an Error follows "internal error: ".
+Error failure_of(const std::exception_ptr& exception);
 
-/// The error of a run whose directory exists, with the kind and message of its cause. `result` is
+/// The error of a run whose directory exists: its cause's, with its result. `result` is
 /// its result.json, with the status "failed" or "diverged", `error` and `exit_code`.
 class RunFailed : public Error {
  public:
-  RunFailed(const Failure& failure, runs::RunResult result)
-      : Error(failure.kind, failure.message), result_(std::move(result)) {}
+  RunFailed(const Error& cause, runs::RunResult result)
+      : Error(cause), result_(std::move(result)) {}
   const runs::RunResult& result() const { return result_; }
 
  private:

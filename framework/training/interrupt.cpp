@@ -120,9 +120,9 @@ void on_signal(int number) {
 }  // namespace
 
 Interrupted::Interrupted()
-    : Error(ErrorKind::interrupted,
-            "interrupted by a signal\nhelp: give the same command again, `qhost run` with --resume "
-            "auto, which goes on from the newest checkpoint") {}
+    : Error(ErrorKind::interrupted, "interrupted by a signal",
+            "give the same command again, `qhost run` with --resume auto, which goes on from the "
+            "newest checkpoint") {}
 
 InterruptGuard::InterruptGuard(bool resumable) {
   if (depth++ > 0) return;

@@ -12,9 +12,9 @@ at::Tensor checked_logits(const at::Tensor& logits, const at::Tensor& labels) {
       labels.scalar_type() != at::kLong) {
     std::ostringstream message;
     message << "the loss needs logits [N, classes] and int64 labels [N], not " << logits.sizes()
-            << " and " << labels.scalar_type() << labels.sizes()
-            << "\nhelp: the network's output must have the shape {classes}";
-    throw Error(ErrorKind::internal, message.str());
+            << " and " << labels.scalar_type() << labels.sizes();
+    throw Error(ErrorKind::internal, message.str(),
+                "the network's output must have the shape {classes}");
   }
   return logits.scalar_type() == at::kDouble ? logits : logits.to(at::kFloat);
 }
@@ -44,16 +44,15 @@ LossFunction make_loss(const std::string& name, double label_smoothing) {
   }
   if (name == "squared_hinge") {
     if (label_smoothing != 0) {
-      throw OptionError("label_smoothing",
-                        "label smoothing is defined for cross_entropy only, but "
-                        "loss = \"squared_hinge\"\n"
-                        "help: set label_smoothing = 0");
+      throw OptionError(
+          "label_smoothing",
+          "label smoothing is defined for cross_entropy only, but loss = \"squared_hinge\"",
+          "set label_smoothing = 0");
     }
     return squared_hinge;
   }
-  throw Error(ErrorKind::configuration, "unknown loss \"" + name +
-                                            "\"\nhelp: the losses are cross_entropy and "
-                                            "squared_hinge");
+  throw Error(ErrorKind::configuration, "unknown loss \"" + name + "\"",
+              "the losses are cross_entropy and squared_hinge");
 }
 
 }  // namespace qhost::training

@@ -45,11 +45,10 @@ Metrics::Metrics(std::int64_t classes, at::Device device) : classes_(classes) {
 void Metrics::add(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& mean_loss) {
   if (logits.dim() != 2 || logits.size(1) != classes_ || labels.dim() != 1 ||
       labels.size(0) != logits.size(0) || labels.scalar_type() != at::kLong) {
-    throw Error(ErrorKind::internal, "metrics of " + std::to_string(classes_) +
-                                         " classes got logits " + shape_text(logits) +
-                                         " and labels " + shape_text(labels) +
-                                         "\nhelp: give logits [N, " + std::to_string(classes_) +
-                                         "] and int64 labels [N]");
+    throw Error(ErrorKind::internal,
+                "metrics of " + std::to_string(classes_) + " classes got logits " +
+                    shape_text(logits) + " and labels " + shape_text(labels),
+                "give logits [N, " + std::to_string(classes_) + "] and int64 labels [N]");
   }
   at::NoGradGuard no_grad;
   const std::int64_t samples = labels.size(0);
@@ -107,10 +106,10 @@ SignFlips::Shares SignFlips::update(const Layers& layers) {
     const auto previous = signs_.find(name);
     if (previous != signs_.end()) {
       if (previous->second.sizes() != signs.sizes()) {
-        throw Error(ErrorKind::internal, "the signs of " + name + " changed their shape from " +
-                                             shape_text(previous->second) + " to " +
-                                             shape_text(signs) +
-                                             "\nhelp: a layer's latent weight keeps its shape");
+        throw Error(ErrorKind::internal,
+                    "the signs of " + name + " changed their shape from " +
+                        shape_text(previous->second) + " to " + shape_text(signs),
+                    "a layer's latent weight keeps its shape");
       }
       flipped.push_back((previous->second.to(signs.device()) != signs).sum().cpu());
       shares.emplace_back(name, static_cast<double>(signs.numel()));
@@ -132,8 +131,9 @@ void SignFlips::restore(const std::map<std::string, at::Tensor>& signs) {
   std::map<std::string, at::Tensor> fresh;
   for (const auto& [name, tensor] : signs) {
     if (tensor.scalar_type() != at::kByte) {
-      throw Error(ErrorKind::storage, "the kept signs of " + name + " are " + shape_text(tensor) +
-                                          ", not uint8\nhelp: use an earlier checkpoint");
+      throw Error(ErrorKind::storage,
+                  "the kept signs of " + name + " are " + shape_text(tensor) + ", not uint8",
+                  "use an earlier checkpoint");
     }
     fresh.emplace(name, tensor.clone());
   }
@@ -174,14 +174,13 @@ void require_finite_loss(double loss, std::int64_t epoch, std::int64_t step,
   } else {
     message << "all parameters and gradients are finite";
   }
-  if (step == 0) {
-    message << "\nhelp: no step was taken yet, so it is not the learning rate: look at the first "
-               "weights (train.init_from, the architecture's initialization) and at [augment]";
-  } else {
-    message << "\nhelp: lower optimizer.learning_rate, warm up (schedule.warmup_epochs) or clip "
-               "(train.gradient_clip)";
-  }
-  throw Error(ErrorKind::diverged, message.str());
+  throw Error(
+      ErrorKind::diverged, message.str(),
+      step == 0
+          ? "no step was taken yet, so it is not the learning rate: look at the first weights "
+            "(train.init_from, the architecture's initialization) and at [augment]"
+          : "lower optimizer.learning_rate, warm up (schedule.warmup_epochs) or clip "
+            "(train.gradient_clip)");
 }
 
 }  // namespace qhost::training

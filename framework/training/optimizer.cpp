@@ -34,8 +34,9 @@ Optimizer::Optimizer(std::vector<TrainableParameter> parameters)
             streamed(tensor.strides());
     }
     if (!why.empty()) {
-      throw Error(ErrorKind::internal, "the parameter " + parameter.name +
-                                           " cannot be optimized: " + why + optimizer_defect);
+      throw Error(ErrorKind::internal,
+                  "the parameter " + parameter.name + " cannot be optimized: " + why,
+                  optimizer_defect);
     }
   }
 }
@@ -53,8 +54,8 @@ std::unique_ptr<Optimizer> make_optimizer(const std::string& name, const Options
   if (name == "sgd") return std::make_unique<Sgd>(options, std::move(parameters));
   if (name == "adam") return std::make_unique<Adam>(options, std::move(parameters));
   if (name == "adamw") return std::make_unique<AdamW>(options, std::move(parameters));
-  throw Error(ErrorKind::configuration,
-              "unknown optimizer \"" + name + "\"\nhelp: the optimizers are sgd, adam and adamw");
+  throw Error(ErrorKind::configuration, "unknown optimizer \"" + name + "\"",
+              "the optimizers are sgd, adam and adamw");
 }
 
 }  // namespace qhost::training

@@ -8,7 +8,7 @@
 namespace qhost::training {
 
 inline constexpr const char* optimizer_defect =
-    "\nhelp: this is a defect of qhost or of a plugin, not of the experiment; please report it";
+    "this is a defect of qhost or of a plugin, not of the experiment; please report it";
 
 /// What LibTorch prints of sizes, strides and types.
 template <class T>

@@ -44,10 +44,10 @@ Rule multi_step_rule(const Options& options, double base) {
   const std::vector<std::int64_t> milestones = options.integers("milestones");
   for (std::size_t i = 1; i < milestones.size(); ++i) {
     if (milestones[i] <= milestones[i - 1]) {
-      throw OptionError("milestones", "the milestones must rise, but " +
-                                          std::to_string(milestones[i]) + " follows " +
-                                          std::to_string(milestones[i - 1]) +
-                                          "\nhelp: list each epoch once, in order");
+      throw OptionError("milestones",
+                        "the milestones must rise, but " + std::to_string(milestones[i]) +
+                            " follows " + std::to_string(milestones[i - 1]),
+                        "list each epoch once, in order");
     }
   }
   const double factor = options.real("factor");
@@ -92,8 +92,8 @@ double Schedule::learning_rate(std::int64_t step, std::int64_t steps_per_epoch) 
   if (step < 0 || steps_per_epoch < 1) {
     throw Error(ErrorKind::internal,
                 "no learning rate for step " + std::to_string(step) + " with " +
-                    std::to_string(steps_per_epoch) +
-                    " steps per epoch\nhelp: steps count from 0; an epoch has at least 1 step");
+                    std::to_string(steps_per_epoch) + " steps per epoch",
+                "steps count from 0; an epoch has at least 1 step");
   }
   const SchedulePosition at{step, steps_per_epoch, epochs_};
   const double epoch = epoch_of(at);
@@ -122,10 +122,8 @@ Schedule make_schedule(const std::string& name, const Options& options, double l
     schedule.after_warmup_ = one_cycle_rule(options, learning_rate);
     return schedule;
   } else {
-    throw Error(ErrorKind::configuration,
-                "unknown schedule \"" + name +
-                    "\"\nhelp: the schedules are constant, step, multi_step, cosine, exponential "
-                    "and one_cycle");
+    throw Error(ErrorKind::configuration, "unknown schedule \"" + name + "\"",
+                "the schedules are constant, step, multi_step, cosine, exponential and one_cycle");
   }
   schedule.warmup_epochs_ = options.real("warmup_epochs");
   schedule.warmup_start_ = options.real("warmup_start");

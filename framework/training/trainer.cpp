@@ -281,10 +281,8 @@ void Trainer::fail_if_diverged(double loss, const Batch& batch) {
     require_finite_loss(loss, at.epoch, at.step, optimizer_->parameters());
   } catch (const Error& error) {
     if (layer.empty()) throw;
-    std::string message = error.what();
-    message.insert(std::min(message.find("\nhelp: "), message.size()),
-                   "\n  in the order of the network the first that is not finite: " + layer);
-    throw Error(error.kind(), message);
+    throw error.with_message(
+        error.message() + "\n  in the order of the network the first that is not finite: " + layer);
   }
 }
 
@@ -393,11 +391,11 @@ void Trainer::try_evaluation(EpochReport& report) {
                  data_.image, data_.classes, evaluation_, train_.integer("evaluation_batch_size"),
                  loss_, at, /*record_code_use=*/false, unsmoothed_loss(train_));
   } catch (...) {
-    const Failure failure = failure_of(std::current_exception());
-    if (failure.kind == ErrorKind::interrupted || failure.kind == ErrorKind::storage) throw;
-    report.evaluation_error = failure.message;
+    const Error failure = failure_of(std::current_exception());
+    if (failure.kind() == ErrorKind::interrupted || failure.kind() == ErrorKind::storage) throw;
+    report.evaluation_error = failure.what();
     progress_.note("warning: the evaluation of epoch " + std::to_string(report.epoch + 1) +
-                   " failed; the training goes on:\n  " + failure.message);
+                   " failed; the training goes on:\n  " + failure.what());
   }
 }
 
@@ -481,9 +479,9 @@ void Trainer::require_finite_state() const {
     if (entry.trainable && !at::isfinite(entry.tensor).all().item<bool>()) {
       throw Error(ErrorKind::diverged,
                   "after step " + std::to_string(state_.step) + " " + entry.name +
-                      " holds values that are not finite, so that no checkpoint is written\nhelp: "
-                      "lower optimizer.learning_rate, warm up (schedule.warmup_epochs) or clip "
-                      "(train.gradient_clip)");
+                      " holds values that are not finite, so that no checkpoint is written",
+                  "lower optimizer.learning_rate, warm up (schedule.warmup_epochs) or clip "
+                  "(train.gradient_clip)");
     }
   }
 }

@@ -18,8 +18,8 @@ void require_image(const Shape& input, const Plan& plan) {
   const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
   throw Error(ErrorKind::configuration,
               "densenet, family " + plan.family + ", needs images of at least " + size +
-                  " pixels; the data set gives " + to_string(input) +
-                  "\nhelp: use a data set of larger images" +
+                  " pixels; the data set gives " + to_string(input),
+              std::string("use a data set of larger images") +
                   (plan.family == "imagenet" ? ", or family = \"cifar\"" : ""));
 }
 

@@ -78,8 +78,8 @@ Settings Settings::from(const Options& options) {
   s.step_weight_decay = options.real("step_weight_decay");
   if (s.signed_inputs == SignedInputs::always && s.input_bits < 2) {
     throw OptionError("signed_inputs",
-                      "signed_inputs = true with input_bits = 1 leaves the levels -1 and 0\n"
-                      "help: set input_bits = 2 or more, or signed_inputs = \"auto\"");
+                      "signed_inputs = true with input_bits = 1 leaves the levels -1 and 0",
+                      "set input_bits = 2 or more, or signed_inputs = \"auto\"");
   }
   return s;
 }
@@ -177,9 +177,9 @@ EncodedInput LearnedStepInput::encode(const SlotContext& context, const at::Tens
   if (started_.item<float>() == 0) {
     throw Error(ErrorKind::configuration,
                 "lsq: the step of the inputs of " + context.slot->node +
-                    " starts with the first training batch, and there was none\n"
-                    "help: train for a step or more; `qhost quantize` takes methods that need no "
-                    "training, as ptq_static");
+                    " starts with the first training batch, and there was none",
+                "train for a step or more; `qhost quantize` takes methods that need no "
+                "training, as ptq_static");
   }
   return {.codes = encode_with(x, step_, levels_, encoding(*context.slot))};
 }

@@ -17,9 +17,9 @@ void require_finite(const std::string& method, const SlotInfo& slot, const at::T
   throw Error(ErrorKind::diverged,
               method + ": " + slot_text(slot) + " holds values that are not finite, " +
                   std::to_string(bad) + " of " + std::to_string(x.numel()) +
-                  ", and no code stands for them\n"
-                  "help: lower the learning rate; `qhost eval` on an earlier checkpoint shows when "
-                  "it began");
+                  ", and no code stands for them",
+              "lower the learning rate; `qhost eval` on an earlier checkpoint shows when "
+              "it began");
 }
 
 }  // namespace qhost::ptq

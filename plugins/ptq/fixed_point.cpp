@@ -122,8 +122,8 @@ at::Tensor FixedPointWeight::step(const SlotContext& context, const at::Tensor& 
                   std::string(fixed_point_name) + ": " + slot_text(*context.slot) +
                       " has no exponent yet: " + std::to_string(shared_->reported()) + " of " +
                       std::to_string(shared_->slots()) +
-                      " layers of scope = \"network\" have shown their weights\n"
-                      "help: calibrate the network first, or set scope = \"layer\"");
+                      " layers of scope = \"network\" have shown their weights",
+                  "calibrate the network first, or set scope = \"layer\"");
     }
     steps.push_back(std::ldexp(1.0F, static_cast<int>(exponent_.item<float>())));
   } else {

@@ -27,10 +27,10 @@ void require_representable(const HalfSettings& settings, const SlotContext& cont
   text << "ptq_half: " << slot_text(*context.slot) << " holds " << beyond << " of " << codes.numel()
        << " values beyond the largest one of " << (fp16 ? "fp16" : "bf16") << ", "
        << (fp16 ? 65504.0 : 3.3895314e38) << "; the largest is "
-       << at::abs(given).max().item<float>() << "\nhelp: "
-       << (fp16 ? "set format = \"bf16\", which has the range of float32"
-                : "keep the layer in float (keep_float)");
-  throw Error(ErrorKind::diverged, text.str());
+       << at::abs(given).max().item<float>();
+  throw Error(ErrorKind::diverged, text.str(),
+              fp16 ? "set format = \"bf16\", which has the range of float32"
+                   : "keep the layer in float (keep_float)");
 }
 
 class Half : public Quantizer {

@@ -56,7 +56,8 @@ StaticSettings StaticSettings::from(const Options& options) {
     if (s.input_bits == 2) {
       throw OptionError("reduce_range",
                         "reduce_range takes one of input_bits = 2 and leaves 1, fewer than the 2 "
-                        "that a range needs\nhelp: set reduce_range = false or input_bits = 3");
+                        "that a range needs",
+                        "set reduce_range = false or input_bits = 3");
     }
     --s.input_bits;
   }
@@ -77,8 +78,8 @@ StaticSettings StaticSettings::from(const Options& options) {
     throw OptionError("observer",
                       "observer = \"" + options.string("observer") +
                           "\" with observe = \"training\" and training = \"quantized\" would "
-                          "search a histogram for each input in each step\n"
-                          "help: set observer = \"moving_average\", or observe = \"calibration\"");
+                          "search a histogram for each input in each step",
+                      "set observer = \"moving_average\", or observe = \"calibration\"");
   }
   return s;
 }
@@ -150,9 +151,9 @@ AffineParams StaticInput::params(const SlotContext& context, const at::Tensor& l
   if (observer_->batches() == 0) {
     throw Error(ErrorKind::configuration,
                 std::string(static_name) + ": " + where +
-                    " has no range: its observer has seen 0 batches, and needs 1\n"
-                    "help: calibrate the network ([calibration] batches), or set observe = "
-                    "\"training\" and train it");
+                    " has no range: its observer has seen 0 batches, and needs 1",
+                "calibrate the network ([calibration] batches), or set observe = \"training\" and "
+                "train it");
   }
   const ValueRange seen = observer_->range();
   const AffineParams found = settings_.input_symmetric

@@ -54,8 +54,8 @@ void require_image(const Shape& input, const Family& family) {
   const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
   throw Error(ErrorKind::configuration,
               "resnet, family " + family.name + ", needs images of at least " + size +
-                  " pixels; the data set gives " + to_string(input) +
-                  "\nhelp: use a data set of larger images" +
+                  " pixels; the data set gives " + to_string(input),
+              std::string("use a data set of larger images") +
                   (family.name == "imagenet" ? ", or family = \"cifar\"" : ""));
 }
 

@@ -57,7 +57,8 @@ class LatentStart {
       if (init_ == "auto") return;
       throw Error(ErrorKind::configuration,
                   method_ + ": init = \"paper\" draws the latent weights of " + context.slot->node +
-                      " anew, train.init_from loads them\nhelp: take one of the two out");
+                      " anew, train.init_from loads them",
+                  "take one of the two out");
     }
     const at::NoGradGuard no_grad;
     // The word is part of the key: another spelling would draw other numbers.

@@ -38,9 +38,10 @@ void require_image(const Shape& input) {
   constexpr std::int64_t smallest = std::int64_t{1} << stages;
   if (input.is_image() && input.height() >= smallest && input.width() >= smallest) return;
   const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
-  throw Error(ErrorKind::configuration, "vgg needs images of at least " + size +
-                                            " pixels; the data set gives " + to_string(input) +
-                                            "\nhelp: use a data set of larger images");
+  throw Error(
+      ErrorKind::configuration,
+      "vgg needs images of at least " + size + " pixels; the data set gives " + to_string(input),
+      "use a data set of larger images");
 }
 
 // Batch norm and activation; `number` tells those of one scope apart.

@@ -24,9 +24,10 @@ void require_image(const Shape& input) {
   constexpr std::int64_t smallest = std::int64_t{1} << (stages - 1);
   if (input.is_image() && input.height() >= smallest && input.width() >= smallest) return;
   const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
-  throw Error(ErrorKind::configuration, "wideresnet needs images of at least " + size +
-                                            " pixels; the data set gives " + to_string(input) +
-                                            "\nhelp: use a data set of larger images");
+  throw Error(ErrorKind::configuration,
+              "wideresnet needs images of at least " + size + " pixels; the data set gives " +
+                  to_string(input),
+              "use a data set of larger images");
 }
 
 Value block(GraphBuilder& g, Value x, std::int64_t width, std::int64_t stride, double dropout) {

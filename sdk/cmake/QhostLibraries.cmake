@@ -21,7 +21,7 @@ add_library(qhost_sdk_headers INTERFACE)
 target_include_directories(qhost_sdk_headers INTERFACE ${PROJECT_SOURCE_DIR}/sdk/include)
 target_compile_definitions(qhost_sdk_headers INTERFACE
   QHOST_TORCH_MAJOR=${QHOST_TORCH_MAJOR} QHOST_TORCH_MINOR=${QHOST_TORCH_MINOR}
-  QHOST_TORCH_PATCH=${QHOST_TORCH_PATCH} QHOST_VERSION="${PROJECT_VERSION}" BOOST_DLL_USE_STD_FS)
+  QHOST_TORCH_PATCH=${QHOST_TORCH_PATCH} BOOST_DLL_USE_STD_FS)
 
 # The code behind the public headers: in libqhost_core.so, which plugins share with the host, or in a
 # program that sets QHOST_LOADS_NO_PLUGIN in itself.

@@ -19,20 +19,18 @@ GraphBuilder::~GraphBuilder() {
 const Shape& Value::shape() const {
   if (builder_ == nullptr || !is_live_builder(builder_)) {
     throw Error(ErrorKind::configuration,
-                std::string("shape() of ") +
-                    (builder_ == nullptr ? "an empty Value that no builder call made"
-                                         : "a Value whose GraphBuilder no longer exists") +
-                    "\nhelp: ask for the shape of a Value that a builder call returned");
+                std::string("shape() of ") + (builder_ == nullptr
+                                                  ? "an empty Value that no builder call made"
+                                                  : "a Value whose GraphBuilder no longer exists"),
+                "ask for the shape of a Value that a builder call returned");
   }
   return builder_->shape(*this);
 }
 
 const Shape& GraphBuilder::shape(Value value) const {
   if (!implementation_->owns(value)) {
-    throw Error(
-        ErrorKind::configuration,
-        "shape() of " + Implementation::describe_foreign(value) +
-            "\nhelp: ask for the shape of a Value that a call of this same builder returned");
+    throw Error(ErrorKind::configuration, "shape() of " + Implementation::describe_foreign(value),
+                "ask for the shape of a Value that a call of this same builder returned");
   }
   return implementation_->nodes[static_cast<std::size_t>(value.id_)].shape;
 }

@@ -45,7 +45,7 @@ std::string aligned(const std::vector<Operand>& operands) {
       if (row[i].size() < widths[i]) line.append(widths[i] - row[i].size(), ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    text += printable(std::move(line)) + "\n";
+    text += "\n" + printable(std::move(line));
   }
   return text;
 }
@@ -61,8 +61,8 @@ Error node_error(const SourcePlace& place, const std::string& path, const std::s
                       std::to_string(place.column) + ": error: " + path;
   if (!shown) first += " (" + operation + ")";
   first += ": " + sentence;
-  return Error(ErrorKind::configuration,
-               printable(std::move(first)) + "\n" + aligned(operands) + "help: " + printable(help));
+  return Error(ErrorKind::configuration, printable(std::move(first)) + aligned(operands),
+               printable(help));
 }
 
 }  // namespace qhost

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/process.h"
+#include "common/version.h"
 #include "data/gzip_bytes.h"
 #include "storage/sha256.h"
 
@@ -240,15 +241,15 @@ TEST_F(OtherPlugin, InTheInstallationInItsPlaceIsOne) {
 TEST_F(SameRun, ResultsNameVersionAndCommit) {
   ok({"--run-dir", "r", "train.max_steps=1"});
   const json result = result_of(workshop_ / "r");
-  EXPECT_EQ(result.at("qhost"), QHOST_VERSION);
+  EXPECT_EQ(result.at("qhost"), qhost::version());
   const std::string commit = result.at("commit");
   EXPECT_THAT(commit, ::testing::AnyOf("", ::testing::MatchesRegex("[0-9a-f]+(-dirty)?")));
-  const std::string version = workshop_.run({"--version"}).out;
-  EXPECT_EQ(version, "qhost " QHOST_VERSION +
-                         (commit.empty() ? std::string()
-                                         : " (commit " + commit.substr(0, 12) +
-                                               (commit.ends_with("-dirty") ? "-dirty)" : ")")) +
-                         "\n");
+  const std::string line = workshop_.run({"--version"}).out;
+  EXPECT_EQ(line, "qhost " + qhost::version() +
+                      (commit.empty() ? std::string()
+                                      : " (commit " + commit.substr(0, 12) +
+                                            (commit.ends_with("-dirty") ? "-dirty)" : ")")) +
+                      "\n");
 }
 
 TEST_F(SameRun, WhatIsRefusedLeavesNoDirectory) {

@@ -275,10 +275,8 @@ TEST_F(Load, PathsInAFileAreRelativeToIt) {
 TEST_F(Load, PointsAtKeysThatTurnOutWrongLater) {
   const Experiment experiment =
       good(minimal + "depth = 21\n[quantizer]\nname = \"uniform\"\nbits = 4\n", {"model.depth=22"});
-  const Diagnostic depth =
-      experiment.diagnostic_for("model", OptionError("depth",
-                                                     "22 is not 6n+2\n"
-                                                     "  help: the nearest is 20"));
+  const Diagnostic depth = experiment.diagnostic_for(
+      "model", OptionError("depth", "22 is not 6n+2", "the nearest is 20"));
   EXPECT_EQ(depth.code, "config.component");
   EXPECT_EQ(depth.message, "`model.depth`: 22 is not 6n+2");
   EXPECT_THAT(depth.helps, ElementsAre("the nearest is 20"));

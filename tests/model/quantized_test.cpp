@@ -514,5 +514,30 @@ TEST(Calibration, ShowsTheFloatNetworksValuesInEvaluationMode) {
   EXPECT_TRUE(same_bits(seen[1], at::adaptive_avg_pool2d(relu, {1, 1}).flatten(1)));
 }
 
+TEST(Calibration, OfAnUntrainedNetworkTakesTheStatisticsOfTheBatch) {
+  std::vector<at::Tensor> seen;
+  const auto model =
+      make_model(behind_relu(true),
+                 {weight_rule<BinaryWeight>("binary", {}),
+                  input_rule("observer", {"conv2"},
+                             [&](const SlotInfo&) { return std::make_unique<Observer>(seen); },
+                             {.needs_calibration = true})});
+  const auto before = copy_of_state(*model);
+  const at::Tensor x = in_layout(normal({3, 4, 8, 8}, 1), true);
+  model->calibrate(x, {}, /*batch_statistics=*/true);
+  auto p = copy_of_state(*model);
+  for (const auto& [name, tensor] : before) EXPECT_TRUE(same_bits(p[name], tensor)) << name;
+  const at::Tensor z = at::conv2d(x, p["conv1.weight"], {}, {1, 1}, {1, 1}).to(at::kDouble);
+  const at::Tensor mean = z.mean({0, 2, 3}, true);
+  const at::Tensor variance = (z - mean).square().mean({0, 2, 3}, true);
+  const auto channels = [&](const char* name) {
+    return p[name].to(at::kDouble).view({1, -1, 1, 1});
+  };
+  const at::Tensor relu =
+      at::relu((z - mean) / (variance + 1e-5).sqrt() * channels("bn.weight") + channels("bn.bias"));
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_TRUE(close(seen[0], at::max_pool2d(relu, {2, 2}, {2, 2}).to(at::kFloat), 1e-5));
+}
+
 }  // namespace
 }  // namespace qhost::test

@@ -150,7 +150,7 @@ TEST_F(RegistryTest, UnknownNameWithANearMatch) {
                    ": it is not a shared library (no ELF header)\n"
                    "help: `qhost list` shows all components; add a plugin's folder by "
                    "--plugin-path FOLDER or QHOST_PLUGIN_PATH");
-  EXPECT_THAT(plugins.explain_missing("architecture", "second_c"),
+  EXPECT_THAT(plugins.explain_missing("architecture", "second_c").text(),
               AllOf(StartsWith("  searched:\n"), HasSubstr("  refused:\n")));
 }
 
@@ -166,7 +166,7 @@ TEST_F(RegistryTest, TheWholeSearchPathIsNamed) {
   ::setenv("QHOST_PLUGIN_PATH", ("relative:" + (folder / "gone").string()).c_str(), 1);
   Registry plugins{SearchOptions{}};
   ::unsetenv("QHOST_PLUGIN_PATH");
-  EXPECT_THAT(plugins.explain_missing("quantizer", "no_such_method"),
+  EXPECT_THAT(plugins.explain_missing("quantizer", "no_such_method").text(),
               AllOf(HasSubstr("    relative  (QHOST_PLUGIN_PATH; ignored: it is relative, and the "
                               "working directory is never searched)\n"),
                     HasSubstr("    " + (folder / "gone").string() +

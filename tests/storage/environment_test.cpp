@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/version.h"
 #include "storage/process.h"
 #include "storage/support.h"
 
@@ -35,7 +36,7 @@ TEST(Environment, HoldsTheFacts) {
                          .command_line = {"qhost", "run", "a b.toml"},
                          .experiment_folder = folder.path(),
                          .started = std::chrono::system_clock::time_point{seconds(1795445527)}});
-  EXPECT_EQ(facts.at("qhost"), QHOST_VERSION);
+  EXPECT_EQ(facts.at("qhost"), version());
   EXPECT_EQ(facts.at("libtorch"), "2.15.0");
   EXPECT_EQ(facts.at("started"), "2026-11-23T14:52:07Z");
   EXPECT_EQ(facts.at("command_line"), json({"qhost", "run", "a b.toml"}));

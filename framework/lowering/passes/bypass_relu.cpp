@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/defect.h"
 #include "qhost/error.h"
 
 namespace qhost {
@@ -42,10 +43,8 @@ class Bypass {
         relu.inputs.at(0).node == elision.source) {
       return;
     }
-    throw Error(ErrorKind::internal, "bypass_relu: " + reader.name + " is to pass " + relu.name +
-                                         ", which is no relu of " +
-                                         graph_.node(elision.source).name +
-                                         "\nhelp: this is a defect of qhost; please report it");
+    throw defect("bypass_relu: " + reader.name + " is to pass " + relu.name +
+                 ", which is no relu of " + graph_.node(elision.source).name);
   }
 
   /// Node `through` of the network on the value of `source`.

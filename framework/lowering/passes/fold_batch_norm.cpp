@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "common/defect.h"
 #include "lowering/passes/add_correction_bias.h"
 #include "qhost/error.h"
 
@@ -10,9 +11,7 @@ namespace {
 
 void require_no_contents(const InferenceNode& node, const StoredTensor& weight) {
   if (!weight.has_contents()) return;
-  throw Error(ErrorKind::internal, "fold_batch_norm comes after the weight of " + node.name +
-                                       " was stored"
-                                       "\nhelp: this is a defect of qhost; please report it");
+  throw defect("fold_batch_norm comes after the weight of " + node.name + " was stored");
 }
 
 void join_scale(Encoding& encoding) {

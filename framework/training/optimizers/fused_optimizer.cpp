@@ -33,12 +33,13 @@ at::Tensor conforming_gradient(const TrainableParameter& parameter) {
   const at::Tensor& value = parameter.tensor;
   if (gradient.sizes() != value.sizes() || gradient.scalar_type() != value.scalar_type() ||
       gradient.device() != value.device() || gradient.layout() != at::kStrided) {
-    throw Error(ErrorKind::internal, "the gradient of " + parameter.name + " does not fit: it is " +
-                                         streamed(gradient.scalar_type()) +
-                                         streamed(gradient.sizes()) + " on " +
-                                         gradient.device().str() + ", the parameter is " +
-                                         streamed(value.scalar_type()) + streamed(value.sizes()) +
-                                         " on " + value.device().str() + optimizer_defect);
+    throw Error(ErrorKind::internal,
+                "the gradient of " + parameter.name + " does not fit: it is " +
+                    streamed(gradient.scalar_type()) + streamed(gradient.sizes()) + " on " +
+                    gradient.device().str() + ", the parameter is " +
+                    streamed(value.scalar_type()) + streamed(value.sizes()) + " on " +
+                    value.device().str(),
+                optimizer_defect);
   }
   if (same_layout(value, gradient)) {
     return gradient;
@@ -126,58 +127,63 @@ void FusedOptimizer::collect(std::size_t member, Lists& lists) const {
       throw Error(ErrorKind::internal,
                   "the layout of " + parameter.name + " changed under its optimizer: strides " +
                       streamed(parameter.tensor.strides()) + ", its " + kinds_[kind].name +
-                      " has " + streamed(state.strides()) +
-                      "\nhelp: choose the memory format before making the optimizer");
+                      " has " + streamed(state.strides()),
+                  "choose the memory format before making the optimizer");
     }
     lists.state[kind].push_back(state);
   }
 }
 
 std::int64_t FusedOptimizer::checked_steps(const nlohmann::json& counters) const {
-  const std::string help =
-      "\nhelp: resume with the [optimizer] of the run that wrote the checkpoint";
+  const std::string help = "resume with the [optimizer] of the run that wrote the checkpoint";
   if (!counters.is_object() || !counters.contains("optimizer") ||
       !counters["optimizer"].is_string() || !counters.contains("steps") ||
       !counters["steps"].is_number_integer()) {
     throw Error(ErrorKind::storage,
                 "the checkpoint's optimizer counters are malformed: " + counters.dump() +
-                    R"(; expected {"optimizer": ")" + name_ + R"(", "steps": ...})" +
-                    "\nhelp: use an earlier checkpoint of the run");
+                    R"(; expected {"optimizer": ")" + name_ + R"(", "steps": ...})",
+                "use an earlier checkpoint of the run");
   }
   const auto name = counters["optimizer"].get<std::string>();
   if (name != name_) {
-    throw Error(ErrorKind::storage, "the checkpoint was written by the optimizer \"" + name +
-                                        "\", this run uses \"" + name_ + "\"" + help);
+    throw Error(ErrorKind::storage,
+                "the checkpoint was written by the optimizer \"" + name + "\", this run uses \"" +
+                    name_ + "\"",
+                help);
   }
   return counters["steps"].get<std::int64_t>();
 }
 
 void FusedOptimizer::check_names(const std::vector<StateTensor>& own,
                                  const std::map<std::string, at::Tensor>& tensors) const {
-  const std::string help =
-      "\nhelp: resume with the configuration of the run that wrote the checkpoint";
+  const std::string help = "resume with the configuration of the run that wrote the checkpoint";
   std::set<std::string> known;
   for (const StateTensor& entry : own) {
     known.insert(entry.name);
     const auto found = tensors.find(entry.name);
     if (found == tensors.end()) {
-      throw Error(ErrorKind::storage, "the checkpoint holds no optimizer state \"" + entry.name +
-                                          "\" of " + streamed(entry.tensor.sizes()) + help);
+      throw Error(ErrorKind::storage,
+                  "the checkpoint holds no optimizer state \"" + entry.name + "\" of " +
+                      streamed(entry.tensor.sizes()),
+                  help);
     }
     const at::Tensor& given = found->second;
     if (given.sizes() != entry.tensor.sizes() ||
         given.scalar_type() != entry.tensor.scalar_type()) {
-      throw Error(ErrorKind::storage, "the checkpoint's optimizer state \"" + entry.name +
-                                          "\" is " + streamed(given.scalar_type()) +
-                                          streamed(given.sizes()) + ", this run needs " +
-                                          streamed(entry.tensor.scalar_type()) +
-                                          streamed(entry.tensor.sizes()) + help);
+      throw Error(ErrorKind::storage,
+                  "the checkpoint's optimizer state \"" + entry.name + "\" is " +
+                      streamed(given.scalar_type()) + streamed(given.sizes()) +
+                      ", this run needs " + streamed(entry.tensor.scalar_type()) +
+                      streamed(entry.tensor.sizes()),
+                  help);
     }
   }
   for (const auto& [name, tensor] : tensors) {
     if (known.count(name) == 0) {
-      throw Error(ErrorKind::storage, "the checkpoint's optimizer state \"" + name +
-                                          "\" belongs to no parameter of this run" + help);
+      throw Error(
+          ErrorKind::storage,
+          "the checkpoint's optimizer state \"" + name + "\" belongs to no parameter of this run",
+          help);
     }
   }
 }

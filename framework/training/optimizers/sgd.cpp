@@ -16,9 +16,8 @@ Sgd::Sgd(const Options& options, std::vector<TrainableParameter> parameters)
       momentum_(options.real("momentum")),
       nesterov_(options.boolean("nesterov")) {
   if (nesterov_ && momentum_ == 0) {
-    throw OptionError("nesterov",
-                      "nesterov = true needs a momentum above 0, but momentum = 0\n"
-                      "help: set momentum (0.9 is usual) or nesterov = false");
+    throw OptionError("nesterov", "nesterov = true needs a momentum above 0, but momentum = 0",
+                      "set momentum (0.9 is usual) or nesterov = false");
   }
 }
 

@@ -24,7 +24,7 @@ struct Fault {
   void raise() const {
     if (type == "int") throw 42;
     if (type == "torch") TORCH_CHECK(false, "no such tensor");
-    if (type == "error") throw Error(ErrorKind::data, "no room\nhelp: make some");
+    if (type == "error") throw Error(ErrorKind::data, "no room", "make some");
     throw std::runtime_error("no room");
   }
 };

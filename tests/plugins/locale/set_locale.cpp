@@ -27,8 +27,7 @@ class CommaNumbers : public std::numpunct<char> {
 void change_locale() {
   if (const char* name = std::getenv("QHOST_TEST_C_LOCALE")) {
     if (std::setlocale(LC_ALL, name) == nullptr) {
-      throw Error(ErrorKind::plugin,
-                  std::string("there is no locale ") + name + "\nhelp: install it");
+      throw Error(ErrorKind::plugin, std::string("there is no locale ") + name, "install it");
     }
   }
   if (std::getenv("QHOST_TEST_CPP_LOCALE") != nullptr) {

@@ -1,8 +1,9 @@
-// The examples of qhost/graph.h and qhost/options.h, as their headers have them.
+// The examples of qhost/graph.h, qhost/options.h and qhost/error.h, as their headers have them.
 #include "qhost/graph.h"
 
 #include <vector>
 
+#include "qhost/error.h"
 #include "qhost/options.h"
 
 namespace {
@@ -20,6 +21,11 @@ using namespace qhost;
       Option::integer("depth", 20, "number of weighted layers, 6n+2").at_least(8),
       Option::string("shortcut", "A", "shape-changing shortcut").one_of({"A", "B"})};
   return options;
+}
+
+[[maybe_unused]] void error_example() {
+  throw Error(ErrorKind::data, "labels.bin has 9 bytes, not 10",
+              "unpack the archive again");
 }
 
 }  // namespace
