@@ -24,7 +24,8 @@ enum class ErrorKind {
 /// The base of all exceptions that qhost throws. An error has two parts, so that the host can put
 /// each in its place: the message says what is wrong, and the helps say what to do about it.
 ///
-///     throw Error(ErrorKind::data, "labels.bin has 9 bytes, not 10", "unpack the archive again");
+///     throw Error(ErrorKind::data, "labels.bin has 9 bytes, not 10",
+///                 "unpack the archive again");
 class QHOST_API Error : public std::runtime_error {
  public:
   /// `message` is one or more complete lines: what is wrong, where, the values on both sides.
