@@ -10,7 +10,8 @@
 // u < (a + 1)/2 in float32. Evaluation takes the sign.
 //
 // An input behind a ReLU is read in front of it (InputRange::signed_values). Zero padding puts a
-// 0 between the signs, in training and in evaluation, as in the authors' code.
+// 0 between the signs, in training and in evaluation, as in the authors' code; padding_value = 1 puts a
+// +1 there, as Larq does with pad_values = 1.
 //
 // The paper binarizes every layer, except that the first one reads the image itself: that is
 // keep_float = ["first/input"], where the input of the last layer takes both signs and a batch norm
@@ -62,10 +63,12 @@ class BinaryWeight : public StatelessWeight {
 
 class BinaryInput : public InputQuantizer {
  public:
-  explicit BinaryInput(bool stochastic) : stochastic_(stochastic) {}
+  BinaryInput(bool stochastic, double padding_value)
+      : stochastic_(stochastic), padding_value_(padding_value) {}
 
   Encoding encoding(const SlotInfo&) const override { return Encoding::binary(ScaleKind::none); }
   InputRange range() const override { return InputRange::signed_values; }
+  double padding_value() const override { return padding_value_; }
 
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override {
     if (!stochastic_ || context.mode != Mode::train) return {.value = ste::sign_clipped(x)};
@@ -84,12 +87,15 @@ class BinaryInput : public InputQuantizer {
 
  private:
   bool stochastic_;
+  double padding_value_;
 };
 
 class BinarizedNeuralNetwork : public Quantizer {
  public:
   explicit BinarizedNeuralNetwork(const Options& options)
-      : start_("bnn", options), stochastic_(options.string("activations") == "stochastic") {}
+      : start_("bnn", options),
+        stochastic_(options.string("activations") == "stochastic"),
+        padding_value_(static_cast<double>(options.integer("padding_value"))) {}
 
   std::unique_ptr<WeightQuantizer> weight(const SlotInfo&) override {
     return std::make_unique<BinaryWeight>(start_);
@@ -97,12 +103,13 @@ class BinarizedNeuralNetwork : public Quantizer {
 
   std::unique_ptr<InputQuantizer> input(const SlotInfo& slot) override {
     if (slot.op != Op::conv2d && slot.op != Op::linear) return nullptr;
-    return std::make_unique<BinaryInput>(stochastic_);
+    return std::make_unique<BinaryInput>(stochastic_, padding_value_);
   }
 
  private:
   LatentStart start_;
   bool stochastic_;
+  double padding_value_;
 };
 
 }  // namespace
@@ -124,6 +131,11 @@ QHOST_PLUGIN(bnn, "Binarized Neural Networks: weights and inputs of -1 and +1", 
                       "glorot: multiplies the learning rate of the latent weights by 1/c, "
                       "c = sqrt(1.5 / (fan_in + fan_out)), as the authors' code does with Adam")
                       .one_of({"none", "glorot"}),
+                  Option::integer("padding_value", 0,
+                                  "what the padding of a convolution holds; 0: as in the authors' "
+                                  "code; 1: as Larq's pad_values = 1")
+                      .at_least(0)
+                      .at_most(1),
                   LatentStart::init_option()},
       .roles = {Role::weight, Role::input},
       .keep_float = {"first/input", "last"},

@@ -9,7 +9,8 @@
 //
 //     W <- clip(W - mean of W over the input channels, -1, 1)
 //
-//   where the mean is one for each filter and place in it.
+//   where the mean is one for each filter and place in it. Its gradient is that under SGD; what it
+//   does with Adam is in shared/scaled_sign.h, too.
 //
 // Inputs, x = [N, C, H, W] or [N, F]:
 //
@@ -28,7 +29,8 @@
 //
 // What papers and programs differ in, and what is done here:
 //     sign(0)        +1, of weights and inputs
-//     padding        zeros: a third value at the border of a padded convolution
+//     padding        zeros: a third value at the border of a padded convolution; padding_value = 1
+//                    puts +1 there, as Larq does with pad_values = 1; K sees zeros in any case
 //     first, last    float, unless keep_float says otherwise
 //     ReLU           a sign of what a ReLU gives would always be +1: the host lets the input read
 //                    what the ReLU reads, or refuses and names both nodes
@@ -118,12 +120,14 @@ at::Tensor scale_of_positions(const SlotInfo& slot, const at::Tensor& x, InputSc
 
 class SignInput : public InputQuantizer {
  public:
-  explicit SignInput(InputScale scale) : scale_(scale) {}
+  SignInput(InputScale scale, double padding_value)
+      : scale_(scale), padding_value_(padding_value) {}
 
   Encoding encoding(const SlotInfo&) const override {
     return Encoding::binary(scale_ == InputScale::none ? ScaleKind::none : ScaleKind::position);
   }
   InputRange range() const override { return InputRange::signed_values; }
+  double padding_value() const override { return padding_value_; }
 
   QuantizedInput forward(const SlotContext& context, const at::Tensor& x) override {
     return {.value = ste::sign_clipped(x), .output_scale = output_scale(context, x)};
@@ -141,6 +145,7 @@ class SignInput : public InputQuantizer {
   }
 
   InputScale scale_;
+  double padding_value_;
 };
 
 class XnorNet : public Quantizer {
@@ -174,7 +179,8 @@ class XnorNet : public Quantizer {
                       "position",
                   "set input_scale = \"none\", or keep the node in float (keep_float)");
     }
-    return std::make_unique<SignInput>(scale_);
+    return std::make_unique<SignInput>(scale_,
+                                       static_cast<double>(options_.integer("padding_value")));
   }
 
  private:
@@ -199,6 +205,11 @@ std::vector<Option> options() {
       Option::string("k_gradient", "detached",
                      "whether a gradient flows through K to the input: detached (none) or exact")
           .one_of({"detached", "exact"}),
+      Option::integer("padding_value", 0,
+                      "what the padding of a convolution holds between the signs; 0: as in the "
+                      "published program; 1: as Larq's pad_values = 1. K sees zeros in any case")
+          .at_least(0)
+          .at_most(1),
   };
 }
 

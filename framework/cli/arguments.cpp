@@ -3,10 +3,26 @@
 #include <algorithm>
 
 #include "common/near_match.h"
+#include "config/familiar_names.h"
 #include "qhost/error.h"
 
 namespace qhost::cli {
 namespace po = boost::program_options;
+
+namespace {
+
+/// What `--epochs 3` or `--train.epochs=3` means as KEY=VALUE; "" if it names no key.
+std::string setting_of(const std::vector<std::string>& arguments, std::size_t i) {
+  const std::size_t equals = arguments[i].find('=');
+  const std::string name = arguments[i].substr(2, equals - 2);
+  const std::string key = name.find('.') != std::string::npos ? name : config::familiar_key(name);
+  if (key.empty()) return "";
+  if (equals != std::string::npos) return key + arguments[i].substr(equals);
+  const bool has_value = i + 1 < arguments.size() && !arguments[i + 1].starts_with("-");
+  return key + "=" + (has_value ? arguments[i + 1] : "VALUE");
+}
+
+}  // namespace
 
 ArgumentSpec::ArgumentSpec() : options_("options", 100, 60) {}
 
@@ -21,8 +37,9 @@ ArgumentSpec& ArgumentSpec::value(const std::string& name, const std::string& he
   if (repeated) semantic->composing();
   semantic->value_name("VALUE");
   options_.add_options()(name.c_str(), semantic, help.c_str());
-  names_.push_back(name);
-  valued_.push_back(name);
+  const std::string long_name = name.substr(0, name.find(','));
+  names_.push_back(long_name);
+  valued_.push_back(long_name);
   return *this;
 }
 
@@ -54,8 +71,11 @@ Arguments Arguments::parse(const std::string& command, const ArgumentSpec& spec,
     const bool known = std::find(spec.names_.begin(), spec.names_.end(), name) != spec.names_.end();
     if (!known) {
       const auto near = near_matches(name, spec.names_);
+      const std::string setting = spec.maximum_ > 1 ? setting_of(arguments, i) : "";
       throw fail("unknown option `--" + name + "`",
-                 near.empty() ? see : "did you mean `--" + near.front() + "`?");
+                 !setting.empty() ? "a setting is written without dashes: " + setting
+                 : near.empty()   ? see
+                                  : "did you mean `--" + near.front() + "`?");
     }
     const bool valued =
         std::find(spec.valued_.begin(), spec.valued_.end(), name) != spec.valued_.end();

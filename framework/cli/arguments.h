@@ -16,7 +16,7 @@ class ArgumentSpec {
   ArgumentSpec();
   /// --name
   ArgumentSpec& flag(const std::string& name, const std::string& help);
-  /// --name VALUE; `repeated` may be given several times.
+  /// --name VALUE, or for "name,n" -n VALUE as well; `repeated` may be given several times.
   ArgumentSpec& value(const std::string& name, const std::string& help, bool repeated = false);
   /// Any number of arguments without dashes; at least `minimum`, at most `maximum`.
   ArgumentSpec& positional(const std::string& what, int minimum, int maximum);

@@ -36,6 +36,7 @@ Command plugin_check_command();
 Command quantize_command();
 Command compare_command();
 Command score_command();
+Command weights_command();
 Command data_list_command();
 Command doctor_command();
 

@@ -5,6 +5,8 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "common/near_match.h"
+#include "common/number_text.h"
+#include "config/familiar_names.h"
 #include "config/schema.h"
 #include "data/dataset.h"
 #include "qhost/error.h"
@@ -18,6 +20,43 @@ struct Description {
   std::vector<std::string> notes;
 };
 
+std::string numbers_text(const std::vector<double>& numbers) {
+  std::string text;
+  for (const double number : numbers) text += (text.empty() ? "" : ", ") + significant(number, 4);
+  return "[" + text + "]";
+}
+
+/// What its names and shapes do not tell.
+std::vector<std::string> notes_on(const StateDictKeyMap& names) {
+  std::vector<std::string> notes;
+  if (!names.mean.empty()) {
+    notes.push_back(names.source + ": augment.mean = " + numbers_text(names.mean) +
+                    ", augment.std = " + numbers_text(names.deviation));
+  }
+  if (!names.look_alikes.empty()) notes.push_back(names.source + ": " + names.look_alikes);
+  return notes;
+}
+
+/// The names that `name` in this table can have; none for a table without a component.
+std::vector<std::string> choices_of(Registry& registry, const std::string& table) {
+  std::vector<std::string> names;
+  if (table == "model") names = registry.names("architecture");
+  if (table == "quantizer") {
+    names = registry.names("quantizer");
+    names.push_back("none");
+  }
+  for (const auto& set : data::datasets()) {
+    if (table == "data") names.push_back(set.name);
+  }
+  for (const auto& declared : config::optimizers()) {
+    if (table == "optimizer") names.push_back(declared.name);
+  }
+  for (const auto& declared : config::schedules()) {
+    if (table == "schedule") names.push_back(declared.name);
+  }
+  return names;
+}
+
 std::vector<Description> find(Registry& registry, const std::string& name) {
   std::vector<Description> found;
   if (registry.has("architecture", name)) {
@@ -28,6 +67,9 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
     }
     found.push_back({"architecture", "model", a.name, a.summary, a.paper, a.options, {}});
     if (!sources.empty()) found.back().notes.push_back(sources);
+    for (const StateDictKeyMap& names : a.published) {
+      for (const std::string& note : notes_on(names)) found.back().notes.push_back(note);
+    }
   }
   if (registry.has("quantizer", name)) {
     const QuantizerMethod& q = registry.quantizer(name);
@@ -65,6 +107,31 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
   host("schedule", config::schedules());
   if (const config::TableDeclaration* table = config::find_table(name)) {
     found.push_back({"table", table->name, table->name, table->help, "", table->options, {}});
+    std::string names;
+    for (const std::string& choice : choices_of(registry, table->name)) {
+      names += (names.empty() ? "" : ", ") + choice;
+    }
+    if (!names.empty()) found.back().notes.push_back("name is one of: " + names);
+  }
+  return found;
+}
+
+/// TABLE.KEY: the key in the table and in each of its components that has it.
+std::vector<Description> find_key(Registry& registry, const std::string& path) {
+  const std::size_t dot = path.find('.');
+  const config::TableDeclaration* table = config::find_table(path.substr(0, dot));
+  if (dot == std::string::npos || table == nullptr) return {};
+  const std::string key = path.substr(dot + 1);
+  std::vector<std::string> names = choices_of(registry, table->name);
+  names.push_back(table->name);
+  std::vector<Description> found;
+  for (const std::string& name : names) {
+    for (Description& one : find(registry, name)) {
+      if (one.table != table->name) continue;
+      std::erase_if(one.options, [&](const Option& option) { return option.name() != key; });
+      one.notes.clear();
+      if (!one.options.empty()) found.push_back(std::move(one));
+    }
   }
   return found;
 }
@@ -128,8 +195,14 @@ Error unknown(Registry& registry, const std::string& name) {
   for (const auto& table : config::tables()) names.push_back(table.name);
   // The folders searched are those of plugins; the names below are of all kinds.
   const std::string& lines = explanation.lines;
+  std::vector<std::string> matches = near_matches(name, names);
+  if (const std::string known = config::familiar_component(name); !known.empty()) {
+    matches = {known};
+  } else if (const std::string key = config::familiar_key(name); !key.empty()) {
+    matches = {key};
+  }
   std::string near;
-  for (const std::string& match : near_matches(name, names)) {
+  for (const std::string& match : matches) {
     near += (near.empty() ? "did you mean `" : "` or `") + match;
   }
   return {ErrorKind::configuration,
@@ -140,7 +213,8 @@ Error unknown(Registry& registry, const std::string& name) {
 
 int execute(Context& context, const Arguments& arguments) {
   const std::string name = arguments.positional().at(0);
-  const std::vector<Description> found = find(context.registry, name);
+  std::vector<Description> found = find(context.registry, name);
+  if (found.empty()) found = find_key(context.registry, name);
   if (found.empty()) throw unknown(context.registry, name);
   print(document_of(found), arguments.flag("json"));
   return 0;

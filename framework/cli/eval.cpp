@@ -54,6 +54,7 @@ int execute(Context& context, const Arguments& arguments) {
   if (!arguments.value("checkpoint").empty()) request.checkpoint = arguments.value("checkpoint");
   if (!arguments.value("split").empty()) request.split = arguments.value("split");
   request.device = arguments.value("device");
+  request.overrides.assign(arguments.positional().begin() + 1, arguments.positional().end());
   const jobs::EvaluatedRun result = jobs::evaluate_run(request, context.registry);
   for (const std::string& complaint : result.complaints) std::cerr << complaint << "\n";
   print(document_of(result, request.split), arguments.flag("json"));
@@ -65,8 +66,10 @@ int execute(Context& context, const Arguments& arguments) {
 Command eval_command() {
   return {.name = "eval",
           .summary = "evaluate the weights of a run",
-          .arguments = "RUN",
-          .details = "RUN is a run directory, as runs/NAME/latest.",
+          .arguments = "RUN [data.root=FOLDER]",
+          .details =
+              "RUN is a run directory, as runs/NAME/latest. data.root is the place of its data set "
+              "on this\nmachine; a warning says if the files are others than the run's.",
           .declare =
               [](ArgumentSpec& spec) {
                 spec.value("checkpoint",
@@ -75,7 +78,7 @@ Command eval_command() {
                     .value("split", "test (default), validation or train")
                     .value("device", "cpu, cuda or auto; default: the run's")
                     .flag("json", "as JSON")
-                    .positional("run directory", 1, 1);
+                    .positional("run directory", 1, 2);
               },
           .execute = execute};
 }

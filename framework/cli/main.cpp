@@ -63,16 +63,18 @@ const Command* find_command(const std::vector<std::string>& words, std::size_t f
 Error unknown_command(const std::vector<std::string>& words, std::size_t first) {
   std::string word = words[first];
   std::vector<std::string> names = {"help"};
-  std::string list;
+  std::string list, longer;  // "data list" of "data"
   for (const Command& command : commands()) {
     names.push_back(command.name);
     // "data lst" was meant as a command of two words.
     if (command.name.starts_with(words[first] + " ") && first + 1 < words.size()) {
       word = words[first] + " " + words[first + 1];
     }
+    if (command.name.starts_with(words[first] + " ")) longer = command.name;
     list += (list.empty() ? "" : ", ") + command.name;
   }
-  const auto near = near_matches(word, names);
+  auto near = near_matches(word, names);
+  if (near.empty() && !longer.empty()) near.push_back(longer);
   return {ErrorKind::configuration, "qhost: unknown command `" + word + "`",
           near.empty() ? "the commands are " + list : "did you mean `" + near[0] + "`?"};
 }
@@ -126,7 +128,8 @@ std::string help_about(const std::vector<std::string>& words, std::size_t first)
 
 bool asks_for_help(const std::vector<std::string>& words) {
   const auto end = std::find(words.begin(), words.end(), "--");
-  return std::find(words.begin(), end, "--help") != end;
+  return std::any_of(words.begin(), end,
+                     [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
 int execute(const Command& command, const std::vector<std::string>& words,
@@ -182,9 +185,9 @@ int dispatch(const std::vector<std::string>& words) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> list = {
-      run_command(),       list_command(),         describe_command(), summary_command(),
-      eval_command(),      compare_command(),      score_command(),    quantize_command(),
-      data_list_command(), plugin_check_command(), doctor_command()};
+      run_command(),     list_command(),      describe_command(),     summary_command(),
+      eval_command(),    compare_command(),   score_command(),        quantize_command(),
+      weights_command(), data_list_command(), plugin_check_command(), doctor_command()};
   return list;
 }
 

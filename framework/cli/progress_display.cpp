@@ -39,6 +39,23 @@ std::string describe(const training::EpochReport& r) {
 ProgressDisplay::ProgressDisplay(std::int64_t every_steps)
     : live_(stderr_is_live() && every_steps == 0), every_steps_(every_steps) {}
 
+std::string ProgressDisplay::prefix() const {
+  if (place_.label.empty()) return "";
+  return "[" + std::to_string(place_.number) + "/" + std::to_string(place_.points) + " " +
+         place_.label + "] ";
+}
+
+std::string ProgressDisplay::describe_step(const training::StepReport& report) const {
+  const std::string text = describe(report);
+  if (place_.number == place_.points) return text;
+  const std::chrono::duration<double> here = std::chrono::steady_clock::now() - start_;
+  const double all = place_.seconds + here.count() + report.seconds_left;
+  const auto done = static_cast<double>(place_.number);
+  const double left =
+      report.seconds_left + all / done * (static_cast<double>(place_.points) - done);
+  return text + ", sweep " + duration(left);
+}
+
 ProgressDisplay::~ProgressDisplay() {
   clear_line();
 }
@@ -52,7 +69,7 @@ void ProgressDisplay::clear_line() {
 void ProgressDisplay::step(const training::StepReport& report) {
   const auto now = std::chrono::steady_clock::now();
   if (every_steps_ > 0) {
-    if (report.step % every_steps_ == 0) std::cerr << prefix() + describe(report) + "\n";
+    if (report.step % every_steps_ == 0) std::cerr << prefix() + describe_step(report) + "\n";
     return;
   }
   if (!first_ && now - last_ < (live_ ? std::chrono::milliseconds(live_interval)
@@ -63,7 +80,7 @@ void ProgressDisplay::step(const training::StepReport& report) {
   first_ = false;
   last_ = now;
   if (!show) return;  // a log begins with its first epoch or after the interval
-  std::string line = prefix() + describe(report);
+  std::string line = prefix() + describe_step(report);
   if (!live_) {
     std::cerr << line + "\n";
     return;

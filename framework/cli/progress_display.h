@@ -9,13 +9,21 @@
 
 namespace qhost::cli {
 
+/// Where a run stands in a sweep.
+struct SweepPlace {
+  std::string label;  ///< "" for a run of its own
+  std::size_t number = 1, points = 1;
+  double seconds = 0;  ///< that the points before it took
+};
+
 class ProgressDisplay : public training::Progress {
  public:
   /// `every_steps` > 0: a plain line each so many steps, on a terminal too.
   explicit ProgressDisplay(std::int64_t every_steps = 0);
   ~ProgressDisplay() override;
-  /// Precedes every line: the point of a sweep.
-  void set_label(const std::string& label) { label_ = label; }
+  /// A point of a sweep: number and label precede every line, and the live line tells when all will
+  /// be over, as far as the points before tell.
+  void set_point(const SweepPlace& place) { place_ = place; }
 
   void step(const training::StepReport& report) override;
   void epoch(const training::EpochReport& report) override;
@@ -23,11 +31,13 @@ class ProgressDisplay : public training::Progress {
 
  private:
   void clear_line();
-  std::string prefix() const { return label_.empty() ? "" : "[" + label_ + "] "; }
+  std::string prefix() const;
+  std::string describe_step(const training::StepReport& report) const;
 
   bool live_;
   std::int64_t every_steps_;
-  std::string label_;
+  SweepPlace place_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   bool line_shown_ = false;
   std::chrono::steady_clock::time_point last_;
   bool first_ = true;

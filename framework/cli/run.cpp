@@ -1,5 +1,6 @@
 /// qhost run: trains what an experiment file describes.
 #include "jobs/run.h"
+#include "cli/choose_points.h"
 #include "jobs/requirements.h"
 
 #include <iostream>
@@ -45,9 +46,16 @@ int execute(Context& context, const Arguments& arguments) {
   const std::vector<std::string> overrides(arguments.positional().begin() + 1,
                                            arguments.positional().end());
   jobs::ComponentCatalog catalog(context.registry);
-  const config::LoadResult loaded = config::load_experiment(file, overrides, catalog);
+  config::LoadResult loaded = config::load_experiment(file, overrides, catalog);
   if (!loaded.ok) throw config::to_error(loaded.diagnostics, loaded.error_kind);
   if (!loaded.diagnostics.empty()) std::cerr << config::render(loaded.diagnostics);
+
+  if (!loaded.sweep && !arguments.value("points").empty()) {
+    throw Error(ErrorKind::configuration,
+                "--points " + arguments.value("points") + ": " + file + " has no [sweep]",
+                "leave --points out");
+  }
+  loaded.points = choose_points(loaded.points, arguments.value("points"));
 
   jobs::RunRequest request;
   request.runs_dir = arguments.value("runs-dir");
@@ -110,6 +118,9 @@ Command run_command() {
                            "RUN: a new run that goes on from that run's newest checkpoint, with "
                            "more epochs or another schedule, say")
                     .value("checkpoint", "with --continue: best or a step, in place of the newest")
+                    .value("points",
+                           "of a sweep: these points alone, by number from 0 or label, as in "
+                           "--points 0,2")
                     .flag("skip-failed",
                           "with --resume auto: a run that failed or diverged is not tried again")
                     .value("runs-dir", "the folder that holds all runs (default ./runs)")

@@ -1,5 +1,6 @@
 /// qhost score: what an experiment's network, or a run's, scores under a rule.
 #include "report/score.h"
+#include "common/number_text.h"
 
 #include <filesystem>
 #include <iostream>
@@ -41,15 +42,9 @@ std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& 
     jobs::ComponentCatalog catalog(registry);
     return config::load_experiment_or_throw(subject, overrides, catalog);
   }
-  if (!overrides.empty()) {
-    throw Error(ErrorKind::configuration,
-                "`" + overrides.front() + "` would change " + subject.string() +
-                    ", a run that was made with other values",
-                "score an experiment file with KEY=VALUE, or the run without");
-  }
   std::vector<config::SweepPoint> points;
   config::SweepPoint point;
-  point.experiment = jobs::experiment_of_run(subject, registry);
+  point.experiment = jobs::experiment_of_run(subject, registry, overrides);
   points.push_back(std::move(point));
   return points;
 }
@@ -68,12 +63,29 @@ report::ScoreRequest request_of(const Arguments& arguments) {
   return request;
 }
 
+/// A line for each point of a sweep.
+report::Table short_table() {
+  using report::Align;
+  return {"",
+          {{"", "point"},
+           {"", "score", Align::right},
+           {"", "storage", Align::right},
+           {"", "operations", Align::right}}};
+}
+
+void add_row(const std::string& label, const report::Score& score, report::Table& table) {
+  table.add_row({label, significant(score.score, 5), significant(score.storage, 5),
+                 significant(score.operations, 5)});
+}
+
 int execute(Context& context, const Arguments& arguments) {
   report::ScoreRequest request = request_of(arguments);
   const fs::path subject = arguments.positional().at(0);
   const auto points = points_of(arguments, context.registry);
   const bool is_run = fs::is_directory(subject);
   if (is_run) request.accuracy = accuracy_of(subject);
+  const bool in_short = points.size() > 1 && !arguments.flag("layers") && !arguments.flag("json");
+  report::Table table = short_table();
   PointDocuments documents(arguments.flag("json"), points.size());
   for (const config::SweepPoint& point : points) {
     const ScorableNetwork network = is_run
@@ -82,7 +94,19 @@ int execute(Context& context, const Arguments& arguments) {
     for (const std::string& warning : network.warnings) {
       std::cerr << "warning: " << warning << "\n";
     }
-    documents.add(point.label, report::document_of(cli::score(network, request)));
+    const report::Score score = cli::score(network, request);
+    if (in_short) {
+      add_row(point.label, score, table);
+    } else {
+      documents.add(point.label, report::document_of(score));
+    }
+  }
+  if (in_short) {
+    print(report::Document()
+              .add(std::move(table))
+              .add(report::Paragraph{"--layers shows the layers of each"}),
+          false);
+    return 0;
   }
   documents.finish();
   return 0;
@@ -111,6 +135,7 @@ Command score_command() {
                 spec.value("rule", "the scoring rule, one of the above")
                     .value("uniform",
                            "QW,QA: as if every weight had QW and every input QA bits, 1 to 32")
+                    .flag("layers", "of a sweep: the layers of every point")
                     .flag("dense", "count zeros among a run's weights like other values")
                     .flag("json", "as JSON; an array for a sweep")
                     .positional("run directory or experiment file", 1, 1000);

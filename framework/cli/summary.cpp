@@ -1,5 +1,6 @@
 /// qhost summary: layers, sizes and encodings of an experiment's network; needs no data on disk.
 #include "report/summary.h"
+#include "common/number_text.h"
 
 #include <iostream>
 
@@ -13,19 +14,52 @@
 namespace qhost::cli {
 namespace {
 
+/// A line for each point of a sweep.
+report::Table short_table() {
+  using report::Align;
+  return {"",
+          {{"", "point"},
+           {"", "parameters", Align::right},
+           {"", "MACs", Align::right},
+           {"", "bits/weight", Align::right},
+           {"", "bits/input", Align::right},
+           {"", "weight bytes", Align::right},
+           {"", "bytes", Align::right}}};
+}
+
+void add_row(const std::string& label, const report::Summary& summary, report::Table& table) {
+  table.add_row({label, with_separators(summary.parameters), with_separators(summary.macs),
+                 fixed(summary.bits_per_weight, 2), fixed(summary.bits_per_input, 2),
+                 with_separators(summary.weight_bytes), with_separators(summary.bytes)});
+}
+
 int execute(Context& context, const Arguments& arguments) {
   jobs::ComponentCatalog catalog(context.registry);
   const std::vector<std::string> overrides(arguments.positional().begin() + 1,
                                            arguments.positional().end());
   const auto points =
       config::load_experiment_or_throw(arguments.positional().at(0), overrides, catalog);
+  const bool in_short = points.size() > 1 && !arguments.flag("layers") && !arguments.flag("all") &&
+                        !arguments.flag("json");
+  report::Table table = short_table();
   PointDocuments documents(arguments.flag("json"), points.size());
   for (const config::SweepPoint& point : points) {
     const Graph graph = jobs::build_graph(point.experiment, context.registry);
     const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
     for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
     const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
+    if (in_short) {
+      add_row(point.label, summary, table);
+      continue;
+    }
     documents.add(point.label, report::document_of(summary, {.every_node = arguments.flag("all")}));
+  }
+  if (in_short) {
+    print(report::Document()
+              .add(std::move(table))
+              .add(report::Paragraph{"--layers shows the layers of each"}),
+          false);
+    return 0;
   }
   documents.finish();
   return 0;
@@ -40,7 +74,8 @@ Command summary_command() {
           .details = "",
           .declare =
               [](ArgumentSpec& spec) {
-                spec.flag("all", "also nodes without parameters")
+                spec.flag("layers", "of a sweep: the layers of every point")
+                    .flag("all", "also nodes without parameters")
                     .flag("json", "as JSON; an array for a sweep")
                     .positional("experiment file", 1, 1000);
               },

@@ -1,5 +1,6 @@
 #include "cli/sweep.h"
 
+#include <chrono>
 #include <iostream>
 #include <utility>
 
@@ -37,10 +38,10 @@ jobs::RunOutcome result_of_failure(training::Progress& progress) {
   return outcome;
 }
 
-jobs::RunOutcome run_point(const config::SweepPoint& point, bool in_sweep, jobs::RunRequest request,
-                           Registry& registry) {
+jobs::RunOutcome run_point(const config::SweepPoint& point, const SweepPlace& place, bool in_sweep,
+                           jobs::RunRequest request, Registry& registry) {
   ProgressDisplay progress(point.experiment.train.integer("progress_every"));
-  progress.set_label(point.label);
+  progress.set_point(place);
   if (in_sweep) request.known.label = point.label;
   jobs::RunOutcome outcome;
   try {
@@ -73,8 +74,14 @@ int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request
   const training::InterruptGuard interrupts;  // between two points, too
   std::vector<PointResult> results;
   int exit_code = 0;
+  const auto start = std::chrono::steady_clock::now();
   for (const config::SweepPoint& point : loaded.points) {
-    const jobs::RunOutcome outcome = run_point(point, loaded.sweep, request, registry);
+    const std::chrono::duration<double> before = std::chrono::steady_clock::now() - start;
+    const SweepPlace place{.label = point.label,
+                           .number = results.size() + 1,
+                           .points = loaded.points.size(),
+                           .seconds = before.count()};
+    const jobs::RunOutcome outcome = run_point(point, place, loaded.sweep, request, registry);
     results.push_back(result_of(point, outcome.result));
     if (json) std::cout << to_json(results.back()).dump() << "\n" << std::flush;
     if (exit_code == 0) exit_code = outcome.exit_code;

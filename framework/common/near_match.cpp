@@ -11,6 +11,10 @@ bool equal_letters(char a, char b) {
   return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
 }
 
+bool same_letters(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::is_permutation(a.begin(), a.end(), b.begin(), equal_letters);
+}
+
 }  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -44,8 +48,12 @@ std::vector<std::string> near_matches(std::string_view word,
     const std::size_t distance = edit_distance(word, candidate);
     if (distance <= limit) near.emplace_back(distance, &candidate);
   }
+  // Of equally near names, one of the same letters first: "bnw" is bwn rather than bnn.
+  const auto rank = [&](const auto& entry) {
+    return std::pair(entry.first, !same_letters(word, *entry.second));
+  };
   std::stable_sort(near.begin(), near.end(),
-                   [](const auto& x, const auto& y) { return x.first < y.first; });
+                   [&](const auto& x, const auto& y) { return rank(x) < rank(y); });
   std::vector<std::string> result;
   for (const auto& [distance, candidate] : near) {
     if (result.size() == 3) break;

@@ -13,7 +13,7 @@ namespace qhost {
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
 /// The candidates within max(1, min(3, length of `word` / 3)) edits of `word`: at most three, the
-/// nearest first; candidates at equal distance keep the given order.
+/// nearest first; of equally near ones those of the same letters, then in the given order.
 std::vector<std::string> near_matches(std::string_view word,
                                       const std::vector<std::string>& candidates);
 

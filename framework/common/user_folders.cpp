@@ -1,6 +1,7 @@
 #include "common/user_folders.h"
 
 #include <cstdlib>
+#include <iterator>
 
 namespace qhost {
 namespace {
@@ -28,6 +29,15 @@ fs::path user_data_folder() {
 
 fs::path user_cache_folder() {
   return user_folder("XDG_CACHE_HOME", ".cache");
+}
+
+fs::path with_home(const fs::path& path) {
+  if (path.empty() || *path.begin() != "~") return path;
+  const fs::path home = absolute_path("HOME");
+  if (home.empty()) return path;
+  fs::path result = home;
+  for (auto part = std::next(path.begin()); part != path.end(); ++part) result /= *part;
+  return result;
 }
 
 }  // namespace qhost

@@ -6,6 +6,7 @@
 #include "common/near_match.h"
 #include "common/utf8.h"
 #include "config/diagnostic_codes.h"
+#include "config/familiar_names.h"
 #include "config/renamed.h"
 
 namespace qhost::config {
@@ -309,6 +310,9 @@ Diagnostic unknown_key(const Entry& entry, const std::string& title, const std::
     std::string names;
     for (const auto& name : near) names += (names.empty() ? "" : " or ") + quote(name);
     diagnostic.helps.push_back("did you mean " + names + '?');
+  }
+  if (const std::string key = familiar_key(entry.key); diagnostic.helps.empty() && !key.empty()) {
+    diagnostic.helps.push_back("it is called " + quote(key) + " here");
   }
   if (diagnostic.helps.empty()) {
     diagnostic.helps.push_back("take the key out or choose a valid one");

@@ -64,8 +64,11 @@ class OverrideParser {
     }
     const std::size_t equals = find_equals(argument);
     if (equals == std::string::npos) {
+      const bool spaced = line_ < static_cast<int>(arguments_.size()) &&
+                          arguments_[static_cast<std::size_t>(line_)] == "=";
       return fail(1, all, quote(argument) + " is no override: it has no equals sign",
-                  "write KEY=VALUE, as in train.epochs=30");
+                  spaced ? "write KEY=VALUE without spaces around the equals sign"
+                         : "write KEY=VALUE, as in train.epochs=30");
     }
     const std::string_view key_text = std::string_view(argument).substr(0, equals);
     const auto key = parse_key(key_text);

@@ -6,6 +6,7 @@
 #include "common/near_match.h"
 #include "common/utf8.h"
 #include "config/diagnostic_codes.h"
+#include "config/familiar_names.h"
 #include "config/schema.h"
 
 namespace qhost::config {
@@ -210,7 +211,9 @@ void Resolver::unknown_component(const std::string& kind, const std::string& nam
   diagnostic.code = code::unknown_component;
   diagnostic.message = std::string("unknown ") + noun(kind) + ' ' + quote(name);
   const auto known = names(kind);
-  const auto near = near_matches(name, known);
+  auto near = near_matches(name, known);
+  const std::string familiar = familiar_component(name);
+  if (std::find(known.begin(), known.end(), familiar) != known.end()) near = {familiar};
   if (!near.empty()) diagnostic.helps.push_back("did you mean " + quote(near.front()) + '?');
   std::string list;
   for (const auto& one : known) list += (list.empty() ? "" : ", ") + one;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "common/user_folders.h"
 #include "config/diagnostic_codes.h"
 #include "config/resolver.h"
 #include "config/schema.h"
@@ -140,7 +141,7 @@ void Resolver::resolve_path(Options& options, const std::string& table, const st
   if (given == options.values().end() || !std::holds_alternative<std::string>(given->second)) {
     return;
   }
-  const std::filesystem::path path = std::get<std::string>(given->second);
+  const std::filesystem::path path = with_home(std::get<std::string>(given->second));
   if (path.empty()) return;
   // A path in a file is relative to that file; a path in an argument is relative to the working
   // directory.
@@ -167,6 +168,11 @@ void Resolver::conflict(const std::string& key, const std::string& other,
 
 void Resolver::check_conflicts() {
   const Options& train = experiment_.train;
+  if (!train.strings("init_except").empty() && train.string("init_from").empty()) {
+    conflict("train.init_except", "train.init_from",
+             "`train.init_except` without train.init_from: every layer is drawn anyway",
+             "name the weights of the other layers in train.init_from");
+  }
   if (train.real("label_smoothing") > 0 && train.string("loss") == "squared_hinge") {
     conflict("train.label_smoothing", "train.loss",
              "`train.label_smoothing`: squared_hinge has no label smoothing",

@@ -3,15 +3,23 @@
 namespace qhost::config {
 namespace {
 
+// Of a batch: beyond what any memory holds.
+constexpr double most_images = 1 << 20;
+
 std::vector<Option> train_options() {
   return {
       Option::integer("epochs", 10, "passes over the training set").at_least(0),
       Option::string("init_from", "",
                      "start from the weights of a float network: a run directory or a "
                      ".safetensors file; absent: draw them"),
+      Option::strings("init_except", {},
+                      "layers that are drawn anew all the same, as selectors: [\"fc\"] for another "
+                      "number of classes"),
       Option::integer("max_steps", 0, "stop after so many optimizer steps; 0: not before the end")
           .at_least(0),
-      Option::integer("batch_size", 128, "images of one optimizer step").at_least(1),
+      Option::integer("batch_size", 128, "images of one optimizer step")
+          .at_least(1)
+          .at_most(most_images),
       Option::boolean("drop_last", false, "leave out an epoch's last batch when it is not full"),
       Option::string("precision", "fp32", "number format of the float operations in training")
           .one_of({"fp32", "bf16"}),
@@ -37,7 +45,9 @@ std::vector<Option> train_options() {
                       "mean and variance anew; 0: keep those of training")
           .at_least(0),
       Option::integer("evaluate_every", 1, "epochs between evaluations").at_least(1),
-      Option::integer("evaluation_batch_size", 256, "images of one evaluation batch").at_least(1),
+      Option::integer("evaluation_batch_size", 256, "images of one evaluation batch")
+          .at_least(1)
+          .at_most(most_images),
       Option::integer("checkpoint_every", 1, "epochs between checkpoints")
           .at_least(1)
           .not_part_of_result(),
@@ -92,7 +102,9 @@ std::vector<Option> augment_options() {
 std::vector<Option> calibration_options() {
   return {
       Option::integer("batches", 32, "batches of training images that observers see").at_least(1),
-      Option::integer("batch_size", 32, "images of one calibration batch").at_least(1),
+      Option::integer("batch_size", 32, "images of one calibration batch")
+          .at_least(1)
+          .at_most(most_images),
   };
 }
 

@@ -34,12 +34,13 @@ std::string remark(const Split& train, const Fingerprint& published) {
 }
 
 PublishedSet published(const CifarLayout& layout, std::string folder, std::string archive,
-                       std::string md5) {
+                       std::string md5, std::string python_folder) {
   PublishedSet set{std::move(folder),
                    archive,
                    "https://www.cs.toronto.edu/~kriz/" + archive,
                    std::move(md5),
                    {}};
+  set.python_folder = std::move(python_folder);
   for (const auto* files : {&layout.train, &layout.test}) {
     for (const CifarFile& file : *files) {
       set.files.push_back({file.name, file.records * layout.record_bytes()});
@@ -73,14 +74,14 @@ const CifarLayout& cifar100_layout() {
 const PublishedSet& cifar10_files() {
   static const PublishedSet set =
       published(cifar10_layout(), "cifar-10-batches-bin", "cifar-10-binary.tar.gz",
-                "c32a1d4ab5d03f1284b67883e8d87530");
+                "c32a1d4ab5d03f1284b67883e8d87530", "cifar-10-batches-py");
   return set;
 }
 
 const PublishedSet& cifar100_files() {
   static const PublishedSet set =
       published(cifar100_layout(), "cifar-100-binary", "cifar-100-binary.tar.gz",
-                "03b5dce01913d631647c71ecec9e9cb8");
+                "03b5dce01913d631647c71ecec9e9cb8", "cifar-100-python");
   return set;
 }
 

@@ -59,6 +59,26 @@ std::string how_to_get_files(const PublishedSet& set, const std::string& root,
   return text;
 }
 
+/// "" if neither the archive nor the Python version of the set is there.
+std::string command_left(const PublishedSet& set, const std::string& root) {
+  std::error_code ignored;
+  for (const fs::path& base : bases(set, root)) {
+    if (!set.archive.empty() && fs::is_regular_file(base / set.archive, ignored)) {
+      return "unpack the archive that lies there: tar -xzf '" + (base / set.archive).string() +
+             "' -C '" + base.string() + "'";
+    }
+    if (set.python_folder.empty()) continue;
+    const bool inside = base.filename() == set.python_folder;
+    const fs::path folder = inside ? base : base / set.python_folder;
+    if (!fs::is_directory(folder, ignored)) continue;
+    const fs::path target = inside ? base.parent_path() : base;
+    return "it lies there as Python tools keep it: tools/import_cifar.py '" + folder.string() +
+           "' '" + target.string() + "' writes the files that qhost reads" +
+           (inside ? ", for data.root=" + target.string() : "");
+  }
+  return "";
+}
+
 }  // namespace
 
 std::vector<fs::path> search_path(const PublishedSet& set, const std::string& root) {
@@ -78,6 +98,7 @@ std::optional<fs::path> find_folder(const PublishedSet& set, const std::string& 
 }
 
 std::string how_to_get(const PublishedSet& set, const std::string& root) {
+  if (std::string command = command_left(set, root); !command.empty()) return command;
   const fs::path own = root.empty() ? user_data_sets() : fs::path(root);
   const std::string target = own.empty() ? "data" : own.string();
   if (set.archive.empty()) return how_to_get_files(set, root, target);

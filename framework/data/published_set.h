@@ -26,6 +26,7 @@ struct PublishedSet {
   std::vector<PublishedFile> files;
   std::string package = {};                   ///< the Debian package of the set, or ""
   std::filesystem::path package_folder = {};  ///< the place where it installs `folder`
+  std::string python_folder = {};             ///< the same set as Python tools keep it; or ""
 };
 
 /// The folders that are searched for `root` (see the option `root`). With a root: ROOT/folder and
@@ -38,7 +39,8 @@ std::vector<std::filesystem::path> search_path(const PublishedSet& set, const st
 std::optional<std::filesystem::path> find_folder(const PublishedSet& set, const std::string& root);
 
 /// "download URL (MD5 ...), unpack it: mkdir -p ... && tar ...", for the user's data folder or
-/// root. Without an archive, it names the package and the single files.
+/// root. Without an archive, it names the package and the single files. Where the archive, or the
+/// set as Python tools keep it, lies in a searched folder: the one command that is left.
 std::string how_to_get(const PublishedSet& set, const std::string& root);
 
 /// The folder. Throws Error (data) that says where `name` was searched and how to get it.

@@ -34,6 +34,9 @@ struct InferenceEdge {
   int node = 0;        ///< index of the node that is read, an earlier one
   Encoding encoding;   ///< float32: the value as it is
   std::string method;  ///< the quantizer that encodes it; "" for a float
+  /// What the padding of a convolution holds around these values. Other than 0 only for an encoding
+  /// without a scale of its own: there levels and values are the same numbers.
+  double padding_value = 0;
   /// To be carried out by bypass_relu: the edge reads in front of a ReLU. See graph/relu_elision.h, whose
   /// ids are those of the network that the graph began as.
   std::optional<ReluElision> elision;

@@ -51,6 +51,7 @@ json edge_json(const InferenceGraph& graph, const InferenceEdge& edge) {
   if (!edge.method.empty() || edge.encoding != Encoding::float32()) {
     result["encoding"] = to_json(edge.encoding);
   }
+  if (edge.padding_value != 0) result["padding_value"] = edge.padding_value;
   return result;
 }
 

@@ -280,6 +280,7 @@ class Reader {
     edge.node = index_of(object, object.string("node"));
     edge.method = object.optional_string("method");
     if (object.has("encoding")) edge.encoding = read_encoding(object.object("encoding"));
+    if (object.has("padding_value")) edge.padding_value = object.real("padding_value");
     object.finish();
     node.inputs.push_back(std::move(edge));
   }

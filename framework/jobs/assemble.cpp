@@ -63,6 +63,8 @@ Graph build_graph(const config::Experiment& experiment, Registry& registry) {
                            .slot = nullptr};
   return located(experiment, "model", [&] {
     GraphBuilder builder;
+    const double epsilon = experiment.model.options.real("bn_epsilon");
+    if (epsilon > 0) builder.override_batch_norm_epsilon(epsilon);
     const Value input = builder.input(about.image);
     const Value output = call_plugin(call, [&] {
       return architecture.build(builder, input, {.input = about.image, .classes = about.classes},

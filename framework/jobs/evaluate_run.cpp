@@ -14,7 +14,7 @@
 namespace qhost::jobs {
 EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry) {
   const runs::RunDirectory run = runs::RunDirectory::open(request.run);
-  config::Experiment experiment = experiment_of_run(run.path(), registry);
+  config::Experiment experiment = experiment_of_run(run.path(), registry, request.overrides);
   if (!request.device.empty()) experiment.train.set("device", request.device);
 
   EvaluatedRun result;

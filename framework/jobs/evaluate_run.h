@@ -15,6 +15,7 @@ struct EvaluationRequest {
   std::string checkpoint = "selected";  ///< selected, last, best, or a step number
   std::string split = "test";           ///< test, validation, train
   std::string device;                   ///< "" = the device of the run
+  std::vector<std::string> overrides;   ///< data.root=FOLDER alone: the data set's place here
 };
 
 struct EvaluatedRun {

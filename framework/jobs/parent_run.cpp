@@ -32,7 +32,8 @@ bool is_fixed(const std::string& key) {
   for (const char* table : {"data.", "model.", "quantizer.", "calibration."}) {
     if (key.starts_with(table)) return true;
   }
-  return key == "train.seed" || key == "optimizer.name" || key == "train.init_from";
+  return key == "train.seed" || key == "optimizer.name" || key == "train.init_from" ||
+         key == "train.init_except";
 }
 
 /// True for keys that only affect the learning rates, which are compared step by step.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/lines.h"
+#include "data/augment.h"
 #include "data/known_size.h"
 #include "jobs/assemble.h"
 #include "jobs/open_run.h"
@@ -65,7 +66,8 @@ class Check {
         result_.notes.push_back("warning: " + warning);
       }
       for (std::string& warning :
-           run_warnings(experiment_, *graph_, *plan_, images_, weights_ ? &*weights_ : nullptr)) {
+           run_warnings(experiment_, *graph_, *plan_, images_, data_ ? &*data_ : nullptr,
+                        weights_ ? &*weights_ : nullptr)) {
         result_.notes.push_back(std::move(warning));
       }
     }
@@ -159,12 +161,18 @@ Preflight preflight(const config::Experiment& experiment, const RunRequest& requ
 
 std::vector<std::string> run_warnings(const config::Experiment& experiment, const Graph& graph,
                                       const Plan& plan, std::optional<std::int64_t> images,
-                                      const InitialWeights* weights) {
+                                      const data::Dataset* data, const InitialWeights* weights) {
   const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
   RunFacts facts{.images = images,
                  .summary = &summary,
                  .calibrates = plan.needs_calibration || plan.bias_correction,
                  .source = weights == nullptr ? std::nullopt : weights->source};
+  if (weights != nullptr) facts.published = weights->published;
+  if (data != nullptr) {
+    const data::AugmentOptions augment = data::evaluation_options(experiment.augment, *data);
+    facts.mean.assign(augment.mean.begin(), augment.mean.end());
+    facts.deviation.assign(augment.std.begin(), augment.std.end());
+  }
   std::vector<std::string> texts;
   for (const config::Diagnostic& warning : warnings_of(experiment, facts)) {
     texts.push_back(without_last_breaks(config::render(warning)));

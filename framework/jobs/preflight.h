@@ -35,9 +35,9 @@ Preflight preflight(const config::Experiment& experiment, const RunRequest& requ
                     Registry& registry, LoadedSets& sets);
 
 /// The warnings of run_experiment() for a run without errors: warnings_of(), rendered. `images` is
-/// empty without the data, `weights` null for random ones.
+/// empty and `data` null without the data, `weights` null for random ones.
 std::vector<std::string> run_warnings(const config::Experiment& experiment, const Graph& graph,
                                       const Plan& plan, std::optional<std::int64_t> images,
-                                      const InitialWeights* weights);
+                                      const data::Dataset* data, const InitialWeights* weights);
 
 }  // namespace qhost::jobs

@@ -49,6 +49,12 @@ std::map<std::string, std::string> state_dict_keys(const Graph& graph,
   return result;
 }
 
+bool is_unused(const std::string& name, const Architecture& architecture,
+               const StateDictKeyMap& names, const Options& options) {
+  return names.unused &&
+         call_plugin(call_of(architecture, "unused"), [&] { return names.unused(name, options); });
+}
+
 at::Tensor in_own_order(const at::Tensor& tensor, const std::string& name,
                         const Architecture& architecture, const StateDictKeyMap& names,
                         const Options& options) {
@@ -80,18 +86,27 @@ bool is_order(std::vector<std::int64_t> order, std::int64_t channels) {
 
 std::optional<PublishedWeights> from_published(const std::map<std::string, at::Tensor>& tensors,
                                                const Graph& graph, const Architecture& architecture,
-                                               const Options& options) {
+                                               const Options& options,
+                                               const std::set<std::string>& drawn) {
   for (const StateDictKeyMap& names : architecture.published) {
     const std::map<std::string, std::string> there =
         state_dict_keys(graph, architecture, names, options);
-    std::set<std::string> wanted;
-    for (const auto& [own, name] : there) wanted.insert(name);
+    std::set<std::string> wanted, left_out;
+    for (const auto& [own, name] : there) {
+      (drawn.contains(own.substr(0, own.rfind('.'))) ? left_out : wanted).insert(name);
+    }
     std::set<std::string> found;
-    for (const auto& [name, tensor] : tensors) found.insert(name);
-    if (there.empty() || wanted != found || wanted.size() != there.size()) continue;
-
-    PublishedWeights weights{names.source, {}, there};
+    for (const auto& [name, tensor] : tensors) {
+      if (!left_out.contains(name) && !is_unused(name, architecture, names, options)) {
+        found.insert(name);
+      }
+    }
+    if (there.empty() || wanted != found || wanted.size() + left_out.size() != there.size()) {
+      continue;
+    }
+    PublishedWeights weights{{names.source, names.mean, names.deviation}, {}, there};
     for (const Own& own : own_tensors(graph)) {
+      if (left_out.contains(there.at(own.name))) continue;
       at::Tensor tensor = tensors.at(there.at(own.name));
       if (tensor.sizes() == at::IntArrayRef(own.spec->shape)) {
         tensor = in_own_order(tensor, own.name, architecture, names, options);

@@ -6,27 +6,31 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "jobs/weight_source.h"
 #include "qhost/architecture.h"
 #include "qhost/graph.h"
 
 namespace qhost::jobs {
 
 struct PublishedWeights {
-  std::string source;  ///< StateDictKeyMap::source
+  PublishedNormalization normalization;  ///< with StateDictKeyMap::source
   std::map<std::string, at::Tensor> tensors;
   std::map<std::string, std::string> names;  ///< published names, by the graph's names
 };
 
 /// Returns `tensors` with the names and the channel order of `graph`, if their names are exactly
 /// those that one of architecture.published gives to the graph's parameters and buffers; else
-/// empty. The shapes may differ from the graph's: the caller checks them. Throws Error (plugin) if
+/// empty. The shapes may differ from the graph's: the caller checks them. The tensors of the nodes
+/// named in `drawn` are left out, whether the file has them or not. Throws Error (plugin) if
 /// the architecture does not give a number for each channel.
 std::optional<PublishedWeights> from_published(const std::map<std::string, at::Tensor>& tensors,
                                                const Graph& graph, const Architecture& architecture,
-                                               const Options& options);
+                                               const Options& options,
+                                               const std::set<std::string>& drawn = {});
 
 /// True if `order` contains 0 .. channels - 1, each once.
 bool is_order(std::vector<std::int64_t> order, std::int64_t channels);

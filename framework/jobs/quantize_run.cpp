@@ -105,7 +105,7 @@ FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& regi
   const InitialWeights weights = read_initial_weights(experiment, registry, *model);
   RunPosition position;
   position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
-  model->initialize(position, &weights.tensors);
+  model->initialize(position, &weights.tensors, weights.drawn);
   data::Dataset data = load_data(experiment);
   training::MetricsResult metrics =
       training::evaluate_final(*model, experiment, data, data.test, position).metrics;
@@ -129,6 +129,7 @@ RunOutcome quantize_run(const QuantizeRequest& request, Registry& registry,
                                         "train.epochs=0", "train.max_steps=0"};
   if (is_run(request.source)) {
     overrides.push_back("train.init_from=" + quoted(fs::absolute(request.source).string()));
+    overrides.emplace_back("train.init_except=[]");  // the run has trained these layers
   }
   for (const std::string& override : request.overrides) overrides.push_back(with_table(override));
 

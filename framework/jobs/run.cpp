@@ -236,7 +236,7 @@ void Job::note_changes(const nlohmann::json& here) {
 
 void Job::note_warnings() {
   for (const std::string& warning :
-       run_warnings(experiment_, model_->graph(), model_->plan(), data_->train.count(),
+       run_warnings(experiment_, model_->graph(), model_->plan(), data_->train.count(), &*data_,
                     weights_ ? &*weights_ : nullptr)) {
     progress_.note(warning);
   }
@@ -259,7 +259,11 @@ void Job::start() {
   } else {
     storage::cut_json_lines(run.metrics(), 0);
     if (weights_) write_json(run.init_from(), record(*weights_, *model_));
-    trainer_->start(weights_ ? &weights_->tensors : nullptr);
+    if (weights_) {
+      trainer_->start(&weights_->tensors, weights_->drawn);
+    } else {
+      trainer_->start();
+    }
   }
   add_origin(run, result_);
 }
@@ -294,9 +298,23 @@ RunOutcome Job::interrupted() {
   return {.result = std::move(result_), .exit_code = static_cast<int>(ErrorKind::interrupted)};
 }
 
+/// Where the data lie may differ from machine to machine; all else is the run's.
+void require_place_alone(const fs::path& run, const std::vector<std::string>& overrides) {
+  for (const std::string& override : overrides) {
+    if (override.starts_with("data.root=")) continue;
+    throw Error(ErrorKind::configuration,
+                "`" + override + "` would change " + run.string() +
+                    ", a run that was made with other values",
+                "of a run only data.root=FOLDER can be given, the place of its data set; an "
+                "experiment file takes every KEY=VALUE");
+  }
+}
+
 }  // namespace
 
-config::Experiment experiment_of_run(const fs::path& run, Registry& registry) {
+config::Experiment experiment_of_run(const fs::path& run, Registry& registry,
+                                     const std::vector<std::string>& overrides) {
+  require_place_alone(run, overrides);
   ComponentCatalog catalog(registry);
   const fs::path file = run / "resolved.toml";
   if (!fs::exists(file)) {
@@ -304,7 +322,7 @@ config::Experiment experiment_of_run(const fs::path& run, Registry& registry) {
                 run.string() + " is no run directory: it has no resolved.toml",
                 "runs lie in runs/NAME/, the newest is runs/NAME/latest");
   }
-  auto points = config::load_experiment_or_throw(file, {}, catalog);
+  auto points = config::load_experiment_or_throw(file, overrides, catalog);
   return std::move(points.at(0).experiment);
 }
 

@@ -50,7 +50,9 @@ struct RunOutcome {
 RunOutcome run_experiment(const config::Experiment& experiment, const RunRequest& request,
                           Registry& registry, training::Progress& progress);
 
-/// The configuration of an existing run directory.
-config::Experiment experiment_of_run(const std::filesystem::path& run, Registry& registry);
+/// The configuration of an existing run directory. `overrides`: at most data.root=FOLDER, the place
+/// of its data set on this machine; throws Error (configuration) for another key.
+config::Experiment experiment_of_run(const std::filesystem::path& run, Registry& registry,
+                                     const std::vector<std::string>& overrides = {});
 
 }  // namespace qhost::jobs

@@ -2,6 +2,7 @@
 #include "common/number_text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 #include "config/diagnostic_codes.h"
@@ -110,6 +111,44 @@ void warn_of_source(const config::Experiment& experiment, const WeightSource& so
       "give [augment] what stands in " + (source.run / "resolved.toml").string(), doubtful));
 }
 
+std::string numbers_text(const std::vector<double>& numbers) {
+  std::string text;
+  for (const double number : numbers) text += (text.empty() ? "" : ", ") + significant(number, 4);
+  return "[" + text + "]";
+}
+
+/// Digits beyond the third differ with how the same set was measured.
+bool nearly_equal(const std::vector<double>& a, const std::vector<double>& b) {
+  constexpr double tolerance = 1e-3;
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](double x, double y) { return std::abs(x - y) <= tolerance; });
+}
+
+void warn_of_published(const config::Experiment& experiment, const RunFacts& facts,
+                       Diagnostics& warnings) {
+  const PublishedNormalization& there = *facts.published;
+  if (there.mean.empty() || facts.mean.size() != there.mean.size()) return;
+  if (nearly_equal(facts.mean, there.mean) && nearly_equal(facts.deviation, there.deviation)) {
+    return;
+  }
+  const std::string mean = numbers_text(there.mean), deviation = numbers_text(there.deviation);
+  warnings.push_back(
+      warning_at(experiment, "augment", "train.init_from",
+                 "[augment] normalizes the images otherwise than " + there.source + ": here mean " +
+                     numbers_text(facts.mean) + ", std " + numbers_text(facts.deviation) +
+                     "; there mean " + mean + ", std " + deviation,
+                 "set augment.mean = " + mean + " and augment.std = " + deviation, doubtful));
+}
+
+void warn_of_drawn_layers(const config::Experiment& experiment, Diagnostics& warnings) {
+  if (experiment.train.integer("epochs") > 0) return;
+  if (experiment.train.strings("init_except").empty()) return;
+  warnings.push_back(warning_at(
+      experiment, "train.init_except", "train.epochs",
+      "`train.init_except` with train.epochs = 0: these layers are scored as they are drawn",
+      "set train.epochs, or leave train.init_except out", doubtful));
+}
+
 }  // namespace
 
 config::Diagnostic warning_at(const config::Experiment& experiment, const std::string& key,
@@ -135,6 +174,8 @@ std::vector<config::Diagnostic> warnings_of(const config::Experiment& experiment
   if (facts.summary != nullptr) warn_of_bytes(experiment, *facts.summary, warnings);
   if (facts.images && facts.calibrates) warn_of_calibration(experiment, *facts.images, warnings);
   if (facts.source) warn_of_source(experiment, *facts.source, warnings);
+  if (facts.published) warn_of_published(experiment, facts, warnings);
+  warn_of_drawn_layers(experiment, warnings);
   return warnings;
 }
 

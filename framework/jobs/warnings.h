@@ -18,6 +18,10 @@ struct RunFacts {
   const report::Summary* summary = nullptr;  ///< of the quantized network
   bool calibrates = false;                   ///< observers or a bias correction look at images
   std::optional<WeightSource> source;        ///< the run of the weights of train.init_from
+  /// Of weights that were published elsewhere: how their source normalizes its images.
+  std::optional<PublishedNormalization> published;
+  /// How this run does; empty without the data, and for whitened images.
+  std::vector<double> mean, deviation;
 };
 
 /// Warnings at the keys that they are about, with both values:
@@ -26,7 +30,7 @@ struct RunFacts {
 ///                     before the schedule's end
 ///   config.doubtful   no epoch and no train.init_from, one step an epoch, more threads than cores,
 ///                     codes that take more bytes than float32, ranges from one image, weights of a
-///                     quantized run, another normalization than the source's
+///                     quantized run, another normalization than the source's, layers that no epoch trains
 std::vector<config::Diagnostic> warnings_of(const config::Experiment& experiment,
                                             const RunFacts& facts);
 

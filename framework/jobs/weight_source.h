@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/load.h"
 
@@ -16,6 +17,12 @@ struct WeightSource {
   /// latent weights, from which the evaluated codes are computed.
   std::string method;
   std::map<std::string, std::string> keys;  ///< result_keys() of its configuration
+};
+
+/// The normalization of a published source: Architecture::published.
+struct PublishedNormalization {
+  std::string source;                   ///< "akamaster/pytorch_resnet_cifar10"
+  std::vector<double> mean, deviation;  ///< of pixel / 255, by channel
 };
 
 /// `source` is a run directory or a file in one. Empty for any other path, and for a run whose

@@ -16,6 +16,7 @@ struct EdgePlan {
   std::optional<Encoding> encoding;  ///< empty: float
   std::string method;                ///< name of the quantizer, "" for float
   std::optional<ReluElision> elision;
+  double padding_value = 0;  ///< what the padding of a convolution holds
 };
 
 /// An empty encoding is float32.

@@ -11,6 +11,7 @@ std::vector<InferenceEdge> edges_of(const Graph& graph, const Node& node, const 
       edge.encoding = plan.edges[e].encoding.value_or(Encoding::float32());
       edge.method = plan.edges[e].method;
       edge.elision = plan.edges[e].elision;
+      edge.padding_value = plan.edges[e].padding_value;
     } else if (plan.input) {
       edge.encoding = *plan.input;
       edge.method = plan.input_method;

@@ -144,12 +144,15 @@ at::Tensor Model::affine_node(Run& run, const Step& step) {
     weight = trained_weight(run, *step.weight, factor);
   }
   weight = weight.to(run.compute);
+  const PlannedSlot* slot = step.inputs[0];
+  const double padding_value =
+      slot != nullptr && is_active(*slot, run.position.epoch) ? slot->padding_value : 0;
   if (!factor.defined() && !output_scale.defined()) {
     const at::Tensor b = bias.defined() ? bias.to(run.compute) : bias;
-    return watch_gradient(run, step, convolve(options, x, weight, b));
+    return watch_gradient(run, step, convolve(options, x, weight, b, padding_value));
   }
   const Op op = step.node->op;
-  at::Tensor y = convolve(options, x, weight, {});
+  at::Tensor y = convolve(options, x, weight, {}, padding_value);
   if (factor.defined()) y = y / over_channels(factor, op).to(run.compute);
   if (output_scale.defined()) {
     // In float32: LibTorch's bf16 product with one factor for all channels of a position takes

@@ -153,11 +153,12 @@ at::Tensor Interpreter::affine(int index, Values& values, const Interpretation& 
     }
     output_scale = input.output_scale;
   }
+  const double padding_value = node.inputs[0].padding_value;
   const InterpretedWeight weight = this->weight(index, run.network);
   if (node.method.empty() && !input_scale.defined() && !output_scale.defined()) {
-    return convolve(node.options, x, weight.levels, step.bias);
+    return convolve(node.options, x, weight.levels, step.bias, padding_value);
   }
-  at::Tensor y = convolve(node.options, x, weight.levels, {});
+  at::Tensor y = convolve(node.options, x, weight.levels, {}, padding_value);
   at::Tensor scale = weight.scale;
   if (input_scale.defined()) {
     scale = scale.defined() ? scale * input_scale.reshape({}) : input_scale.reshape({});

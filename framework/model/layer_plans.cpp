@@ -24,8 +24,10 @@ void add_slot(const Graph& graph, const PlannedSlot& slot, LayerPlans& plans) {
       call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
   layer.input_method = slot.method;
   layer.edges.resize(graph.node(slot.node).inputs.size());
-  layer.edges[static_cast<std::size_t>(slot.info.edge)] = {
-      .encoding = layer.input, .method = slot.method, .elision = slot.elision};
+  layer.edges[static_cast<std::size_t>(slot.info.edge)] = {.encoding = layer.input,
+                                                           .method = slot.method,
+                                                           .elision = slot.elision,
+                                                           .padding_value = slot.padding_value};
   if (slot.elision) layer.bypassed_relu = graph.node(slot.elision->relu).name;
 }
 

@@ -42,33 +42,56 @@ bool belongs_to_slot(const NamedTensor& entry) {
   return entry.name.find('/') != std::string::npos;
 }
 
+/// The node of a tensor: "conv1" of "conv1.weight".
+std::string node_of(const std::string& tensor) {
+  return tensor.substr(0, tensor.rfind('.'));
+}
+
+/// Lines about tensors. A wrong network differs in hundreds, of which a few show the kind.
+class TensorLines {
+ public:
+  explicit TensorLines(std::string word) : word_(std::move(word)) {}
+  void add(const std::string& line) { lines_.push_back("\n  " + word_ + ": " + line); }
+  bool empty() const { return lines_.empty(); }
+  std::string text() const {
+    std::string all;
+    for (std::size_t i = 0; i < lines_.size() && i < most_; ++i) all += lines_[i];
+    if (lines_.size() > most_) {
+      all += "\n  " + word_ + ": " + std::to_string(lines_.size() - most_) + " more";
+    }
+    return all;
+  }
+
+ private:
+  static constexpr std::size_t most_ = 2;
+  std::string word_;
+  std::vector<std::string> lines_;
+};
+
 void require_same_tensors(const std::vector<NamedTensor>& wanted,
                           const std::map<std::string, at::Tensor>& tensors,
                           const std::map<std::string, std::string>& names_there) {
-  std::string missing, mis_shaped, unexpected;
+  TensorLines mis_shaped("other shape"), unexpected("unexpected"), missing("missing");
   std::set<std::string> known;
   for (const NamedTensor& entry : wanted) {
     known.insert(entry.name);
+    const auto there = names_there.find(entry.name);
+    const bool renamed = there != names_there.end() && there->second != entry.name;
+    const std::string name = entry.name + (renamed ? " (there " + there->second + ")" : "");
     const auto found = tensors.find(entry.name);
     if (found == tensors.end()) {
-      missing += "\n  missing: " + entry.name + " " + text(entry.tensor.sizes());
+      missing.add(name + " " + text(entry.tensor.sizes()));
     } else if (found->second.sizes() != entry.tensor.sizes()) {
-      const auto there = names_there.find(entry.name);
-      const bool renamed = there != names_there.end() && there->second != entry.name;
-      mis_shaped += "\n  other shape: " + entry.name +
-                    (renamed ? " (there " + there->second + ")" : "") + " is " +
-                    text(found->second.sizes()) + " in the file and " + text(entry.tensor.sizes()) +
-                    " in the network";
+      mis_shaped.add(name + " is " + text(found->second.sizes()) + " in the file and " +
+                     text(entry.tensor.sizes()) + " in the network");
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    if (known.count(name) == 0)
-      unexpected += "\n  unexpected: " + name + " " + text(tensor.sizes());
+    if (!known.contains(name)) unexpected.add(name + " " + text(tensor.sizes()));
   }
-  if (!missing.empty() || !mis_shaped.empty() || !unexpected.empty()) {
-    throw Error(ErrorKind::data,
-                "the weights are those of another network:" + mis_shaped + missing + unexpected);
-  }
+  if (mis_shaped.empty() && unexpected.empty() && missing.empty()) return;
+  throw Error(ErrorKind::data, "the weights are those of another network:" + mis_shaped.text() +
+                                   unexpected.text() + missing.text());
 }
 
 /// What the slot keeps, checked before a name or a tensor of it enters the model's state.
@@ -234,19 +257,20 @@ void Model::find_last_reads(const std::vector<std::vector<int>>& readers) {
 Model::~Model() = default;
 
 void Model::initialize(const RunPosition& position,
-                       const std::map<std::string, at::Tensor>* weights) {
+                       const std::map<std::string, at::Tensor>* weights,
+                       const std::set<std::string>& drawn) {
   const at::NoGradGuard no_grad;
+  if (weights != nullptr) require_weights(*weights, {}, drawn);
+  draw_parameters(position.seed);
   if (weights != nullptr) {
-    require_weights(*weights);
     for (NamedTensor& entry : state_) {
-      if (!belongs_to_slot(entry)) entry.tensor.copy_(weights->at(entry.name));
+      if (belongs_to_slot(entry) || drawn.contains(node_of(entry.name))) continue;
+      entry.tensor.copy_(weights->at(entry.name));
     }
-  } else {
-    draw_parameters(position.seed);
   }
   for (const PlannedSlot& slot : plan_.slots) {
     SlotContext at_start = context(slot.info, slot.traits, Mode::train, position, 0);
-    at_start.pretrained = weights != nullptr;
+    at_start.pretrained = weights != nullptr && !drawn.contains(slot.info.node);
     call_plugin(call_of(slot, "initialize"), [&] {
       if (slot.weight) {
         slot.weight->initialize(at_start,
@@ -275,10 +299,11 @@ void Model::draw_parameters(std::uint64_t seed) {
 }
 
 void Model::require_weights(const std::map<std::string, at::Tensor>& weights,
-                            const std::map<std::string, std::string>& names_there) const {
+                            const std::map<std::string, std::string>& names_there,
+                            const std::set<std::string>& drawn) const {
   std::vector<NamedTensor> own;
   for (const NamedTensor& entry : state_) {
-    if (!belongs_to_slot(entry)) own.push_back(entry);
+    if (!belongs_to_slot(entry) && !drawn.contains(node_of(entry.name))) own.push_back(entry);
   }
   require_same_tensors(own, weights, names_there);
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,14 +70,16 @@ class Model {
 
   /// Draws every parameter, keyed by (seed, name), then lets each slot initialize its own. With
   /// `weights`, the network's parameters and buffers are those (they must pass require_weights),
-  /// and the slots start from them.
+  /// and the slots start from them; the nodes named in `drawn` keep what was drawn.
   void initialize(const RunPosition& position,
-                  const std::map<std::string, at::Tensor>* weights = nullptr);
+                  const std::map<std::string, at::Tensor>* weights = nullptr,
+                  const std::set<std::string>& drawn = {});
   /// Throws as load() unless `weights` are exactly the network's parameters and buffers, without
-  /// what belongs to quantizers. `names_there`, by the network's names, are those of the file that
-  /// they come from, where it has others: the message gives both.
+  /// what belongs to quantizers or to the nodes named in `drawn`. `names_there`, by the network's
+  /// names, are those of the file that they come from, where it has others: the message gives both.
   void require_weights(const std::map<std::string, at::Tensor>& weights,
-                       const std::map<std::string, std::string>& names_there = {}) const;
+                       const std::map<std::string, std::string>& names_there = {},
+                       const std::set<std::string>& drawn = {}) const;
 
   /// Everything that a checkpoint holds, in graph order. The tensors are the model's own.
   const std::vector<NamedTensor>& state() const { return state_; }

@@ -17,9 +17,16 @@ std::array<std::int64_t, 2> pair(const Size2& size) {
 }  // namespace
 
 at::Tensor convolve(const NodeOptions& options, const at::Tensor& x, const at::Tensor& weight,
-                    const at::Tensor& bias) {
+                    const at::Tensor& bias, double padding_value) {
   const auto* conv = std::get_if<Conv2dOptions>(&options);
   if (conv == nullptr) return at::linear(x, weight, bias);
+  if (padding_value != 0) {
+    const auto [height, width] = pair(conv->padding);
+    // F.pad counts from the last dimension: width, height.
+    const at::Tensor padded = at::constant_pad_nd(x, {width, width, height, height}, padding_value);
+    constexpr std::array<std::int64_t, 2> none = {0, 0};
+    return at::conv2d(padded, weight, bias, pair(conv->stride), none, {1, 1}, conv->groups);
+  }
   return at::conv2d(x, weight, bias, pair(conv->stride), pair(conv->padding), {1, 1}, conv->groups);
 }
 

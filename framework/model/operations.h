@@ -12,7 +12,7 @@ namespace qhost {
 
 /// The convolution or the product of a conv2d's or linear node's options; `bias` may be undefined.
 at::Tensor convolve(const NodeOptions& options, const at::Tensor& x, const at::Tensor& weight,
-                    const at::Tensor& bias);
+                    const at::Tensor& bias, double padding_value = 0);
 at::Tensor pool(Op op, const PoolOptions& options, const at::Tensor& x);
 at::Tensor subsample(const SubsampleOptions& options, const at::Tensor& x);
 /// `in_place`: a ReLU may overwrite x.

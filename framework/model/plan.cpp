@@ -1,8 +1,10 @@
 #include "model/plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
+#include "common/number_text.h"
 #include "graph/fans.h"
 #include "graph/non_negative.h"
 #include "graph/selector.h"
@@ -314,6 +316,21 @@ class Planner {
     return slot.weight != nullptr;
   }
 
+  /// Levels and values must be the same numbers: evaluation pads the levels.
+  static double padding_value_of(const PlannedSlot& slot) {
+    const PluginCall call = call_of(slot, "padding_value");
+    const double value = call_plugin(call, [&] { return slot.input->padding_value(); });
+    if (value == 0 || slot.info.op != Op::conv2d) return 0;
+    const Encoding encoding =
+        call_plugin(call_of(slot, "encoding"), [&] { return slot.input->encoding(slot.info); });
+    const bool scaled = encoding.scale != ScaleKind::none && encoding.scale != ScaleKind::position;
+    if (!std::isfinite(value) || scaled) {
+      broke_word(call, "it gives " + significant(value) + ", and its encoding is " +
+                           to_string(encoding) + ": a padding value needs one without a scale");
+    }
+    return value;
+  }
+
   bool make_input(PlannedSlot& slot, const Node& node) {
     const MethodRule& rule = rule_at(slot.rule);
     const int source = node.inputs[static_cast<std::size_t>(slot.info.edge)];
@@ -321,6 +338,7 @@ class Planner {
     slot.input =
         call_plugin(call_of(slot, "input"), [&] { return rule.quantizer->input(slot.info); });
     if (!slot.input) return false;
+    slot.padding_value = padding_value_of(slot);
     if (range_of(slot) != InputRange::signed_values) return true;
     try {
       slot.elision = elide_relu(graph_, node, slot.info.edge);

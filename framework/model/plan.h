@@ -43,6 +43,8 @@ struct PlannedSlot {
   /// Input slots whose edge was moved in front of a ReLU; see graph/relu_elision.h.
   std::optional<ReluElision> elision;
   std::string plugin;  ///< that provides the method
+  /// Of an input slot: what a convolution's padding holds (InputQuantizer::padding_value).
+  double padding_value = 0;
 };
 
 /// A node whose output's gradient will be quantized on its way back.

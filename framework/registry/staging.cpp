@@ -41,6 +41,15 @@ std::string component_text(std::string_view key) {
   return text;
 }
 
+/// The host's own option of every architecture, which jobs/build_graph() carries out.
+Option batch_norm_epsilon() {
+  return Option::real("bn_epsilon", 0,
+                      "epsilon of every batch norm, 1e-3 for weights from Keras or Larq; 0: the "
+                      "architecture's own")
+      .at_least(0)
+      .below(1);
+}
+
 StagingRegistrar::StagingRegistrar(OwnerOf owner_of) : owner_of_(std::move(owner_of)) {}
 StagingRegistrar::~StagingRegistrar() = default;
 
@@ -81,8 +90,9 @@ void StagingRegistrar::check(const std::string& kind, const std::string& name, b
 
 void StagingRegistrar::add_architecture(Architecture architecture) {
   check("architecture", architecture.name, static_cast<bool>(architecture.build), "build",
-        architecture.options, {"name"});
+        architecture.options, {"name", "bn_epsilon"});
   std::string name = architecture.name;
+  architecture.options.push_back(batch_norm_epsilon());
   architectures.emplace(std::move(name), std::move(architecture));
 }
 

@@ -252,14 +252,30 @@ class HeaderHandler {
   std::set<std::string> names_, fields_;
 };
 
+constexpr const char* read_dtypes = "BOOL U8 I8 U16 I16 F16 BF16 U32 I32 F32 U64 I64 F64";
+
+/// The types of the format that dtype_size() does not know.
+bool is_other_dtype(std::string_view dtype) {
+  constexpr std::string_view others[] = {"F8_E4M3",     "F8_E5M2",     "F8_E8M0",
+                                         "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3",
+                                         "F6_E3M2",     "F4",          "C64"};
+  return std::find(std::begin(others), std::end(others), dtype) != std::end(others);
+}
+
 /// Checks 5 and 6: the bytes of a tensor, by checked multiplication. A factor of 0 must not hide an
 /// overflow before or after it, so the multiplication skips factors of 0.
 std::uint64_t checked_bytes(const std::string& file, const std::string& name,
                             const HeaderHandler::Raw& raw) {
   const std::size_t element = dtype_size(*raw.dtype);
+  if (element == 0 && is_other_dtype(*raw.dtype)) {
+    throw Error(ErrorKind::storage,
+                file + ": tensor " + printable(name) + " has the dtype " + *raw.dtype +
+                    ", a valid type that qhost does not read; it reads " + read_dtypes,
+                "store the tensor as F32, F16 or BF16");
+  }
   if (element == 0) {
     refuse(file, "tensor " + printable(name) + " has an unknown dtype", raw.position,
-           printable(*raw.dtype), "BOOL U8 I8 U16 I16 F16 BF16 U32 I32 F32 U64 I64 F64");
+           printable(*raw.dtype), read_dtypes);
   }
   std::uint64_t bytes = element;
   bool empty = false;

@@ -123,9 +123,10 @@ std::vector<std::pair<std::string, at::Tensor>> Trainer::latent_weights() const 
   return layers;
 }
 
-void Trainer::start(const std::map<std::string, at::Tensor>* weights) {
+void Trainer::start(const std::map<std::string, at::Tensor>* weights,
+                    const std::set<std::string>& drawn) {
   state_ = {};
-  model_.initialize(position(), weights);
+  model_.initialize(position(), weights, drawn);
   calibrate(/*pretrained=*/weights != nullptr);
   sign_flips_.update(latent_weights());
   metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());

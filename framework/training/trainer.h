@@ -25,6 +25,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,8 +78,10 @@ class Trainer {
           const runs::RunDirectory& run, Progress& progress);
   ~Trainer();
 
-  /// For a new run: draws the parameters or takes `weights`, and calibrates if a method needs it.
-  void start(const std::map<std::string, at::Tensor>* weights = nullptr);
+  /// For a new run: draws the parameters or takes `weights`, but for the nodes named in `drawn`,
+  /// and calibrates if a method needs it.
+  void start(const std::map<std::string, at::Tensor>* weights = nullptr,
+             const std::set<std::string>& drawn = {});
   /// Continues from the newest intact checkpoint and cuts metrics.jsonl back to it. Returns false
   /// if there is none yet. Damaged checkpoints are reported through Progress::note.
   bool restore();

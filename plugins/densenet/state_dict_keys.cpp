@@ -70,8 +70,13 @@ std::vector<StateDictKeyMap> published() {
   bamos["conv"] = "conv1";
   return {{.source = "kuangliu/pytorch-cifar",
            .name_of = names("imagenet", kuangliu),
-           .channels_of = newest_first},
-          {.source = "bamos/densenet.pytorch", .name_of = names("cifar", bamos)}};
+           .channels_of = newest_first,
+           .mean = {0.4914, 0.4822, 0.4465},
+           .deviation = {0.2023, 0.1994, 0.2010}},
+          {.source = "bamos/densenet.pytorch",
+           .name_of = names("cifar", bamos),
+           .mean = {0.4914, 0.4824, 0.4467},
+           .deviation = {0.2471, 0.2435, 0.2616}}};
 }
 
 }  // namespace qhost::densenet

@@ -26,8 +26,12 @@ struct Family {
 Family cifar(std::int64_t depth) {
   if (depth % 6 != 2) {
     const std::int64_t below = std::max<std::int64_t>(8, (depth - 2) / 6 * 6 + 2);
-    throw OptionError("depth", "depth " + std::to_string(depth) + " is not 6n+2; nearest: " +
-                                   std::to_string(below) + " and " + std::to_string(below + 6));
+    throw OptionError(
+        "depth",
+        "depth " + std::to_string(depth) + " is not 6n+2; nearest: " + std::to_string(below) +
+            " and " + std::to_string(below + 6),
+        depth == 18 || depth == 34 ? "ResNet-" + std::to_string(depth) + " is family = \"imagenet\""
+                                   : "");
   }
   const std::int64_t n = (depth - 2) / 6;
   return {.name = "cifar", .blocks = {n, n, n}};
@@ -47,9 +51,9 @@ Family imagenet(std::int64_t depth) {
           .final_norm = false};
 }
 
-// Each stage but the first halves the image: the last one must have a pixel left of its own.
-void require_image(const Shape& input, const Family& family) {
-  const std::int64_t smallest = std::int64_t{1} << (family.blocks.size() - 1);
+// Each stage but the first, and the max pool, halve the image: the last one must have a pixel left of its own.
+void require_image(const Shape& input, const Family& family, bool stem_pool) {
+  const std::int64_t smallest = std::int64_t{1} << (family.blocks.size() - (stem_pool ? 0 : 1));
   if (input.is_image() && input.height() >= smallest && input.width() >= smallest) return;
   const std::string size = std::to_string(smallest) + "x" + std::to_string(smallest);
   throw Error(ErrorKind::configuration,
@@ -77,12 +81,15 @@ Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
             const Options& options) {
   const std::int64_t depth = options.integer("depth");
   const Family family = options.string("family") == "cifar" ? cifar(depth) : imagenet(depth);
-  require_image(context.input, family);
+  require_image(context.input, family, options.boolean("stem_pool"));
   const BlockKind kind = block_of(options, family);
 
   Value x = conv3x3(g, "conv1", input, family.base_width, 1, family.conv_init);
   if (kind.order != Order::b_a_c) x = g.batch_norm("bn1", x);
   if (kind.order == Order::c_b_a) x = activate(g, x, kind.activation, "1");
+  if (options.boolean("stem_pool")) {
+    x = g.max_pool("stem_pool", x, {.kernel = 3, .stride = 2, .padding = 1});
+  }
   for (std::size_t i = 0; i < family.blocks.size(); ++i) {
     auto stage = g.scope("stage" + std::to_string(i + 1));
     for (std::int64_t j = 0; j < family.blocks[i]; ++j) {
@@ -125,6 +132,10 @@ Architecture architecture() {
                           "around each, for binary networks")
                .one_of({"basic", "bireal"})
                .from_paper("arXiv 1808.00278"),
+           Option::boolean("stem_pool", false,
+                           "3x3 max pool of stride 2 behind the stem, as huyvnphan/PyTorch_CIFAR10 "
+                           "has it; for larger images")
+               .from_paper("arXiv 1512.03385, table 1"),
            Option::boolean("preactivation", false,
                            "batch norm and activation before each convolution (the order B-A-C of "
                            "XNOR-Net), not behind it")

@@ -9,6 +9,7 @@
 /// family "imagenet", depth 18 (2, 2, 2, 2 blocks) or 34 (3, 4, 6, 3), with the 3x3 stem, stride 1
 /// and no max pooling, that small images need: 64, 128, 256 and 512 channels, strides 1, 2, 2, 2.
 ///   Convolutions N(0, 2/fan_out), the linear layer U(+-1/sqrt(fan_in)).
+///   stem_pool: a 3x3 max pool of stride 2 and padding 1 behind the stem, in both families.
 ///   preactivation: no batch norm after the stem and, as in the published PreActResNet18 for
 ///   CIFAR-10, none before the pooling either (1603.05027 has one there).
 ///

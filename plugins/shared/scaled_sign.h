@@ -4,8 +4,11 @@
 ///
 ///     G_i * (1/n + alpha * 1{|W_i| < 1}) * (1 - 1/Cin) * n
 ///
-/// which is the published program's, for weights whose mean over the Cin = Cin/groups input
-/// channels is taken off.
+/// which is the published program's under SGD, for weights whose mean over the Cin = Cin/groups
+/// input channels is taken off. With Adam the program leaves the factor n out, and multiplies all
+/// gradients of the network by 1e9 before weight decay is added: against them the decay and Adam's
+/// epsilon do nothing. As Adam does not see the scale of a gradient, weight_decay = 0 and
+/// epsilon = 1e-17 in [optimizer] come to the same.
 #pragma once
 
 #include <ATen/core/Tensor.h>

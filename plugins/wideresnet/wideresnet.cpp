@@ -4,6 +4,7 @@
 #include <string>
 
 #include "../shared/part_names.h"
+#include "../shared/pytorchcv_names.h"
 #include "qhost/error.h"
 
 namespace qhost::wideresnet {
@@ -30,15 +31,28 @@ void require_image(const Shape& input) {
               "use a data set of larger images");
 }
 
-Value block(GraphBuilder& g, Value x, std::int64_t width, std::int64_t stride, double dropout) {
-  Value y = g.relu("relu1", g.batch_norm("bn1", x));
+struct BlockKind {
+  double dropout = 0;
+  bool leaky = false;  // LeakyReLU(0.1)
+  bool raw = false;    // where the image is halved, nothing stands in front of conv1 and shortcut
+};
+
+Value activate(GraphBuilder& g, const std::string& number, Value x, const BlockKind& kind) {
+  if (!kind.leaky) return g.relu("relu" + number, x);
+  return g.activation("leaky_relu" + number, x, {.kind = Activation::leaky_relu, .slope = 0.1});
+}
+
+Value block(GraphBuilder& g, Value x, std::int64_t width, std::int64_t stride,
+            const BlockKind& kind) {
+  const bool same_shape = x.shape().channels() == width && stride == 1;
+  const bool raw = kind.raw && stride > 1;
+  Value y = raw ? x : activate(g, "1", g.batch_norm("bn1", x), kind);
   const Value shortcut =
-      x.shape().channels() == width && stride == 1
-          ? x
-          : g.conv2d("shortcut", y, {.out_channels = width, .kernel = 1, .stride = stride});
+      same_shape ? x
+                 : g.conv2d("shortcut", y, {.out_channels = width, .kernel = 1, .stride = stride});
   y = g.conv2d("conv1", y, {.out_channels = width, .kernel = 3, .stride = stride, .padding = 1});
-  y = g.relu("relu2", g.batch_norm("bn2", y));
-  if (dropout > 0) y = g.dropout("dropout", y, {.probability = dropout});
+  y = activate(g, "2", g.batch_norm("bn2", y), kind);
+  if (kind.dropout > 0) y = g.dropout("dropout", y, {.probability = kind.dropout});
   y = g.conv2d("conv2", y, {.out_channels = width, .kernel = 3, .padding = 1});
   return g.add("add", y, shortcut);
 }
@@ -48,27 +62,68 @@ Value build(GraphBuilder& g, Value input, const ArchitectureContext& context,
   const std::int64_t n = blocks_per_stage(options.integer("depth"));
   const std::int64_t width = stem_width * options.integer("widen_factor");
   require_image(context.input);
+  const BlockKind kind = {.dropout = options.real("dropout"),
+                          .leaky = options.string("activation") == "leaky_relu",
+                          .raw = options.string("halving") == "raw"};
 
   Value x = g.conv2d("conv1", input, {.out_channels = stem_width, .kernel = 3, .padding = 1});
   for (int i = 0; i < stages; ++i) {
     auto stage = g.scope("stage" + std::to_string(i + 1));
     for (std::int64_t j = 0; j < n; ++j) {
       auto scope = g.scope("block" + std::to_string(j));
-      x = block(g, x, width << i, i > 0 && j == 0 ? 2 : 1, options.real("dropout"));
+      x = block(g, x, width << i, i > 0 && j == 0 ? 2 : 1, kind);
     }
   }
-  x = g.global_average_pool("pool", g.relu("relu", g.batch_norm("bn", x)));
+  x = g.global_average_pool("pool", activate(g, "", g.batch_norm("bn", x), kind));
   return g.linear("fc", x, {.out_features = context.classes});
+}
+
+bool is_papers(const Options& options) {
+  return options.string("activation") == "relu" && options.string("halving") == "activated";
+}
+
+std::string short_name(const std::string& tensor) {
+  return renamed(
+      tensor,
+      {{"stage#", "block#"}, {"block#", "layer.#"}, {"shortcut", "convShortcut"}, {"bn", "bn1"}});
 }
 
 StateDictKeyMap xternalz() {
   return {.source = "xternalz/WideResNet-pytorch",
-          .name_of = [](const std::string& tensor, const Options&) {
-            return renamed(tensor, {{"stage#", "block#"},
-                                    {"block#", "layer.#"},
-                                    {"shortcut", "convShortcut"},
-                                    {"bn", "bn1"}});
-          }};
+          .name_of =
+              [](const std::string& tensor, const Options& options) {
+                return is_papers(options) ? short_name(tensor) : "";
+              },
+          .mean = {0.4914, 0.4824, 0.4467},
+          .deviation = {0.2471, 0.2435, 0.2616},
+          .look_alikes =
+              "kekmodel/FixMatch-pytorch has the same names for another network: set "
+              "model.activation = \"leaky_relu\" and model.halving = \"raw\""};
+}
+
+StateDictKeyMap fixmatch() {
+  return {.source = "kekmodel/FixMatch-pytorch",
+          .name_of =
+              [](const std::string& tensor, const Options& options) {
+                const bool there = options.string("activation") == "leaky_relu" &&
+                                   options.string("halving") == "raw";
+                return there ? short_name(tensor) : "";
+              },
+          .unused =
+              [](const std::string& there, const Options&) {
+                return there.starts_with("block2.layer.0.bn1.") ||
+                       there.starts_with("block3.layer.0.bn1.");
+              }};
+}
+
+StateDictKeyMap pytorchcv() {
+  return {.source = "pytorchcv",
+          .name_of =
+              [](const std::string& tensor, const Options& options) {
+                return is_papers(options) ? pytorchcv_name(tensor, /*preactivation=*/true) : "";
+              },
+          .mean = {0.4914, 0.4822, 0.4465},
+          .deviation = {0.2023, 0.1994, 0.2010}};
 }
 
 }  // namespace
@@ -87,9 +142,16 @@ Architecture architecture() {
                                "probability of zeroing between a block's convolutions")
                       .at_least(0)
                       .below(1)
-                      .from_paper("arXiv 1605.07146, section 2.4")},
+                      .from_paper("arXiv 1605.07146, section 2.4"),
+                  Option::string("activation", "relu",
+                                 "leaky_relu, of slope 0.1, is that of semi-supervised learning")
+                      .one_of({"relu", "leaky_relu"}),
+                  Option::string("halving", "activated",
+                                 "what the first block of stages 2 and 3 reads; raw: its input "
+                                 "without batch norm and activation, as kekmodel/FixMatch-pytorch")
+                      .one_of({"activated", "raw"})},
       .build = build,
-      .published = {xternalz()}};
+      .published = {xternalz(), fixmatch(), pytorchcv()}};
 }
 
 }  // namespace qhost::wideresnet

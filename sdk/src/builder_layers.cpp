@@ -80,10 +80,16 @@ Value GraphBuilder::linear(std::string_view name, Value x, const LinearOptions& 
   return implementation_->commit(std::move(draft));
 }
 
+void GraphBuilder::override_batch_norm_epsilon(double epsilon) {
+  implementation_->batch_norm_epsilon = epsilon;
+}
+
 Value GraphBuilder::batch_norm(std::string_view name, Value x, const BatchNormOptions& options,
                                Where where) {
   Implementation::Draft draft(*implementation_, Op::batch_norm, name, {{"x", x}}, where);
-  draft.node.options = options;
+  BatchNormOptions chosen = options;
+  if (implementation_->batch_norm_epsilon) chosen.epsilon = *implementation_->batch_norm_epsilon;
+  draft.node.options = chosen;
   draft.require(std::isfinite(options.epsilon) && options.epsilon > 0,
                 "epsilon is " + number_text(options.epsilon) + ", not a positive number",
                 "set epsilon to 1e-5, say");

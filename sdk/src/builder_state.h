@@ -26,6 +26,7 @@ struct GraphBuilder::Implementation {
   std::deque<Node> nodes;                       ///< a deque, since Value::shape() returns
                                                 ///< references
   std::map<std::string, int, std::less<>> ids;  ///< by name with its scopes
+  std::optional<double> batch_norm_epsilon;     ///< instead of what the options say
   std::string prefix;                           ///< "stage2.block0.", from the open scopes
   std::optional<Where> finished;
 

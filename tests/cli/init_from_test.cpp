@@ -1,6 +1,8 @@
 // `train.init_from` and the names in a file of weights.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -72,6 +74,12 @@ class InitFrom : public ::testing::Test {
   static void write(const std::string& file, const Tensors& tensors) {
     storage::write_safetensors(*workshop_ / file, tensors);
   }
+  /// Of a file of these tensors with an empty note, without the 8 bytes of its own length.
+  static std::size_t header_bytes(const Tensors& tensors) {
+    std::size_t data = 0;
+    for (const auto& [name, view] : tensors) data += view.bytes;
+    return storage::serialized_bytes(tensors, {{"note", ""}}) - data - 8;
+  }
   static Tensors published() {
     Tensors tensors;
     for (const auto& [name, view] : own_) tensors[akamasters(name)] = view;
@@ -127,6 +135,127 @@ TEST_F(InitFrom, WhatPyTorchAddsIsLeftOut) {
   }
 }
 
+TEST_F(InitFrom, AWrapperAndAnAveragedModelAreTakenOff) {
+  Tensors tensors;
+  for (const auto& [name, view] : own_) tensors["module._orig_mod." + name] = view;
+  const std::int64_t count = 7;
+  tensors["n_averaged"] =
+      TensorView{"I64", {}, reinterpret_cast<const std::byte*>(&count), sizeof count};
+  write("wrapped.safetensors", tensors);
+  const json result = finished(untrained("wrapped.safetensors", "wrapped"));
+  EXPECT_EQ(result.at("test_loss"), source_.at("test_loss"));
+  EXPECT_EQ(record_of("wrapped").at("removed_prefixes"), json({"module.", "_orig_mod."}));
+  EXPECT_FALSE(record_of("copy").contains("removed_prefixes"));
+}
+
+TEST_F(InitFrom, AFileOfAnotherFormatIsNamedWithItsImporter) {
+  for (const auto& [file, bytes, what] : std::vector<std::array<std::string, 3>>{
+           {"zip.pth", std::string("PK\x03\x04\x14\0\0\0archive", 15),
+            "a zip archive, as torch.save() "},
+           {"old.pth", std::string("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 ", 10), "a pickle, as older "},
+           {"keras.h5", std::string("\x89HDF\r\n\x1a\n....", 12),
+            "an HDF5 file, as Keras writes"}}) {
+    workshop_->write(file, bytes);
+    const ProcessResult refused = workshop_->run(untrained(file, "other"));
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_THAT(refused.err, HasSubstr(file + " is no safetensors file but " + what));
+    EXPECT_THAT(refused.err, HasSubstr(file == "keras.h5" ? "help: store the weights as safetensors"
+                                                          : "help: tools/import_pytorch.py "));
+  }
+  // A safetensors file whose header has a length that begins with "PK" is one.
+  Tensors tensors;
+  for (const auto& [name, view] : own_) tensors[name] = view;
+  storage::write_safetensors(*workshop_ / "long.safetensors", tensors,
+                             {{"note", std::string(0x4b50 - header_bytes(tensors), ' ')}});
+  EXPECT_EQ(slurp(*workshop_ / "long.safetensors").substr(0, 2), "PK");
+  finished(untrained("long.safetensors", "long"));
+}
+
+TEST_F(InitFrom, TheNearestVariantIsNamed) {
+  finished({"run", "e.toml", "quantizer.name=none", "name=deep", "train.max_steps=1",
+            "model.depth=26", "model.shortcut=B", "--json"});
+  const std::string error = refused(untrained("runs/deep/latest", "shallow"));
+  EXPECT_THAT(error,
+              HasSubstr("\n  help: set model.depth = 26, model.shortcut = \"B\": all tensors "
+                        "fit\n"));
+  EXPECT_LE(std::count(error.begin(), error.end(), '\n'), 12) << error;
+  EXPECT_THAT(error, HasSubstr("unexpected: "));
+  EXPECT_THAT(error, HasSubstr(" more\n"));
+
+  // As published elsewhere, and with another number of classes.
+  write("published.safetensors", published());
+  Words words = untrained("published.safetensors", "two");
+  words.insert(words.end(), {"model.depth=14", "data.classes=[0, 1]"});
+  EXPECT_THAT(refused(words),
+              HasSubstr("\n  help: set model.depth = 8, train.init_except = [\"fc\"], "
+                        "which draws the classifier anew: all other tensors fit\n"));
+}
+
+TEST_F(InitFrom, AnotherClassifierIsDrawnAndTheRestIsLoaded) {
+  for (const bool own_names : {true, false}) {
+    SCOPED_TRACE(own_names);
+    const std::string name = own_names ? "two_own" : "two_published";
+    write(name + ".safetensors", own_names ? own_ : published());
+    Words words = untrained(name + ".safetensors", name);
+    words.insert(words.end(), {"data.classes=[0, 1]", "train.init_except=[\"last\"]",
+                               "train.epochs=1", "train.max_steps=1"});
+    finished(words);
+    const json record = record_of(name);
+    EXPECT_EQ(record.at("drawn"), json({"fc"}));
+    EXPECT_EQ(record.at("tensors").at("fc.weight"), "initialized");
+    EXPECT_EQ(record.at("tensors").at("conv1.weight"), "loaded");
+  }
+  // The drawn layer has what a run without init_from draws, and the others the file's bits.
+  const auto weights = [&](const std::string& run) {
+    finished({"weights", "runs/" + run + "/latest", "-o", run + ".out", "--json"});
+    return storage::File::read(*workshop_ / (run + ".out"));
+  };
+  Words words = untrained("runs/float/latest", "mixed");
+  words.push_back("train.init_except=[\"fc\", \"stage3.*\"]");
+  finished(words);
+  finished({"run", "e.toml", "quantizer.name=none", "name=drawn", "train.epochs=0", "--json"});
+  const storage::File mixed = weights("mixed"), drawn = weights("drawn");
+  const auto bytes = [](const storage::File& file, const std::string& name) {
+    const TensorView& view = file.at(name);
+    return std::string(reinterpret_cast<const char*>(view.data), view.bytes);
+  };
+  for (const auto& [name, view] : own_) {
+    const std::string loaded(reinterpret_cast<const char*>(view.data), view.bytes);
+    const bool anew = name.starts_with("fc.") || name.starts_with("stage3.");
+    EXPECT_EQ(bytes(mixed, name), anew ? bytes(drawn, name) : loaded) << name;
+  }
+  EXPECT_NE(bytes(drawn, "conv1.weight"), bytes(mixed, "conv1.weight"));
+
+  // What the run has trained is kept when it is quantized.
+  const json quantized = finished({"quantize", "runs/mixed/latest", "bwn", "--json"});
+  EXPECT_EQ(quantized.at("float_test_loss"),
+            json::parse(slurp(*workshop_ / "runs/mixed/latest/result.json")).at("test_loss"));
+}
+
+TEST_F(InitFrom, AnExceptionThatMeansNothingIsRefused) {
+  const ProcessResult without = workshop_->run({"run", "e.toml", "train.init_except=[\"fc\"]"});
+  EXPECT_EQ(without.code, 2);
+  EXPECT_THAT(without.err, HasSubstr("command line:1:19: error: `train.init_except` without "
+                                     "train.init_from: every layer is drawn anyway"));
+  Words words = untrained("runs/float/latest", "none");
+  words.push_back("train.init_except=[\"classifier\"]");
+  const ProcessResult unmatched = workshop_->run(words);
+  EXPECT_EQ(unmatched.code, 2);
+  EXPECT_THAT(unmatched.err,
+              HasSubstr("`train.init_except`: `classifier` selects no layer with weights"));
+  EXPECT_THAT(unmatched.err, HasSubstr("help: `qhost summary` lists the layers"));
+}
+
+TEST_F(InitFrom, AnotherEpsilonChangesTheNetwork) {
+  Words words = untrained("runs/float/latest", "epsilon");
+  words.push_back("model.bn_epsilon=1e-5");
+  EXPECT_EQ(finished(words).at("test_loss"), source_.at("test_loss")) << "the architecture's own";
+  words.back() = "model.bn_epsilon=1e-3";
+  EXPECT_NE(finished(words).at("test_loss"), source_.at("test_loss"));
+  words.back() = "model.bn_epsilon=-1";
+  EXPECT_EQ(workshop_->run(words).code, 2);
+}
+
 TEST_F(InitFrom, NamesThatFitNothingAreComparedWithTheNetworksOwn) {
   Tensors tensors = published();
   auto node = tensors.extract("conv1.weight");
@@ -137,8 +266,8 @@ TEST_F(InitFrom, NamesThatFitNothingAreComparedWithTheNetworksOwn) {
   EXPECT_THAT(error, StartsWith("command line:4:17: error: train.init_from = " +
                                 (*workshop_ / "other.safetensors").string() +
                                 ": the weights are those of another network [config.weights]\n"));
-  EXPECT_THAT(error, HasSubstr("\n  note: missing: conv1.weight [16,1,3,3]\n"));
-  EXPECT_THAT(error, HasSubstr("\n    unexpected: stem.weight [16,1,3,3]\n"));
+  EXPECT_THAT(error, HasSubstr("\n  note: unexpected: stem.weight [16,1,3,3]\n"));
+  EXPECT_THAT(error, HasSubstr("\n    missing: conv1.weight [16,1,3,3]\n"));
   EXPECT_THAT(
       error,
       HasSubstr(

@@ -199,5 +199,34 @@ TEST_F(Warnings, WhereTheFirstWeightsAreFrom) {
       jobs::source_of_weights(folder_.path() / "elsewhere.safetensors", catalog).has_value());
 }
 
+TEST_F(Warnings, AnotherNormalizationThanThePublishedOne) {
+  const jobs::PublishedNormalization there = {
+      "there", {0.4914, 0.4822, 0.4465}, {0.2023, 0.1994, 0.201}};
+  const auto said = [&](std::vector<double> mean, std::vector<double> deviation) {
+    return warnings(experiment(""), {.published = there, .mean = mean, .deviation = deviation});
+  };
+  EXPECT_EQ(said(there.mean, there.deviation), "");
+  EXPECT_EQ(said({0.4914, 0.4824, 0.4467}, {0.2026, 0.1994, 0.2013}), "") << "the third digit";
+  EXPECT_EQ(said({}, {}), "") << "whitened, or without the data";
+  EXPECT_EQ(said({0.5}, {0.25}), "") << "another number of channels";
+  const std::string text = said(there.mean, {0.247, 0.2435, 0.2616});
+  EXPECT_THAT(text,
+              HasSubstr("warning: [augment] normalizes the images otherwise than there: here mean "
+                        "[0.4914, 0.4822, 0.4465], std [0.247, 0.2435, 0.2616]; there mean "
+                        "[0.4914, 0.4822, 0.4465], std [0.2023, 0.1994, 0.201] "
+                        "[config.doubtful]\n"));
+  EXPECT_THAT(text, HasSubstr("help: set augment.mean = [0.4914, 0.4822, 0.4465] and augment.std = "
+                              "[0.2023, 0.1994, 0.201]\n"));
+}
+
+TEST_F(Warnings, LayersThatAreScoredAsTheyAreDrawn) {
+  const std::string tables = "[train]\ninit_from = \"x\"\ninit_except = [\"fc\"]\nthreads = 1\n";
+  EXPECT_THAT(
+      warnings(experiment(tables + "epochs = 0\n")),
+      HasSubstr("`train.init_except` with train.epochs = 0: these layers are scored as they "
+                "are drawn"));
+  EXPECT_EQ(warnings(experiment(tables + "epochs = 1\n")), "");
+}
+
 }  // namespace
 }  // namespace qhost::training

@@ -38,7 +38,9 @@ Architecture architecture_named(const std::string& name) {
 Given given_of(const json& options) {
   Given given;
   for (const auto& [key, value] : options.items()) {
-    if (value.is_number_integer()) {
+    if (value.is_boolean()) {
+      given[key] = value.get<bool>();
+    } else if (value.is_number_integer()) {
       given[key] = value.get<std::int64_t>();
     } else {
       given[key] = value.get<std::string>();
@@ -97,6 +99,7 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
     if (one.source == file.value("names", "")) published = one;
   }
   ASSERT_EQ(published.has_value(), file.contains("names"));
+  const json unused = file.value("unused", json::object());
   std::vector<double> logits;
   for (const json& row : file["logits"]) {
     for (const json& value : row) logits.push_back(value.get<double>());
@@ -113,12 +116,16 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
       state[name] = drawn(name, entry.tensor.sizes().vec());
       elements += entry.tensor.numel();
     }
+    for (const auto& [name, sizes] : unused.items()) {
+      state[name] = drawn(name, sizes.get<std::vector<std::int64_t>>());
+      elements += state[name].numel();
+    }
     ASSERT_EQ(state.size(), file["tensors"].get<std::size_t>());
     ASSERT_EQ(elements, file["elements"].get<std::int64_t>());
     if (published) {
       const auto own = jobs::from_published(state, graph, architecture, options);
       ASSERT_TRUE(own.has_value());
-      ASSERT_EQ(own->source, published->source);
+      ASSERT_EQ(own->normalization.source, published->source);
       state = own->tensors;
     }
     model->load(state);
@@ -130,9 +137,11 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
 INSTANTIATE_TEST_SUITE_P(Networks, GoldenForward,
                          ::testing::Values("resnet20", "resnet20_bireal", "wrn_16_2",
                                            "densenet_bc_100_12", "vgg_small", "akamaster_resnet20",
-                                           "chenyaofo_resnet20", "kuangliu_resnet18",
-                                           "xternalz_wrn_16_2", "kuangliu_densenet_cifar",
-                                           "bamos_densenet_bc_40"),
+                                           "chenyaofo_resnet20", "pytorchcv_resnet20",
+                                           "pytorchcv_preresnet20", "kuangliu_resnet18",
+                                           "huyvnphan_resnet18", "xternalz_wrn_16_2",
+                                           "kekmodel_wrn_16_2", "pytorchcv_wrn_16_2",
+                                           "kuangliu_densenet_cifar", "bamos_densenet_bc_40"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

@@ -41,7 +41,7 @@ std::map<std::string, at::Tensor> file() {
 TEST(PublishedWeights, GetTheNetworksNamesAndItsOrderOfChannels) {
   const auto weights = jobs::from_published(file(), two_layers(), published({2, 0, 1}), {});
   ASSERT_TRUE(weights.has_value());
-  EXPECT_EQ(weights->source, "there");
+  EXPECT_EQ(weights->normalization.source, "there");
   EXPECT_EQ(weights->tensors.size(), 2U);
   EXPECT_THAT(weights->names, UnorderedElementsAre(Pair("conv.weight", "there.conv.weight"),
                                                    Pair("fc.weight", "there.fc.weight")));

@@ -26,7 +26,9 @@ TEST(NearMatches, TheNearestComesFirstAndThreeAtMost) {
   EXPECT_THAT(near_matches("learning_rte", {"learning_rat", "learning_rate", "weight_decay"}),
               ElementsAre("learning_rate", "learning_rat"));
   EXPECT_THAT(near_matches("depth", {"dept", "depthe", "depht", "deptx"}),
-              ElementsAre("dept", "depthe", "depht"));
+              ElementsAre("depht", "dept", "depthe"))
+      << "of equal distances the same letters first";
+  EXPECT_THAT(near_matches("bnw", {"bnn", "bwn"}), ElementsAre("bwn", "bnn"));
   EXPECT_THAT(near_matches("momentun", {"nesterov", "momentums", "momentum"}),
               ElementsAre("momentum", "momentums"));
 }

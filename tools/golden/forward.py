@@ -3,7 +3,8 @@
 
 The networks are written here again from the papers, with torch.nn.functional alone and in float64.
 No weight is stored: every number is a function of its tensor's name and its index. The networks of
-PUBLISHED have the names, and the order of concatenation, of an implementation on GitHub.
+PUBLISHED have the names, and the order of concatenation, of an implementation on GitHub. Those of
+pytorchcv and torchvision are the packages' own classes.
 
     key   = FNV-1a of the name, 64 bits
     h     = the output function of SplitMix64 on key + (index + 1) * 0x9E3779B97F4A7C15
@@ -19,9 +20,10 @@ PUBLISHED have the names, and the order of concatenation, of an implementation o
 The index counts in the order of the shape, [out, in, height, width] or [sample, channel, height,
 width]. All of this is exact in float32.
 
-    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch==2.15.0 numpy
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install -r tools/support/python.txt
     /tmp/golden/bin/python tools/golden/forward.py
 """
+import importlib.metadata
 import json
 import math
 import pathlib
@@ -29,11 +31,21 @@ import pathlib
 import numpy
 import torch
 import torch.nn.functional as F
+from pytorchcv.models.preresnet_cifar import preresnet20_cifar10
+from pytorchcv.models.resnet_cifar import resnet20_cifar10
+from pytorchcv.models.wrn_cifar import get_wrn_cifar
+from torchvision.models import resnet18
 
 OUT = pathlib.Path(__file__).resolve().parents[2] / "tests" / "golden" / "forward"
 MASK64 = (1 << 64) - 1
 INPUT = (4, 3, 32, 32)
 CLASSES = 10
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def version_of(package):
+    name = "PyTorch" if package == "torch" else package
+    return name + "-" + importlib.metadata.version(package).split("+")[0]
 
 
 def numbers(name, shape):
@@ -54,6 +66,8 @@ class Tensors:
 
     def __init__(self):
         self.elements = {}
+        self.unused = {}  # the shapes of those that take no part in the logits
+        self.made_by = [version_of("torch")]
 
     def draw(self, name, shape):
         assert name not in self.elements, name
@@ -73,9 +87,7 @@ class Tensors:
         return F.conv2d(x, weight, stride=stride, padding=size // 2)
 
     def norm(self, name, x, epsilon=1e-5):
-        gamma, beta, mean, variance = (
-            self.draw(f"{name}.{kind}", (x.shape[1],))
-            for kind in ("weight", "bias", "running_mean", "running_var"))
+        gamma, beta, mean, variance = (self.draw(f"{name}.{kind}", (x.shape[1],)) for kind in NORM)
         return F.batch_norm(x, mean, variance, gamma, beta, training=False, eps=epsilon)
 
     def linear(self, name, x, out):
@@ -84,6 +96,24 @@ class Tensors:
 
     def norm_relu(self, norm, x):
         return torch.relu(self.norm(norm, x))
+
+    def norm_leaky(self, norm, x):
+        return F.leaky_relu(self.norm(norm, x), 0.1)
+
+    def unused_norm(self, name, x):
+        self.norm(name, x)
+        self.unused.update((f"{name}.{kind}", (x.shape[1],)) for kind in NORM)
+
+    def module(self, network, x):
+        """The logits of a package's network, whose names are those of its state_dict."""
+        self.made_by.append(version_of(type(network).__module__.split(".")[0]))
+        network.double().eval()
+        state = network.state_dict()
+        for name, tensor in state.items():
+            if not name.endswith(".num_batches_tracked"):
+                state[name] = self.draw(name, tuple(tensor.shape))
+        network.load_state_dict(state)
+        return network(x)
 
 
 def widened(x, width, stride):
@@ -189,17 +219,50 @@ def kuangliu_resnet18(t, x):
     return t.linear("linear", x, CLASSES)
 
 
-def xternalz_wrn_16_2(t, x):
+def published_wrn_16_2(t, x, activated, raw):
+    """`raw`: a block that halves the image reads its input without batch norm and activation. The
+    batch norm is there all the same, with weights that nothing uses."""
     x = t.conv("conv1", x, 16, 3)
     for stage, width in ((1, 32), (2, 64), (3, 128)):
         for block in range(2):
             name, stride = f"block{stage}.layer.{block}.", 2 if stage > 1 and block == 0 else 1
-            y = t.norm_relu(name + "bn1", x)
+            if raw and stride > 1:
+                t.unused_norm(name + "bn1", x)
+                y = x
+            else:
+                y = activated(name + "bn1", x)
             if block == 0:
                 x = t.conv(name + "convShortcut", y, width, 1, stride)
-            y = t.norm_relu(name + "bn2", t.conv(name + "conv1", y, width, 3, stride))
+            y = activated(name + "bn2", t.conv(name + "conv1", y, width, 3, stride))
             x = x + t.conv(name + "conv2", y, width, 3)
-    return t.linear("fc", t.norm_relu("bn1", x).mean((2, 3)), CLASSES)
+    return t.linear("fc", activated("bn1", x).mean((2, 3)), CLASSES)
+
+
+def xternalz_wrn_16_2(t, x):
+    return published_wrn_16_2(t, x, t.norm_relu, raw=False)
+
+
+def kekmodel_wrn_16_2(t, x):
+    return published_wrn_16_2(t, x, t.norm_leaky, raw=True)
+
+
+def pytorchcv_resnet20(t, x):
+    return t.module(resnet20_cifar10(), x)
+
+
+def pytorchcv_preresnet20(t, x):
+    return t.module(preresnet20_cifar10(), x)
+
+
+def pytorchcv_wrn_16_2(t, x):
+    return t.module(get_wrn_cifar(num_classes=CLASSES, blocks=16, width_factor=2), x)
+
+
+def huyvnphan_resnet18(t, x):
+    """torchvision's, with another first convolution."""
+    network = resnet18(num_classes=CLASSES)
+    network.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    return t.module(network, x)
 
 
 def kuangliu_densenet_cifar(t, x):
@@ -220,21 +283,30 @@ def vgg_small(t, x):
     return t.linear("fc", x.flatten(1), CLASSES)
 
 
+IMAGENET = {"family": "imagenet"}
+RESNET20_B = {"depth": 20, "shortcut": "B"}
+WRN_16_2 = {"depth": 16, "widen_factor": 2}
+
 NETWORKS = [
     (resnet20, "resnet", {"depth": 20}),
     (resnet20_bireal, "resnet", {"depth": 20, "block": "bireal"}),
-    (wrn_16_2, "wideresnet", {"depth": 16, "widen_factor": 2}),
+    (wrn_16_2, "wideresnet", WRN_16_2),
     (densenet_bc_100_12, "densenet", {"depth": 100, "growth_rate": 12}),
     (vgg_small, "vgg", {"family": "small"}),
 ]
 
-IMAGENET = {"family": "imagenet"}
 PUBLISHED = [
     (akamaster_resnet20, "akamaster/pytorch_resnet_cifar10", "resnet", {"depth": 20}),
-    (chenyaofo_resnet20, "chenyaofo/pytorch-cifar-models", "resnet", {"depth": 20, "shortcut": "B"}),
+    (chenyaofo_resnet20, "chenyaofo/pytorch-cifar-models", "resnet", RESNET20_B),
     (kuangliu_resnet18, "kuangliu/pytorch-cifar", "resnet", IMAGENET | {"depth": 18}),
-    (xternalz_wrn_16_2, "xternalz/WideResNet-pytorch", "wideresnet",
-     {"depth": 16, "widen_factor": 2}),
+    (pytorchcv_resnet20, "pytorchcv", "resnet", RESNET20_B),
+    (pytorchcv_preresnet20, "pytorchcv", "resnet", RESNET20_B | {"preactivation": True}),
+    (huyvnphan_resnet18, "torchvision (conv1 3x3 of stride 1, no maxpool)", "resnet",
+     IMAGENET | {"depth": 18, "stem_pool": True}),
+    (xternalz_wrn_16_2, "xternalz/WideResNet-pytorch", "wideresnet", WRN_16_2),
+    (kekmodel_wrn_16_2, "kekmodel/FixMatch-pytorch", "wideresnet",
+     WRN_16_2 | {"activation": "leaky_relu", "halving": "raw"}),
+    (pytorchcv_wrn_16_2, "pytorchcv", "wideresnet", WRN_16_2),
     (kuangliu_densenet_cifar, "kuangliu/pytorch-cifar", "densenet",
      IMAGENET | {"depth": 121, "growth_rate": 12}),
     (bamos_densenet_bc_40, "bamos/densenet.pytorch", "densenet", {"depth": 40, "growth_rate": 12}),
@@ -249,7 +321,7 @@ def main():
         with torch.no_grad():
             logits = network(tensors, 2 * numbers("input", INPUT))
         golden = {
-            "made_by": "PyTorch-" + torch.__version__.split("+")[0],
+            "made_by": ", ".join(tensors.made_by),
             "architecture": architecture,
             "options": options,
             **({"names": names} if names else {}),
@@ -257,6 +329,7 @@ def main():
             "input_shape": INPUT,
             "tensors": len(tensors.elements),
             "elements": sum(tensors.elements.values()),
+            **({"unused": tensors.unused} if tensors.unused else {}),
             # fewer digits than float64: another order of sums must write the same file
             "logits": [[float(f"{value:.9g}") for value in row] for row in logits.tolist()],
         }

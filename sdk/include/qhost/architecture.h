@@ -28,6 +28,15 @@ struct StateDictKeyMap {
   /// network's channel c, along axis 1 of a tensor of several axes and axis 0 of the others. Null
   /// or an empty result: the same order.
   std::function<std::vector<std::int64_t>(const std::string& tensor, const Options&)> channels_of;
+  /// How that source normalizes its images, (pixel / 255 - mean) / deviation: a value per channel,
+  /// or none where it is not known. A run whose [augment] differs says so.
+  std::vector<double> mean, deviation;
+  /// True for a tensor of the source, by its name there, that takes no part in its outputs. Null:
+  /// none.
+  std::function<bool(const std::string& there, const Options&)> unused;
+  /// Other sources with the same names whose networks need other options, which the names cannot
+  /// tell: one sentence, shown by `qhost describe`. "" if there are none.
+  std::string look_alikes;
 };
 
 /// A named architecture. `build` receives the network's input and returns its output (the logits,

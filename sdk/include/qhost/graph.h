@@ -256,6 +256,10 @@ class QHOST_API GraphBuilder {
 
   [[nodiscard]] Scope scope(std::string_view name, Where where = Where::current());
 
+  /// Gives every later batch norm this epsilon, whatever its options say: weights that were trained
+  /// with another one need it (Keras and Larq: 1e-3). For the host: [model] bn_epsilon.
+  void override_batch_norm_epsilon(double epsilon);
+
   /// {C,H,W} -> {out_channels, (H+2p-k)/s+1, (W+2p-k)/s+1}, rounded down.
   Value conv2d(std::string_view name, Value x, const Conv2dOptions& options,
                Where where = Where::current());

@@ -205,6 +205,10 @@ class QHOST_API InputQuantizer {
   /// For that warning, one sentence of the method about a range of non_negative: why it is so, and
   /// which option changes it. "" by default: the host then names what it knows.
   virtual std::string range_advice() const;
+  /// What a convolution's padding holds around the quantized values, in training and in evaluation:
+  /// 0 by default, 1 as Larq's pad_values = 1, with which a binary convolution has no third value.
+  /// Another number than 0 needs an encoding without a scale of its own (none, or position).
+  virtual double padding_value() const;
   virtual std::vector<SlotParameter> parameters();
   virtual void initialize(const SlotContext& context);
   /// Calibration: one batch of the edge's float values.

@@ -36,6 +36,9 @@ InputRange InputQuantizer::range() const {
 std::string InputQuantizer::range_advice() const {
   return "";
 }
+double InputQuantizer::padding_value() const {
+  return 0;
+}
 std::vector<SlotParameter> InputQuantizer::parameters() {
   return {};
 }

@@ -2,7 +2,9 @@
 // ReLU.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 
+#include <algorithm>
 #include <set>
 
 #include "densenet/densenet.h"
@@ -55,12 +57,14 @@ class SignedInputs : public ::testing::TestWithParam<Case> {};
 TEST_P(SignedInputs, HaveBothSigns) {
   for (const char* activation : {"relu", "hardtanh"}) {
     Given given = GetParam().given;
-    bool has_option = false;
+    bool is_choice = false;
     for (const Option& option : GetParam().architecture().options) {
-      has_option = has_option || option.name() == "activation";
+      const auto& all = option.choices();
+      is_choice = is_choice || (option.name() == "activation" &&
+                                std::find(all.begin(), all.end(), activation) != all.end());
     }
-    if (!has_option && std::string(activation) != "relu") continue;
-    if (has_option) given["activation"] = activation;
+    if (!is_choice && std::string(activation) != "relu") continue;
+    if (is_choice) given["activation"] = activation;
     const Graph graph = test::build(GetParam().architecture(), given);
     std::set<Op> read;
     for (const Node* layer : inner_layers(graph)) {
