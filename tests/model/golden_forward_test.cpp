@@ -1,7 +1,7 @@
 // Compares the logits of whole networks with tests/golden/forward, which tools/golden/forward.py
-// makes from its own descriptions. Weights, statistics and images are functions of the tensor
-// names, by the formula in that script. The names are the network's own or those of a published
-// implementation.
+// makes from its own descriptions, or with the classes of published packages. Weights, statistics
+// and images are functions of the tensor names, by the formula in that script. The names are the
+// network's own or those of a published implementation.
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -99,6 +99,7 @@ TEST_P(GoldenForward, LogitsEqualTheIndependentImplementation) {
     if (one.source == file.value("names", "")) published = one;
   }
   ASSERT_EQ(published.has_value(), file.contains("names"));
+  // Tensors of the published implementation that take no part in its logits.
   const json unused = file.value("unused", json::object());
   std::vector<double> logits;
   for (const json& row : file["logits"]) {
