@@ -14,6 +14,7 @@
 #include "config/located.h"
 #include "model/exception_text.h"
 #include "qhost/error.h"
+#include "training/failure.h"
 
 namespace qhost::cli {
 namespace {
@@ -132,6 +133,11 @@ bool asks_for_help(const std::vector<std::string>& words) {
                      [](const std::string& word) { return word == "--help" || word == "-h"; });
 }
 
+bool wants_json(const std::vector<std::string>& words) {
+  const auto end = std::find(words.begin(), words.end(), "--");
+  return std::find(words.begin(), end, "--json") != end;
+}
+
 int execute(const Command& command, const std::vector<std::string>& words,
             const std::vector<std::string>& rest, SearchOptions search) {
   ArgumentSpec spec;
@@ -199,6 +205,12 @@ int run_main(const std::vector<std::string>& words) {
     // A diagnostic with its place says "error:" itself.
     const bool located = config::has_place(text) || text.starts_with("internal error: ");
     std::cerr << (located ? "" : "error: ") << text << "\n";
+    if (wants_json(words)) {
+      const auto* failed = dynamic_cast<const training::RunFailed*>(&error);
+      nlohmann::json json = failed == nullptr ? nlohmann::json{{"error", config::to_json(error)}}
+                                              : to_json(failed->result());
+      std::cout << json.dump() << "\n";
+    }
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     std::cerr << "error: out of memory\nhelp: a smaller train.batch_size needs less\n";

@@ -92,7 +92,7 @@ int execute(Context& context, const Arguments& arguments) {
                                         ? scorable_run(subject, point.experiment, context.registry)
                                         : scorable_network(point.experiment, context.registry);
     for (const std::string& warning : network.warnings) {
-      std::cerr << "warning: " << warning << "\n";
+      std::cerr << warning << "\n";
     }
     const report::Score score = cli::score(network, request);
     if (in_short) {

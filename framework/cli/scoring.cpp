@@ -19,7 +19,7 @@ ScorableNetwork scorable_network(const config::Experiment& experiment, Registry&
           .data_set = experiment.data.name,
           .sparsity = {},
           .why_dense = "before a training nobody knows them",
-          .warnings = plan.warnings};
+          .warnings = jobs::plan_warnings(experiment, plan)};
 }
 
 ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Experiment& experiment,
@@ -29,9 +29,11 @@ ScorableNetwork scorable_run(const std::filesystem::path& run, const config::Exp
   network.sparsity = std::move(zeros.by_node);
   network.why_dense = std::move(zeros.unknown);
   for (const std::string& sentence : runs::read_allowed(run)) {
-    network.warnings.push_back("the run went on with " + sentence);
+    network.warnings.push_back("warning: the run went on with " + sentence);
   }
-  for (std::string& complaint : zeros.complaints) network.warnings.push_back(std::move(complaint));
+  for (const std::string& complaint : zeros.complaints) {
+    network.warnings.push_back("warning: " + complaint);
+  }
   return network;
 }
 

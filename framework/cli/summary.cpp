@@ -46,7 +46,9 @@ int execute(Context& context, const Arguments& arguments) {
   for (const config::SweepPoint& point : points) {
     const Graph graph = jobs::build_graph(point.experiment, context.registry);
     const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
-    for (const std::string& warning : plan.warnings) std::cerr << "warning: " << warning << "\n";
+    for (const std::string& warning : jobs::plan_warnings(point.experiment, plan)) {
+      std::cerr << warning << "\n";
+    }
     const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
     if (in_short) {
       add_row(point.label, summary, table);

@@ -69,8 +69,23 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
   return list;
 }
 
-Error to_error(const std::vector<Diagnostic>& diagnostics, ErrorKind kind) {
-  return {kind, without_last_breaks(render(diagnostics))};
+DiagnosedError::DiagnosedError(ErrorKind kind, std::vector<Diagnostic> diagnostics)
+    : Error(kind, without_last_breaks(render(diagnostics))), diagnostics_(std::move(diagnostics)) {}
+
+DiagnosedError to_error(const std::vector<Diagnostic>& diagnostics, ErrorKind kind) {
+  return {kind, diagnostics};
+}
+
+nlohmann::json to_json(const Error& error) {
+  auto helps = nlohmann::json::array(), list = nlohmann::json::array();
+  for (const std::string& help : error.helps()) helps.push_back(escape_controls(help, true));
+  if (const auto* diagnosed = dynamic_cast<const DiagnosedError*>(&error)) {
+    for (const Diagnostic& one : diagnosed->diagnostics()) list.push_back(to_json(one));
+  }
+  return {{"exit_code", error.exit_code()},
+          {"message", escape_controls(error.message(), true)},
+          {"helps", std::move(helps)},
+          {"diagnostics", std::move(list)}};
 }
 
 std::string quote(std::string_view name) {

@@ -95,9 +95,26 @@ class Diagnostics {
 /// more".
 std::string render(const std::vector<Diagnostic>& diagnostics, const RenderOptions& options = {},
                    std::size_t limit = 20);
-/// The exception that ends a command; what() is the rendered diagnostics.
-Error to_error(const std::vector<Diagnostic>& diagnostics,
-               ErrorKind kind = ErrorKind::configuration);
+/// An error with its diagnostics, for a reader that is a program.
+class DiagnosedError : public Error {
+ public:
+  /// what() is the rendered diagnostics.
+  DiagnosedError(ErrorKind kind, std::vector<Diagnostic> diagnostics);
+  /// Any other error; what() is its text.
+  explicit DiagnosedError(const Error& error) : Error(error) {}
+  const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+
+ private:
+  std::vector<Diagnostic> diagnostics_;
+};
+
+/// The exception that ends a command.
+DiagnosedError to_error(const std::vector<Diagnostic>& diagnostics,
+                        ErrorKind kind = ErrorKind::configuration);
+
+/// {exit_code, message, helps, diagnostics: [...]}: the message is all of what a terminal shows
+/// without the helps, which stand in a diagnostic where there is one.
+nlohmann::json to_json(const Error& error);
 
 /// A name in backticks, with control characters escaped: `depth`.
 std::string quote(std::string_view name);

@@ -226,6 +226,13 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Sp
   struct stat status = {};
   if (file.get() < 0 || ::fstat(file.get(), &status) != 0) return cannot_read();
   if (!S_ISREG(status.st_mode)) {
+    std::error_code ignored;
+    if (S_ISDIR(status.st_mode) && std::filesystem::exists(path / "resolved.toml", ignored)) {
+      return fail(code::file, "is a run, not an experiment file",
+                  "its experiment is " + (path / "resolved.toml").string() +
+                      "; qhost run FILE --resume RUN goes on with a run, --continue RUN begins a "
+                      "new one from it");
+    }
     return fail(code::file, S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file",
                 "name an experiment file, such as experiments/quickstart.toml");
   }

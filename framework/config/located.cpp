@@ -11,9 +11,12 @@ bool has_place(const std::string& text) {
   return text.find(": error: ") != std::string::npos;
 }
 
-Error located_error(const config::Experiment& experiment, const std::string& key,
-                    const Error& error, const std::string& code) {
-  if (has_place(error.message())) return error;
+DiagnosedError located_error(const config::Experiment& experiment, const std::string& key,
+                             const Error& error, const std::string& code) {
+  if (has_place(error.message())) {
+    const auto* diagnosed = dynamic_cast<const DiagnosedError*>(&error);
+    return diagnosed == nullptr ? DiagnosedError(error) : *diagnosed;
+  }
   const std::string text = without_indents(error.message());
   const std::size_t end = std::min(text.find('\n'), text.size());
   std::string message = text.substr(0, end);

@@ -13,7 +13,7 @@ bool has_place(const std::string& text);
 
 /// Turns an error into a diagnostic: the first line of its message is the message, the following
 /// lines are a note. An error that already has a place is unchanged.
-Error located_error(const config::Experiment& experiment, const std::string& key,
-                    const Error& error, const std::string& code = "config.component");
+DiagnosedError located_error(const config::Experiment& experiment, const std::string& key,
+                             const Error& error, const std::string& code = "config.component");
 
 }  // namespace qhost::config

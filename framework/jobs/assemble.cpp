@@ -1,5 +1,7 @@
 #include "jobs/assemble.h"
 
+#include "common/lines.h"
+#include "config/diagnostic_codes.h"
 #include "config/located.h"
 #include "data/whiten.h"
 #include "model/device.h"
@@ -105,6 +107,24 @@ Plan build_plan(const config::Experiment& experiment, Registry& registry, const 
         {experiment.diagnostic_at("quantizer." + std::to_string(error.rule()) + "." + error.key(),
                                   error.message(), error.helps(), "config.rule")});
   }
+}
+
+std::vector<std::string> plan_warnings(const config::Experiment& experiment, const Plan& plan) {
+  std::vector<std::string> texts;
+  for (const PlanWarning& warning : plan.warnings) {
+    if (warning.rule < 0) {
+      texts.push_back("warning: " + warning.text);
+      continue;
+    }
+    const std::string rule = "quantizer." + std::to_string(warning.rule);
+    config::Diagnostic diagnostic = experiment.diagnostic_at(
+        rule + ".layers", warning.text,
+        {"take the rule out, or put it behind the others: the last rule for a layer counts"},
+        config::code::rule_overridden);
+    diagnostic.severity = config::Severity::warning;
+    texts.push_back(without_last_breaks(config::render(diagnostic)));
+  }
+  return texts;
 }
 
 std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registry& registry) {

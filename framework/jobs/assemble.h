@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/experiment.h"
 #include "data/dataset.h"
@@ -17,6 +18,9 @@ Graph build_graph(const config::Experiment& experiment, Registry& registry);
 
 /// The slots that the rules select; a RuleError becomes Error (configuration) at the rule's line.
 Plan build_plan(const config::Experiment& experiment, Registry& registry, const Graph& graph);
+
+/// The plan's warnings, each at the place of the rule that it is about: lines for the user.
+std::vector<std::string> plan_warnings(const config::Experiment& experiment, const Plan& plan);
 
 /// Graph, plan and parameters on the experiment's device, not yet initialized.
 std::unique_ptr<Model> build_model(const config::Experiment& experiment, Registry& registry);

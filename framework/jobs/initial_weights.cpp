@@ -98,6 +98,11 @@ InitialWeights read_for(const config::Experiment& experiment, Registry& registry
       names_there = std::move(published->names);
       whose = ", named as in " + weights.names;
       refused = refusal(model, weights, names_there);
+    } else if (auto nearly = nearly_published(as_given.tensors, model.graph(), architecture,
+                                              experiment.model.options)) {
+      whose = ", named nearly as in " + nearly->normalization.source;
+      weights.tensors = std::move(nearly->tensors);
+      refused = refusal(model, weights, nearly->names);
     }
   }
   const std::string given = "train.init_from = " + weights.file.string() + whose + ": ";

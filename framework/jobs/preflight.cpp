@@ -62,8 +62,8 @@ class Check {
     }
     if (graph_) attempt([&] { check_weights(); });
     if (graph_ && plan_) {
-      for (const std::string& warning : plan_->warnings) {
-        result_.notes.push_back("warning: " + warning);
+      for (std::string& warning : plan_warnings(experiment_, *plan_)) {
+        result_.notes.push_back(std::move(warning));
       }
       for (std::string& warning :
            run_warnings(experiment_, *graph_, *plan_, images_, data_ ? &*data_ : nullptr,

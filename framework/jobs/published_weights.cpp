@@ -118,6 +118,41 @@ std::optional<PublishedWeights> from_published(const std::map<std::string, at::T
   return {};
 }
 
+std::optional<PublishedWeights> nearly_published(const std::map<std::string, at::Tensor>& tensors,
+                                                 const Graph& graph,
+                                                 const Architecture& architecture,
+                                                 const Options& options) {
+  const auto differences = [&](const std::map<std::string, std::string>& there) {
+    std::size_t known = 0;
+    for (const auto& [own, name] : there) known += tensors.count(name);
+    return there.size() + tensors.size() - 2 * known;
+  };
+  std::map<std::string, std::string> own_names;
+  for (const Own& own : own_tensors(graph)) own_names[own.name] = own.name;
+  std::size_t fewest = differences(own_names);
+  std::optional<PublishedWeights> nearest;
+  for (const StateDictKeyMap& names : architecture.published) {
+    std::map<std::string, std::string> there = state_dict_keys(graph, architecture, names, options);
+    if (there.empty() || differences(there) >= fewest || differences(there) >= there.size()) {
+      continue;
+    }
+    fewest = differences(there);
+    nearest = PublishedWeights{{names.source, names.mean, names.deviation}, {}, there};
+    std::set<std::string> taken;
+    for (const auto& [own, name] : there) {
+      const auto known = tensors.find(name);
+      if (known == tensors.end()) continue;
+      nearest->tensors[own] = known->second;
+      taken.insert(name);
+    }
+    for (const auto& [name, tensor] : tensors) {
+      // A name of the network's own is none of this naming's: it must not pass for a match.
+      if (!taken.contains(name)) nearest->tensors["there " + name] = tensor;
+    }
+  }
+  return nearest;
+}
+
 std::string known_names(const Graph& graph, const Architecture& architecture,
                         const Options& options) {
   std::string now, otherwise;

@@ -32,6 +32,14 @@ std::optional<PublishedWeights> from_published(const std::map<std::string, at::T
                                                const Options& options,
                                                const std::set<std::string>& drawn = {});
 
+/// The naming that is nearest to the file's, if no naming is the file's but less than half of one's
+/// names differ: the tensors that it names under the graph's names, the others as "there NAME". For
+/// an error that shows the few names that are wrong. Empty if the graph's own names are nearer.
+std::optional<PublishedWeights> nearly_published(const std::map<std::string, at::Tensor>& tensors,
+                                                 const Graph& graph,
+                                                 const Architecture& architecture,
+                                                 const Options& options);
+
 /// True if `order` contains 0 .. channels - 1, each once.
 bool is_order(std::vector<std::int64_t> order, std::int64_t channels);
 

@@ -123,8 +123,8 @@ class Job {
 void Job::assemble() {
   model_ = build_model(experiment_, registry_);
   require_possible(experiment_, model_->graph(), model_->plan());
-  for (const std::string& warning : model_->plan().warnings) {
-    progress_.note("warning: " + warning);
+  for (const std::string& warning : plan_warnings(experiment_, model_->plan())) {
+    progress_.note(warning);
   }
 }
 

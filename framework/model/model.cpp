@@ -54,16 +54,17 @@ class TensorLines {
   void add(const std::string& line) { lines_.push_back("\n  " + word_ + ": " + line); }
   bool empty() const { return lines_.empty(); }
   std::string text() const {
+    const std::size_t shown = lines_.size() > most_ ? most_ - 1 : lines_.size();
     std::string all;
-    for (std::size_t i = 0; i < lines_.size() && i < most_; ++i) all += lines_[i];
-    if (lines_.size() > most_) {
-      all += "\n  " + word_ + ": " + std::to_string(lines_.size() - most_) + " more";
+    for (std::size_t i = 0; i < shown; ++i) all += lines_[i];
+    if (shown < lines_.size()) {
+      all += "\n  " + word_ + ": " + std::to_string(lines_.size() - shown) + " more";
     }
     return all;
   }
 
  private:
-  static constexpr std::size_t most_ = 2;
+  static constexpr std::size_t most_ = 3;
   std::string word_;
   std::vector<std::string> lines_;
 };

@@ -182,11 +182,11 @@ void warn_of_lost_signs(const std::vector<MethodRule>& rules, Plan& plan) {
     keep_float += (keep_float.empty() ? "" : ", ") + first_few(wanted, ", ...");
     const std::string more =
         " and " + std::to_string(names.size() - std::min<std::size_t>(names.size(), 4)) + " more";
-    plan.warnings.push_back("`" + rule.method + "` has no levels below 0 for the inputs of " +
-                            first_few(names, more.c_str()) +
-                            ", which can be negative: all that is negative becomes 0. " +
-                            (key.second.empty() ? "" : key.second + "; ") + "keep_float = [" +
-                            keep_float + "] leaves these inputs in float");
+    plan.warnings.push_back({"`" + rule.method + "` has no levels below 0 for the inputs of " +
+                             first_few(names, more.c_str()) +
+                             ", which can be negative: all that is negative becomes 0. " +
+                             (key.second.empty() ? "" : key.second + "; ") + "keep_float = [" +
+                             keep_float + "] leaves these inputs in float"});
   }
 }
 
@@ -372,9 +372,9 @@ class Planner {
       if (!slot.elision) continue;
       for (const int between : slot.elision->through) {
         if (plan_.find(between, Role::input) == nullptr) continue;
-        plan_.warnings.push_back(slot.info.node + " reads in front of the ReLU, past " +
-                                 graph_.node(between).name +
-                                 ", whose own quantized input it does not see");
+        plan_.warnings.push_back({slot.info.node + " reads in front of the ReLU, past " +
+                                  graph_.node(between).name +
+                                  ", whose own quantized input it does not see"});
       }
     }
   }
@@ -403,7 +403,7 @@ class Planner {
     for (const int other : counts.overridden_by) {
       by += (by.empty() ? "" : ", ") + rule_name(rules_, other);
     }
-    plan_.warnings.push_back(rule_name(rules_, index) + " is wholly overridden by " + by);
+    plan_.warnings.push_back({rule_name(rules_, index) + " is wholly overridden by " + by, index});
   }
 
   const Graph& graph_;

@@ -57,11 +57,16 @@ struct PlannedGradient {
   std::string plugin;  ///< that provides the method
 };
 
+struct PlanWarning {
+  std::string text;  ///< "rule 1 (bwn) is wholly overridden by rule 2 (xnornet)"
+  int rule = -1;     ///< the index of the rule that it is about, or -1
+};
+
 struct Plan {
   std::vector<PlannedSlot> slots;  ///< in graph order, weight before inputs of one node
   /// Shared with the backward passes that are under way.
   std::vector<std::shared_ptr<const PlannedGradient>> gradients;
-  std::vector<std::string> warnings;  ///< "rule 1 (bwn) is wholly overridden by rule 2 (xnornet)"
+  std::vector<PlanWarning> warnings;
   int ensemble_size = 1;
   bool needs_calibration = false;
   bool bias_correction = false;  ///< some weight slot's method asks for it

@@ -217,7 +217,7 @@ RunDirectory RunDirectory::open(const fs::path& path) {
   if (error) {
     throw Error(ErrorKind::configuration,
                 "there is no run at " + path.string() + ": " + error.message(),
-                "`qhost runs` lists the runs there are");
+                "a run lies in runs/NAME/TIME, the newest of a name is runs/NAME/latest");
   }
   // One of them is enough: a run may have been copied without the rest.
   for (const char* part : {"run.lock", "resolved.toml", "checkpoints"}) {
@@ -226,7 +226,9 @@ RunDirectory RunDirectory::open(const fs::path& path) {
   throw Error(
       ErrorKind::configuration,
       path.string() + " is not a run directory: it has no run.lock, resolved.toml or checkpoints/",
-      "name a folder runs/<name>/<time> or runs/<name>/latest; `qhost runs` lists them");
+      fs::is_regular_file(run.path_, error)
+          ? "name the folder of a run, as runs/NAME/latest; `qhost run` takes an experiment file"
+          : "name a folder runs/NAME/TIME or runs/NAME/latest");
 }
 
 void RunDirectory::lock() {

@@ -75,7 +75,9 @@ std::vector<StateDictKeyMap> published() {
                     .preactivation = true,
                     .name_of = pytorchcv_name,
                     .mean = cifar_mean,
-                    .deviation = cifar_deviation}),
+                    .deviation = cifar_deviation,
+                    .look_alikes = "its shakedropresnet20 has the same names and scales each "
+                                   "residual branch, which no option here does"}),
           names_of({.name = "kuangliu/pytorch-cifar",
                     .family = "imagenet",
                     .shortcut = Shortcut::b,

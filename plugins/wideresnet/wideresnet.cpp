@@ -109,6 +109,8 @@ StateDictKeyMap fixmatch() {
                                    options.string("halving") == "raw";
                 return there ? short_name(tensor) : "";
               },
+          .mean = {0.4914, 0.4822, 0.4465},
+          .deviation = {0.2471, 0.2435, 0.2616},
           .unused =
               [](const std::string& there, const Options&) {
                 return there.starts_with("block2.layer.0.bn1.") ||

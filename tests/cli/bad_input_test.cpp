@@ -48,7 +48,8 @@ TEST_F(BadInput, UnknownKey) {
             "bad.toml:7:1: error: unknown key `depht` in [model] (resnet) [config.unknown-key]\n"
             "    7 | depht = 8\n"
             "      | ^^^^^\n"
-            "  note: valid keys: name, family, depth, shortcut, block, preactivation, activation\n"
+            "  note: valid keys: name, family, depth, shortcut, block, stem_pool, preactivation, "
+            "activation, bn_epsilon\n"
             "  help: did you mean `depth`?\n");
 }
 
@@ -65,7 +66,7 @@ TEST_F(BadInput, OutOfRange) {
       error(2, {changed("batch_size = 32", "batch_size = 0")}),
       AllOf(StartsWith("bad.toml:11:14: error: `train.batch_size`: 0 is below the minimum 1 "
                        "[config.out-of-range]\n"),
-            HasSubstr("\n  help: choose 1 <= batch_size\n")));
+            HasSubstr("\n  help: choose 1 <= batch_size <= 1048576\n")));
 }
 
 TEST_F(BadInput, AnOverrideShowsWhatItReplaces) {

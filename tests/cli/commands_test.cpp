@@ -1,6 +1,8 @@
 // The output of each command, its stream, and its exit code.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "cli/command_line.h"
 
 namespace qhost::tests {
@@ -577,7 +579,10 @@ TEST_F(Commands, MistakesOnTheCommandLineNameTheNearest) {
     SCOPED_TRACE(::testing::PrintToString(typo.words));
     const ProcessResult result = workshop_.run(typo.words);
     EXPECT_EQ(result.code, 2);
-    EXPECT_EQ(result.out, "");
+    const bool as_json =
+        std::find(typo.words.begin(), typo.words.end(), "--json") != typo.words.end();
+    EXPECT_THAT(result.out, StartsWith(as_json ? "{\"error\":{" : ""));
+    EXPECT_EQ(result.out.empty(), !as_json);
     EXPECT_THAT(result.err, StartsWith("error: " + typo.message));
     EXPECT_THAT(result.err, HasSubstr("\nhelp: " + typo.help));
   }

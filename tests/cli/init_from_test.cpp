@@ -265,16 +265,18 @@ TEST_F(InitFrom, NamesThatFitNothingAreComparedWithTheNetworksOwn) {
   const std::string error = refused(untrained("other.safetensors", "other"));
   EXPECT_THAT(error, StartsWith("command line:4:17: error: train.init_from = " +
                                 (*workshop_ / "other.safetensors").string() +
+                                ", named nearly as in " + akamaster +
                                 ": the weights are those of another network [config.weights]\n"));
-  EXPECT_THAT(error, HasSubstr("\n  note: unexpected: stem.weight [16,1,3,3]\n"));
-  EXPECT_THAT(error, HasSubstr("\n    missing: conv1.weight [16,1,3,3]\n"));
+  EXPECT_THAT(error, HasSubstr("\n  note: unexpected: there stem.weight [16,1,3,3]\n"
+                               "    missing: conv1.weight [16,1,3,3]\n  help: "));
   EXPECT_THAT(
       error,
       HasSubstr(
           "\n  help: give [model] the architecture and options of the network that the weights "
           "were trained in\n  help: resnet also reads the names of "
           "akamaster/pytorch_resnet_cifar10; with other options those of "
-          "chenyaofo/pytorch-cifar-models, kuangliu/pytorch-cifar, torchvision (conv1 3x3 of "
+          "chenyaofo/pytorch-cifar-models, pytorchcv, kuangliu/pytorch-cifar, torchvision (conv1 "
+          "3x3 of "
           "stride 1, no maxpool)\n"));
   EXPECT_FALSE(fs::exists(*workshop_ / "runs/other"));
 }
@@ -289,9 +291,14 @@ TEST_F(InitFrom, NamesOfASourceWithoutThisNetworkAreNotTakenForItsOwn) {
   }
   write("foreign.safetensors", tensors);
   const std::string error = refused(untrained("foreign.safetensors", "foreign"));
-  EXPECT_THAT(error, HasSubstr("missing: stage1.block0.conv1.weight [16,16,3,3]"));
-  EXPECT_THAT(error, HasSubstr("\n    unexpected: layer1.0.conv1.weight [16,16,3,3]"));
+  EXPECT_THAT(
+      error,
+      HasSubstr(
+          "\n  note: unexpected: there fc.bias [10]\n    unexpected: there fc.weight [10,64]\n"
+          "    missing: fc.weight (there linear.weight) [10,64]\n"
+          "    missing: fc.bias (there linear.bias) [10]\n"));
   EXPECT_THAT(error, Not(HasSubstr("named as in")));
+  EXPECT_THAT(error, HasSubstr(", named nearly as in " + std::string(akamaster)));
 }
 
 TEST_F(InitFrom, AFileOfStateDictKeyMapButOtherShapesIsSaidToBeOne) {
@@ -312,8 +319,8 @@ TEST_F(InitFrom, ANetworkThatIsNotPublishedThereDoesNotTakeItsNames) {
   write("published.safetensors", published());
   Words words = untrained("published.safetensors", "bireal");
   words.push_back("model.block=bireal");
-  EXPECT_THAT(refused(words), HasSubstr("\n  help: resnet with other options also reads the names "
-                                        "of akamaster/pytorch_resnet_cifar10, "));
+  EXPECT_THAT(refused(words),
+              HasSubstr("\n  help: set model.block = \"basic\": all tensors fit\n"));
 }
 
 /// The network's tensors, with the first values of one of them replaced.
@@ -447,7 +454,12 @@ TEST_F(InitFrom, AQuantizedSourceIsSaidRecordedAndNotQuantized) {
 
 TEST_F(InitFrom, DescribeNamesThePublishedImplementations) {
   const ProcessResult text = workshop_->run({"describe", "wideresnet"});
-  EXPECT_THAT(text.out, HasSubstr("\nreads the weights of: xternalz/WideResNet-pytorch\n"));
+  EXPECT_THAT(text.out, HasSubstr("\nreads the weights of: xternalz/WideResNet-pytorch, "
+                                  "kekmodel/FixMatch-pytorch, pytorchcv\n"));
+  EXPECT_THAT(text.out, HasSubstr("\nxternalz/WideResNet-pytorch: augment.mean = [0.4914, 0.4824, "
+                                  "0.4467], augment.std = [0.2471, 0.2435, 0.2616]\n"));
+  EXPECT_THAT(text.out, HasSubstr(": kekmodel/FixMatch-pytorch has the same names for another "
+                                  "network: set model.activation = \"leaky_relu\""));
   const json facts = finished({"describe", "densenet", "--json"});
   EXPECT_EQ(facts.at(0).at("notes").at(0),
             "reads the weights of: kuangliu/pytorch-cifar, bamos/densenet.pytorch");

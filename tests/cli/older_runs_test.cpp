@@ -230,7 +230,8 @@ TEST(KeptResults, DifferInWhatTheirExperimentsSay) {
       ElementsAre("model.block", "model.preactivation", "optimizer.beta1", "optimizer.beta2",
                   "optimizer.epsilon", "optimizer.learning_rate", "optimizer.momentum",
                   "optimizer.name", "optimizer.nesterov", "optimizer.weight_decay",
-                  "quantizer.0.input_scale", "quantizer.0.k_gradient", "quantizer.0.name"));
+                  "quantizer.0.input_scale", "quantizer.0.k_gradient", "quantizer.0.name",
+                  "quantizer.0.padding_value"));
   EXPECT_THAT(different_keys(compared({"resnet20_bwn", "resnet20_bwn_weight_decay_1e-4"})),
               ElementsAre("optimizer.weight_decay"));
 

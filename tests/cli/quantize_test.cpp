@@ -64,8 +64,7 @@ TEST_F(Pretrained, WeightsOfAnotherNetworkAreNamedAndNothingIsWritten) {
   EXPECT_THAT(error, HasSubstr("train.init_from = "));
   EXPECT_THAT(error, HasSubstr("the weights are those of another network [config.weights]"));
   EXPECT_THAT(error, HasSubstr("\n  note: missing: stage1.block1.conv1.weight [16,16,3,3]"));
-  EXPECT_THAT(error,
-              HasSubstr("\n  help: give [model] the architecture and options of the network"));
+  EXPECT_THAT(error, HasSubstr("\n  help: set model.depth = 8: all tensors fit\n"));
   EXPECT_FALSE(fs::exists(workshop_ / "runs/deeper"));
 }
 

@@ -49,7 +49,8 @@ TEST_F(Sweep, GoesOnAfterAPointThatFails) {
   EXPECT_THAT(result.out,
               HasSubstr("\n\ndeep failed: the checkpoint of step 5 was not written, and "
                         "there is none before it: "));
-  EXPECT_THAT(result.err, HasSubstr("\n[deep] error: the checkpoint of step 5 was not written"));
+  EXPECT_THAT(result.err,
+              HasSubstr("\n[2/3 deep] error: the checkpoint of step 5 was not written"));
 }
 
 TEST_F(Sweep, SaysInJsonWhatFailed) {
@@ -71,14 +72,15 @@ TEST_F(Sweep, ResumeAutoTriesAFailedPointAgainUnlessItIsToBeSkipped) {
   EXPECT_EQ(left.code, 6) << "the sweep is not complete: " << ::testing::PrintToString(left);
   EXPECT_THAT(left.out, AllOf(ContainsRegex("\ndeep +failed +- "),
                               HasSubstr("\ndeep failed: the checkpoint of step 5 ")));
-  EXPECT_THAT(left.err, HasSubstr("[deep] left as it is: this configuration failed in "));
+  EXPECT_THAT(left.err, HasSubstr("[2/3 deep] left as it is: this configuration failed in "));
   EXPECT_THAT(left.err, Not(HasSubstr("epoch 1/1")));
 
   const ProcessResult again = ok(command({"--resume", "auto"}));
   EXPECT_THAT(again.out,
               AllOf(ContainsRegex("\ndeep +finished +[0-9.]+ % "), Not(HasSubstr("failed"))));
-  EXPECT_THAT(again.err, AllOf(HasSubstr("[first] nothing to do: "), HasSubstr("[deep] epoch 1/1"),
-                               HasSubstr("[last] nothing to do: ")));
+  EXPECT_THAT(again.err,
+              AllOf(HasSubstr("[1/3 first] nothing to do: "), HasSubstr("[2/3 deep] epoch 1/1"),
+                    HasSubstr("[3/3 last] nothing to do: ")));
 }
 
 TEST_F(Sweep, SkipFailedIsForResumeAuto) {
@@ -104,7 +106,7 @@ TEST_F(Sweep, ADivergedPointHasItsPathAndItsReason) {
   const ProcessResult left =
       workshop_.run({"run", "d.toml", "train.epochs=1", "--resume", "auto", "--skip-failed"});
   EXPECT_EQ(left.code, 5);
-  EXPECT_THAT(left.err, HasSubstr("[wild] left as it is: this configuration diverged in "));
+  EXPECT_THAT(left.err, HasSubstr("[1/2 wild] left as it is: this configuration diverged in "));
 }
 
 TEST_F(Sweep, LabelsAreKeptAndCompared) {

@@ -69,6 +69,28 @@ TEST_F(Places, AMissingSetSaysWhereItWasLookedForAndHowToGetIt) {
       [] { require_folder("tiny", tiny, ""); });
 }
 
+// One command is left where the archive, or the set as Python tools keep it, lies there.
+TEST_F(Places, WhatLiesThereIsNotDownloadedAgain) {
+  PublishedSet both = tiny;
+  both.python_folder = "tiny-py";
+  const Folder root;
+  const std::string place = root.path().string();
+  EXPECT_THAT(how_to_get(both, place), ::testing::StartsWith("download "));
+  fs::create_directories(root / "tiny-py");
+  EXPECT_EQ(how_to_get(both, place),
+            "it lies there as Python tools keep it: tools/import_cifar.py '" + place +
+                "/tiny-py' '" + place + "' writes the files that qhost reads");
+  EXPECT_THAT(how_to_get(both, place + "/tiny-py"),
+              ::testing::EndsWith(" '" + place +
+                                  "' writes the files that qhost reads, for "
+                                  "data.root=" +
+                                  place));
+  EXPECT_THAT(how_to_get(tiny, place), ::testing::StartsWith("download "));
+  write_file(root / "tiny.tar.gz", "x");
+  EXPECT_EQ(how_to_get(both, place), "unpack the archive that lies there: tar -xzf '" + place +
+                                         "/tiny.tar.gz' -C '" + place + "'");
+}
+
 TEST_F(Places, AMissingSetNamesTheGivenRoot) {
   expect_error(ErrorKind::data,
                {"looked for in\n  /nonexistent/sets (no folder)\n", "-C '/nonexistent/sets'"},

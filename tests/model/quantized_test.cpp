@@ -1,5 +1,6 @@
 /// Quantized slots: evaluation on codes, folded batch norms, elided ReLUs, output scales, ensembles
 /// and phases. Each is compared with its formula.
+#include "graph/inference_graph_json.h"
 #include "support.h"
 
 namespace qhost::test {
@@ -39,6 +40,64 @@ TEST(Evaluation, OfBinaryWeightsEqualsTheConvolutionWithTheDecodedOnes) {
     // The codes matter: the float network gives another result.
     EXPECT_FALSE(close(got, make_model(graph, {})->evaluate(x, {}), 1e-2));
   }
+}
+
+/// +-1 with a border of its own.
+class PaddedSign : public SignInput {
+ public:
+  PaddedSign(const SlotInfo& slot, double border)
+      : SignInput(slot, InputRange::any, false), border_(border) {}
+  double padding_value() const override { return border_; }
+
+ private:
+  double border_;
+};
+
+TEST(PaddingValue, StandsAroundTheCodesInTrainingAndEvaluation) {
+  const Graph graph = network({3, 6, 5}, 4, [](GraphBuilder& g, Value x) {
+    Value y = g.conv2d(
+        "conv", x, {.out_channels = 4, .kernel = 3, .stride = 2, .padding = {1, 2}, .bias = true});
+    return g.global_average_pool("pool", y);
+  });
+  const at::Tensor x = in_layout(normal({2, 3, 6, 5}, 3), true);
+  for (const double border : {0.0, 1.0, -1.0}) {
+    const auto model = make_model(graph, {weight_rule<BinaryWeight>("binary", {}),
+                                          input_rule("sign", {"conv"}, [&](const SlotInfo& slot) {
+                                            return std::make_unique<PaddedSign>(slot, border);
+                                          })});
+    auto p = copy_of_state(*model);
+    const at::Tensor sign = at::ge(x, 0).to(at::kFloat).mul(2).sub(1);
+    const at::Tensor framed = at::full({2, 3, 8, 9}, border);
+    framed.slice(2, 1, 7).slice(3, 2, 7).copy_(sign);
+    const at::Tensor wanted =
+        at::conv2d(framed, decode(model->encoded_weights({}).at("conv")), p["conv.bias"], {2, 2})
+            .mean({2, 3});
+    EXPECT_TRUE(close(model->evaluate(x, {}), wanted, 1e-5)) << border;
+    EXPECT_TRUE(close(model->train(x, {}), wanted, 1e-5)) << border;
+    const InferenceGraph stored = model->inference_graph({});
+    EXPECT_EQ(stored.node(stored.find("conv")).inputs[0].padding_value, border);
+    const InferenceGraph read = read_inference_graph(to_json(stored), tensor_bytes(stored), "file");
+    EXPECT_EQ(read.node(read.find("conv")).inputs[0].padding_value, border);
+  }
+}
+
+/// Its levels are not its values: nothing can be put between them.
+class PaddedUniform : public UniformInput {
+ public:
+  PaddedUniform() : UniformInput(0.5F, 0) {}
+  double padding_value() const override { return 1; }
+};
+
+TEST(PaddingValue, NeedsAnEncodingWithoutAScale) {
+  const auto build = [] {
+    make_model(one_convolution(false), {input_rule("uniform", {"conv"}, [](const SlotInfo&) {
+                 return std::make_unique<PaddedUniform>();
+               })});
+  };
+  EXPECT_THAT(
+      error_of(ErrorKind::plugin, build),
+      ::testing::HasSubstr("it gives 1, and its encoding is uniform 8 bit, scale per tensor, "
+                           "zero point per tensor: a padding value needs one without a scale"));
 }
 
 TEST(Evaluation, MultipliesIntegerAccumulatorsByTheScalesAndAddsTheBias) {

@@ -160,7 +160,8 @@ TEST_F(RunDirectoryTest, OpensByPathAndByLatest) {
   EXPECT_EQ(runs::RunDirectory::open(root_ / "r" / id / "").path().filename(), id);
   EXPECT_EQ(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_ / "r/no"); }),
             "there is no run at " + (root_ / "r/no").string() +
-                ": No such file or directory\nhelp: `qhost runs` lists the runs there are");
+                ": No such file or directory\nhelp: a run lies in runs/NAME/TIME, "
+                "the newest of a name is runs/NAME/latest");
   EXPECT_THAT(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_); }),
               StartsWith(root_.string() + " is not a run directory: it has no run.lock, "
                                           "resolved.toml or checkpoints/\nhelp: "));

@@ -60,6 +60,19 @@ TEST(SafetensorsReader, ReadsWhatAnyWriterMayWrite) {
   EXPECT_THAT(file.metadata(), ElementsAre(std::pair("k", "v")));
 }
 
+TEST(SafetensorsReader, AValidTypeThatItDoesNotReadIsNoDamage) {
+  for (const std::string type : {"F8_E4M3", "F8_E5M2", "C64"}) {
+    const std::string header =
+        R"({"w":{"dtype":")" + type + R"(","shape":[1],"data_offsets":[0,1]}})";
+    std::string bytes(8, '\0');
+    bytes[0] = static_cast<char>(header.size());
+    EXPECT_EQ(error_of(ErrorKind::storage, [&] { File::parse(bytes + header + "x", "f"); }),
+              "f: tensor \"w\" has the dtype " + type +
+                  ", a valid type that qhost does not read; it reads BOOL U8 I8 U16 I16 F16 BF16 "
+                  "U32 I32 F32 U64 I64 F64\nhelp: store the tensor as F32, F16 or BF16");
+  }
+}
+
 TEST(SafetensorsReader, ReadsAFileWithoutTensors) {
   EXPECT_TRUE(File::parse(container("{}"), "memory").tensors().empty());
   EXPECT_TRUE(File::parse(container(R"({"__metadata__":{}})"), "memory").metadata().empty());
