@@ -104,7 +104,11 @@ ValueAndMask clipped_sign(const at::Tensor& x, double bound, int of_zero) {
   if (!dense::is_plain(x)) return {sign(x, of_zero), at::le(at::abs(x), bound)};
   const auto largest = static_cast<float>(bound);
   const auto inside = [largest](float v) { return std::abs(v) <= largest; };
-  return of_zero > 0 ? in_one_pass(x, sign_of<1>, inside) : in_one_pass(x, sign_of<-1>, inside);
+  // Lambdas: behind a pointer to a function the loop would call it value by value.
+  return of_zero > 0 ? in_one_pass(
+                           x, [](float v) { return sign_of<1>(v); }, inside)
+                     : in_one_pass(
+                           x, [](float v) { return sign_of<-1>(v); }, inside);
 }
 
 ValueAndMask clipped(const at::Tensor& x, double low, double high) {
