@@ -15,7 +15,7 @@
 //
 // The latent weights are not clipped. The first and the last layer stay in float by default.
 #include "qhost/plugin.h"
-#include "shared/scaled_sign.h"
+#include "shared/scaled_sign_ste.h"
 
 QHOST_PLUGIN(bwn, "Binary-Weight-Network: binary weights with a scale per filter", "Apache-2.0",
              "qhost") {

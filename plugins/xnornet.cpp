@@ -5,12 +5,12 @@
 //
 // Weights: the scale alpha and the gradients are those of bwn.cpp. gradient = "authors_code" is the
 // program's that was published with the paper (github.com/allenai/XNOR-Net): a gradient of its own
-// (shared/scaled_sign.h), and before each batch, so after each step and before the first,
+// (shared/scaled_sign_ste.h), and before each batch, so after each step and before the first,
 //
 //     W <- clip(W - mean of W over the input channels, -1, 1)
 //
 //   where the mean is one for each filter and place in it. Its gradient is that under SGD; what it
-//   does with Adam is in shared/scaled_sign.h, too.
+//   does with Adam is in shared/scaled_sign_ste.h, too.
 //
 // Inputs, x = [N, C, H, W] or [N, F]:
 //
@@ -51,7 +51,7 @@
 #include "qhost/parallel.h"
 #include "qhost/plugin.h"
 #include "qhost/ste.h"
-#include "shared/scaled_sign.h"
+#include "shared/scaled_sign_ste.h"
 
 namespace {
 

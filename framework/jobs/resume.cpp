@@ -1,4 +1,4 @@
-#include "jobs/open_run.h"
+#include "jobs/resume.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-/// plugins/shared/scaled_sign.h: binary weights with a scale per filter, for Binary-Weight-Network
+/// plugins/shared/scaled_sign_ste.h: binary weights with a scale per filter, for Binary-Weight-Network
 /// and XNOR-Net (Rastegari et al., ECCV 2016, arXiv 1603.05279). The formulas are in ../bwn.cpp;
 /// `authors_code` is XNOR-Net's alone:
 ///

@@ -1,4 +1,4 @@
-/// jobs/open_run.h: chooses the directory of an experiment: a new one, or that of an existing run
+/// jobs/resume.h: chooses the directory of an experiment: a new one, or that of an existing run
 /// to resume.
 #pragma once
 
