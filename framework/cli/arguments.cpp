@@ -103,6 +103,8 @@ Arguments Arguments::parse(const std::string& command, const ArgumentSpec& spec,
             .run(),
         result.values_);
     po::notify(result.values_);
+  } catch (const po::unknown_option& error) {
+    throw fail("unknown option `" + error.get_option_name() + "`", see);
   } catch (const po::error& error) {
     throw fail(error.what(), see);
   }

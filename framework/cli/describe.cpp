@@ -136,6 +136,23 @@ std::vector<Description> find_key(Registry& registry, const std::string& path) {
   return found;
 }
 
+/// "train.epochs" for "train.epoch"; "" if no key of that table is near.
+std::string nearest_key(Registry& registry, const std::string& path) {
+  const std::size_t dot = path.find('.');
+  const config::TableDeclaration* table = config::find_table(path.substr(0, dot));
+  if (dot == std::string::npos || table == nullptr) return "";
+  std::vector<std::string> keys, components = choices_of(registry, table->name);
+  components.push_back(table->name);
+  for (const std::string& component : components) {
+    for (const Description& one : find(registry, component)) {
+      if (one.table != table->name) continue;
+      for (const Option& option : one.options) keys.push_back(option.name());
+    }
+  }
+  const auto near = near_matches(path.substr(dot + 1), keys);
+  return near.empty() ? "" : table->name + "." + near.front();
+}
+
 report::Table option_table(const std::vector<Option>& options) {
   report::Table table("options", {{"name", "option"},
                                   {"type", "type"},
@@ -200,6 +217,8 @@ Error unknown(Registry& registry, const std::string& name) {
     matches = {known};
   } else if (const std::string key = config::familiar_key(name); !key.empty()) {
     matches = {key};
+  } else if (const std::string near_key = nearest_key(registry, name); !near_key.empty()) {
+    matches = {near_key};
   }
   std::string near;
   for (const std::string& match : matches) {

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "common/near_match.h"
 #include "conformance/conformance.h"
 #include "qhost/error.h"
 
@@ -24,10 +25,15 @@ std::vector<ComponentEntry> components_of(const std::string& word, Registry& giv
   }
   if (!found.empty()) return found;
   if (!is_file) {
-    throw Error(ErrorKind::configuration,
-                "there is no architecture and no quantizer `" + word + "`",
-                "`qhost list` shows what there is; a file is written with its folder, as build/" +
-                    word + ".so");
+    std::vector<std::string> names = given.names("architecture");
+    for (const std::string& name : given.names("quantizer")) names.push_back(name);
+    const auto near = near_matches(word, names);
+    throw Error(
+        ErrorKind::configuration, "there is no architecture and no quantizer `" + word + "`",
+        near.empty() ? "`qhost list` shows what there is; a file is written with its folder, "
+                       "as build/" +
+                           word + ".so"
+                     : "did you mean `" + near.front() + "`?");
   }
   for (const PluginStatus& plugin : given.plugins()) {
     std::error_code error;

@@ -207,7 +207,10 @@ class TableChecker {
       diagnostic.helps.push_back(range.empty() ? "write a finite number" : "choose " + range);
     } else {
       diagnostic.code = code::unknown_choice;
-      const auto near = near_matches(*value.string(), option.choices());
+      auto near = near_matches(*value.string(), option.choices());
+      const std::string familiar = familiar_choice(*value.string());
+      const auto& choices = option.choices();
+      if (std::find(choices.begin(), choices.end(), familiar) != choices.end()) near = {familiar};
       diagnostic.helps.push_back(near.empty() ? "choose one of " + quote_list(option.choices())
                                               : "did you mean " + quote(near.front()) + '?');
     }

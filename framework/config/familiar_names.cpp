@@ -84,6 +84,20 @@ constexpr std::pair<std::string_view, std::string_view> components[] = {
     {"multistep", "multi_step"},
 };
 
+constexpr std::pair<std::string_view, std::string_view> choices[] = {
+    {"gpu", "cuda"},
+    {"cuda:0", "cuda"},
+    {"float32", "fp32"},
+    {"float", "fp32"},
+    {"bfloat16", "bf16"},
+    {"float16", "fp16"},
+    {"half", "fp16"},
+    {"ce", "cross_entropy"},
+    {"crossentropy", "cross_entropy"},
+    {"hinge", "squared_hinge"},
+    {"squaredhinge", "squared_hinge"},
+};
+
 std::string plain(std::string_view word) {
   std::string letters;
   for (const char c : word) {
@@ -99,6 +113,14 @@ std::string familiar_key(std::string_view word) {
   const std::string wanted = plain(word);
   for (const auto& [other, key] : familiar) {
     if (other == wanted) return std::string(key);
+  }
+  return "";
+}
+
+std::string familiar_choice(std::string_view word) {
+  const std::string wanted = plain(word);
+  for (const auto& [other, value] : choices) {
+    if (other == wanted) return std::string(value);
   }
   return "";
 }

@@ -15,4 +15,8 @@ std::string familiar_key(std::string_view word);
 /// spelling means; "" for any other word.
 std::string familiar_component(std::string_view word);
 
+/// "cuda" for "gpu", "bf16" for "bfloat16": the value that a common word for it means; "" for any
+/// other word.
+std::string familiar_choice(std::string_view word);
+
 }  // namespace qhost::config

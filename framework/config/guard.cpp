@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "common/file_descriptor.h"
+#include "common/near_match.h"
 #include "common/utf8.h"
 #include "config/diagnostic_codes.h"
 
@@ -203,6 +205,24 @@ std::string hex(char byte) {
   return std::string("0x") + digits[value >> 4] + digits[value & 15];
 }
 
+/// An experiment in the same folder whose name is nearly the one of `path`; "" if there is none.
+std::string near_file(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".toml") names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  const std::string wanted = path.filename().string();
+  if (std::find(names.begin(), names.end(), wanted + ".toml") != names.end()) {
+    return escape_controls((path.parent_path() / (wanted + ".toml")).string());
+  }
+  const auto near = near_matches(wanted, names);
+  return near.empty() ? "" : escape_controls((path.parent_path() / near.front()).string());
+}
+
 }  // namespace
 
 std::optional<std::string> read_file(const std::filesystem::path& path, const Span& wanted_by,
@@ -214,9 +234,12 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Sp
   const auto cannot_read = [&]() {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
+      const std::string near = near_file(path);
       return fail(code::file, "does not exist",
-                  wanted_by.file.empty() ? "check the path; it is relative to the current directory"
-                                         : "paths in extends are relative to the file that has it");
+                  !near.empty() ? "did you mean `" + near + "`?"
+                  : wanted_by.file.empty()
+                      ? "check the path; it is relative to the current directory"
+                      : "paths in extends are relative to the file that has it");
     }
     return fail(code::file, std::string("cannot be read: ") + std::strerror(error),
                 "check the permissions of the file and of its folders");

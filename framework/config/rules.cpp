@@ -90,7 +90,8 @@ QuantizerRule Resolver::resolve_rule(const Entry& entry, const Value& value, std
     diagnostic.code = code::missing_key;
     diagnostic.message = "[quantizer] needs `name`, which names the method";
     diagnostic.primary.span = rule.where;
-    diagnostic.helps.push_back("write name = \"none\" for float");
+    diagnostic.helps.push_back(
+        "name a method, as in quantizer.name=bwn (`qhost list` shows them), or \"none\" for float");
     std::string known;
     for (const auto& one : names("quantizer")) known += (known.empty() ? "" : ", ") + one;
     diagnostic.notes.push_back("known: " + known);

@@ -42,7 +42,16 @@ TEST_F(Typing, WordsOfOtherToolsAreUnderstood) {
             "help: choose 1 <= batch_size <= 1048576");
   EXPECT_EQ(help({"describe", "wrn"}), "help: did you mean `wideresnet`?");
   EXPECT_EQ(help({"describe", "lr"}), "help: did you mean `optimizer.learning_rate`?");
+  EXPECT_EQ(help({"describe", "train.epoch"}), "help: did you mean `train.epochs`?");
   EXPECT_EQ(help({"data"}), "help: did you mean `data list`?");
+  EXPECT_EQ(help({"run", "e.toml", "train.device=gpu"}), "help: did you mean `cuda`?");
+  EXPECT_EQ(help({"run", "e.toml", "train.precision=bfloat16"}), "help: did you mean `bf16`?");
+  EXPECT_EQ(help({"run", "e.tml"}), "help: did you mean `e.toml`?");
+  EXPECT_EQ(help({"run", "e"}), "help: did you mean `e.toml`?");
+  EXPECT_EQ(help({"run", "nothing.toml"}),
+            "help: check the path; it is relative to the current directory");
+  EXPECT_EQ(help({"plugin", "check", "bnw"}), "help: did you mean `bwn`?");
+  EXPECT_THAT(refused({"run", "e.toml", "-e", "3"}, 2), HasSubstr("unknown option `-e`\nhelp: "));
 }
 
 TEST_F(Typing, AKeyAndATableAreDescribed) {
