@@ -1,6 +1,7 @@
 #include "conformance/gradients.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <functional>
 

@@ -1,5 +1,6 @@
 /// Checks of quantizers in single slots.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>

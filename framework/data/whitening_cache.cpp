@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <nlohmann/json.hpp>
 
 #include <optional>
 #include <span>

@@ -1,6 +1,7 @@
 #include "jobs/load_run.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "jobs/assemble.h"
 #include "jobs/find_checkpoint.h"

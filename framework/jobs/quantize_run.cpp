@@ -1,5 +1,7 @@
 #include "jobs/quantize_run.h"
 
+#include <ATen/Parallel.h>
+
 #include "config/load.h"
 #include "jobs/assemble.h"
 #include "jobs/catalog.h"

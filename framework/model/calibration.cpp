@@ -1,6 +1,7 @@
 /// Passes over training data that measure: what slots would quantize, what rounding takes from the
 /// means, what the batch norms see.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "model/model.h"
 #include "model/plugin_call.h"

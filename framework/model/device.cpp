@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <filesystem>

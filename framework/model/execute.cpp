@@ -1,5 +1,6 @@
 /// Training and calibration: the network node by node, with the methods' forward() and observe().
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <sstream>

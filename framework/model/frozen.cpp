@@ -1,5 +1,6 @@
 /// Evaluation: the inference graph of the weights as they are, and its interpretation.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,8 @@
 #include "model/initialize.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 
 #include "graph/fans.h"

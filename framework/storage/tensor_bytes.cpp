@@ -1,5 +1,7 @@
 #include "storage/tensor_bytes.h"
 
+#include <ATen/ops/empty.h>
+
 #include <cstring>
 
 #include "qhost/error.h"

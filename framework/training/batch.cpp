@@ -1,5 +1,8 @@
 #include "training/batch.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
 namespace qhost::training {
 
 BatchBuffer::BatchBuffer(const Shape& image, std::int64_t batch_size, const ModelOptions& options)

@@ -1,6 +1,7 @@
 #include "training/gradient_norm.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace qhost::training {
 

@@ -1,5 +1,8 @@
 #include "training/loss.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
 #include <sstream>
 
 #include "qhost/error.h"

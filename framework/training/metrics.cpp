@@ -1,5 +1,8 @@
 #include "training/metrics.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
 #include <cmath>
 #include <limits>
 #include <sstream>

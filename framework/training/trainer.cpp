@@ -1,5 +1,6 @@
 #include "training/trainer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/isfinite.h>
 
 #include <algorithm>

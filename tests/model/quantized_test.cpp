@@ -1,5 +1,7 @@
 /// Quantized slots: evaluation on codes, folded batch norms, elided ReLUs, output scales, ensembles
 /// and phases. Each is compared with its formula.
+#include <nlohmann/json.hpp>
+
 #include "graph/inference_graph_json.h"
 #include "support.h"
 

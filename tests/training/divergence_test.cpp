@@ -1,6 +1,7 @@
 // The message for an evaluation whose loss is not finite, and its help.
 #include "training/divergence.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 

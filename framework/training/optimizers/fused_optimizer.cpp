@@ -1,6 +1,7 @@
 #include "training/optimizers/fused_optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <set>
 #include <tuple>

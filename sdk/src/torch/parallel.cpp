@@ -1,6 +1,9 @@
 #include "qhost/parallel.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorIterator.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <string>

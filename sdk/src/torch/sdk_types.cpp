@@ -1,5 +1,8 @@
 /// The out-of-line parts of the SDK headers that need LibTorch: key functions, levels() and
 /// decode().
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+
 #include "qhost/custom.h"
 #include "qhost/error.h"
 #include "qhost/quantizer.h"

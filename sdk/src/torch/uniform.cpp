@@ -1,3 +1,7 @@
+#include <ATen/Context.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
 #include "qhost/quantizer.h"
 
 namespace qhost {
