@@ -27,6 +27,10 @@ struct Command {
   std::function<int(Context&, const Arguments&)> execute;
 };
 
+/// The help of --checkpoint, where it names the weights to read.
+inline constexpr const char* checkpoint_help =
+    "selected (default: best on validation, else the last), last, best, or a step";
+
 Command run_command();
 Command list_command();
 Command describe_command();

@@ -20,18 +20,12 @@ struct Description {
   std::vector<std::string> notes;
 };
 
-std::string numbers_text(const std::vector<double>& numbers) {
-  std::string text;
-  for (const double number : numbers) text += (text.empty() ? "" : ", ") + significant(number, 4);
-  return "[" + text + "]";
-}
-
 /// What its names and shapes do not tell.
 std::vector<std::string> notes_on(const StateDictKeyMap& names) {
   std::vector<std::string> notes;
   if (!names.mean.empty()) {
-    notes.push_back(names.source + ": augment.mean = " + numbers_text(names.mean) +
-                    ", augment.std = " + numbers_text(names.deviation));
+    notes.push_back(names.source + ": augment.mean = " + numbers_text(names.mean, 4) +
+                    ", augment.std = " + numbers_text(names.deviation, 4));
   }
   if (!names.look_alikes.empty()) notes.push_back(names.source + ": " + names.look_alikes);
   return notes;

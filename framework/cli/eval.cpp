@@ -72,9 +72,7 @@ Command eval_command() {
               "on this\nmachine; a warning says if the files are others than the run's.",
           .declare =
               [](ArgumentSpec& spec) {
-                spec.value("checkpoint",
-                           "selected (default: best on validation, else the last), last, best, or "
-                           "a step")
+                spec.value("checkpoint", checkpoint_help)
                     .value("split", "test (default), validation or train")
                     .value("device", "cpu, cuda or auto; default: the run's")
                     .flag("json", "as JSON")

@@ -10,12 +10,6 @@
 namespace qhost::cli {
 namespace {
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (const std::int64_t size : shape) text += (text.empty() ? "" : ",") + std::to_string(size);
-  return "[" + text + "]";
-}
-
 report::Document document_of(const jobs::ExportedWeights& weights, const std::string& file) {
   report::Table table("tensors", {{"name", "tensor"},
                                   {"shape", "shape"},
@@ -64,9 +58,7 @@ Command weights_command() {
           .declare =
               [](ArgumentSpec& spec) {
                 spec.value("output,o", "the file to write")
-                    .value("checkpoint",
-                           "selected (default: best on validation, else the last), last, best, or "
-                           "a step")
+                    .value("checkpoint", checkpoint_help)
                     .flag("json", "as JSON")
                     .positional("run directory", 1, 1);
               },

@@ -39,6 +39,20 @@ std::string hexadecimal(double value) {
   return (std::signbit(value) ? "-0x" : "0x") + std::string(text, end);
 }
 
+std::string numbers_text(std::span<const double> numbers, int digits) {
+  std::string text;
+  for (const double number : numbers) {
+    text += (text.empty() ? "" : ", ") + significant(number, digits);
+  }
+  return "[" + text + "]";
+}
+
+std::string shape_text(std::span<const std::int64_t> shape) {
+  std::string text;
+  for (const std::int64_t size : shape) text += (text.empty() ? "" : ",") + std::to_string(size);
+  return "[" + text + "]";
+}
+
 std::string with_separators(std::int64_t number) {
   std::string text = std::to_string(number);
   const std::size_t digits_from = number < 0 ? 1 : 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace qhost {
@@ -13,6 +14,10 @@ std::string fixed(double value, int digits);
 std::string significant(double value, int digits = 6);
 /// printf's "%a" in the C locale, "0x1.8p+1" for 3: every bit of a finite value.
 std::string hexadecimal(double value);
+/// "[0.4914, 0.4822]": each number as significant() writes it.
+std::string numbers_text(std::span<const double> numbers, int digits = 6);
+/// "[16,3,3,3]"
+std::string shape_text(std::span<const std::int64_t> shape);
 /// 1234567 -> "1,234,567"
 std::string with_separators(std::int64_t number);
 

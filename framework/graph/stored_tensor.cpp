@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/defect.h"
+#include "common/number_text.h"
 #include "graph/pack_codes.h"
 #include "qhost/error.h"
 
@@ -22,19 +23,11 @@ constexpr std::int64_t most_elements = std::int64_t{1} << 40;
   throw defect(sentence);
 }
 
-std::string text(const std::vector<std::int64_t>& shape) {
-  std::string result;
-  for (const std::int64_t dim : shape) {
-    result += (result.empty() ? "" : ",") + std::to_string(dim);
-  }
-  return "[" + result + "]";
-}
-
 std::string wrong_count(const char* what, std::size_t count, std::int64_t wanted,
                         const StoredTensor& tensor) {
   if (count == static_cast<std::size_t>(wanted)) return "";
   return std::string("it has ") + std::to_string(count) + " " + what + ", and " +
-         to_string(tensor.encoding) + " of shape " + text(tensor.shape) + " needs " +
+         to_string(tensor.encoding) + " of shape " + shape_text(tensor.shape) + " needs " +
          std::to_string(wanted);
 }
 
@@ -151,9 +144,9 @@ std::string why_invalid(const StoredTensor& tensor) {
   if (!why.empty()) return "its encoding is inconsistent: " + why;
   std::int64_t elements = 1;
   for (const std::int64_t dim : tensor.shape) {
-    if (dim < 1) return "its shape " + text(tensor.shape) + " has a dimension below 1";
+    if (dim < 1) return "its shape " + shape_text(tensor.shape) + " has a dimension below 1";
     if (dim > most_elements / elements) {
-      return "its shape " + text(tensor.shape) + " has more than 2^40 elements";
+      return "its shape " + shape_text(tensor.shape) + " has more than 2^40 elements";
     }
     elements *= dim;
   }
@@ -178,7 +171,7 @@ StoredTensor float_tensor(std::vector<std::int64_t> shape, std::span<const float
   StoredTensor tensor{.encoding = Encoding::float32(), .shape = std::move(shape)};
   if (values.size() != static_cast<std::size_t>(tensor.elements())) {
     fail(std::to_string(values.size()) + " values are given for a tensor of shape " +
-         text(tensor.shape));
+         shape_text(tensor.shape));
   }
   tensor.codes.resize(values.size_bytes());
   std::memcpy(tensor.codes.data(), values.data(), values.size_bytes());

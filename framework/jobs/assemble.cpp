@@ -52,27 +52,31 @@ bool image_is_non_negative(const Options& augment) {
 
 }  // namespace
 
+Graph build_graph(const Architecture& architecture, const std::string& plugin,
+                  const Options& options, const Shape& image, std::int64_t classes) {
+  const PluginCall call = {.plugin = plugin,
+                           .kind = "architecture",
+                           .component = architecture.name,
+                           .function = "build",
+                           .slot = nullptr};
+  GraphBuilder builder;
+  const double epsilon = options.real("bn_epsilon");
+  if (epsilon > 0) builder.override_batch_norm_epsilon(epsilon);
+  const Value input = builder.input(image);
+  const Value output = call_plugin(call, [&] {
+    return architecture.build(builder, input, {.input = image, .classes = classes}, options);
+  });
+  return builder.finish(output, classes);
+}
+
 Graph build_graph(const config::Experiment& experiment, Registry& registry) {
   const data::DatasetInfo& info = dataset_info(experiment);
   const data::DataContext about =
       located(experiment, "data", [&] { return data::context(info, experiment.data.options); });
   const Architecture& architecture = registry.architecture(experiment.model.name);
   const std::string plugin = registry.plugin_of("architecture", architecture.name);
-  const PluginCall call = {.plugin = plugin,
-                           .kind = "architecture",
-                           .component = architecture.name,
-                           .function = "build",
-                           .slot = nullptr};
   return located(experiment, "model", [&] {
-    GraphBuilder builder;
-    const double epsilon = experiment.model.options.real("bn_epsilon");
-    if (epsilon > 0) builder.override_batch_norm_epsilon(epsilon);
-    const Value input = builder.input(about.image);
-    const Value output = call_plugin(call, [&] {
-      return architecture.build(builder, input, {.input = about.image, .classes = about.classes},
-                                experiment.model.options);
-    });
-    return builder.finish(output, about.classes);
+    return build_graph(architecture, plugin, experiment.model.options, about.image, about.classes);
   });
 }
 

@@ -16,6 +16,12 @@ namespace qhost::jobs {
 /// of the architecture becomes Error (configuration) at the line of its option.
 Graph build_graph(const config::Experiment& experiment, Registry& registry);
 
+/// The network of an architecture with these options. Throws OptionError or Error (configuration)
+/// for options that do not fit together or the image, Error (plugin) for what else its plugin
+/// throws.
+Graph build_graph(const Architecture& architecture, const std::string& plugin,
+                  const Options& options, const Shape& image, std::int64_t classes);
+
 /// The slots that the rules select; a RuleError becomes Error (configuration) at the rule's line.
 Plan build_plan(const config::Experiment& experiment, Registry& registry, const Graph& graph);
 

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -59,15 +58,12 @@ void add(Named& all, const std::string& name, const StoredTensor& tensor) {
 InferenceGraph graph_of(const WeightsRequest& request, Registry& registry, ExportedWeights& result,
                         std::string& name) {
   const runs::RunDirectory run = runs::RunDirectory::open(request.run);
-  config::Experiment experiment = experiment_of_run(run.path(), registry);
-  experiment.train.set("device", std::string("cpu"));
+  const config::Experiment experiment = experiment_of_run(run.path(), registry);
   name = experiment.name;
-  LoadedRun loaded = load_run(run, experiment, registry, request.checkpoint, result.complaints);
+  LoadedRun loaded =
+      load_last_phase(run, experiment, registry, request.checkpoint, result.complaints);
   result.checkpoint = loaded.checkpoint;
-  RunPosition& position = loaded.position;
-  position.epochs = std::max<std::int64_t>(1, position.epochs);
-  position.epoch = position.epochs - 1;
-  return loaded.model->inference_graph(position);
+  return loaded.model->inference_graph(loaded.position);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "config/diagnostic_codes.h"
 #include "config/located.h"
 #include "graph/selector.h"
+#include "graph/tensor_name.h"
 #include "jobs/catalog.h"
 #include "jobs/nearest_variant.h"
 #include "jobs/published_weights.h"
@@ -85,7 +86,7 @@ InitialWeights read_for(const config::Experiment& experiment, Registry& registry
   const Architecture& architecture = registry.architecture(experiment.model.name);
   const InitialWeights as_given = weights;
   std::erase_if(weights.tensors, [&](const auto& entry) {
-    return weights.drawn.contains(entry.first.substr(0, entry.first.rfind('.')));
+    return weights.drawn.contains(node_of_tensor(entry.first));
   });
   std::optional<Error> refused = refusal(model, weights);
   std::string whose;

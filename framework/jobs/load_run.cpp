@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "jobs/assemble.h"
 #include "jobs/find_checkpoint.h"
 #include "storage/tensor_bytes.h"
@@ -20,6 +22,16 @@ LoadedRun load_run(const runs::RunDirectory& run, const config::Experiment& expe
   loaded.position.seed = static_cast<std::uint64_t>(experiment.train.integer("seed"));
   loaded.position.epochs = experiment.train.integer("epochs");
   loaded.position.step = training::LoopState::from_json(checkpoint.state.at("loop")).step;
+  return loaded;
+}
+
+LoadedRun load_last_phase(const runs::RunDirectory& run, config::Experiment experiment,
+                          Registry& registry, const std::string& which,
+                          std::vector<std::string>& complaints) {
+  experiment.train.set("device", std::string("cpu"));
+  LoadedRun loaded = load_run(run, experiment, registry, which, complaints);
+  loaded.position.epochs = std::max<std::int64_t>(1, loaded.position.epochs);
+  loaded.position.epoch = loaded.position.epochs - 1;
   return loaded;
 }
 

@@ -26,4 +26,10 @@ LoadedRun load_run(const runs::RunDirectory& run, const config::Experiment& expe
                    Registry& registry, const std::string& which,
                    std::vector<std::string>& complaints);
 
+/// The same on the CPU, wherever it was trained, in the last phase of its method: the one whose bits
+/// the scores count and `qhost weights` writes.
+LoadedRun load_last_phase(const runs::RunDirectory& run, config::Experiment experiment,
+                          Registry& registry, const std::string& which,
+                          std::vector<std::string>& complaints);
+
 }  // namespace qhost::jobs

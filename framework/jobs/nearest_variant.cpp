@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "graph/selector.h"
+#include "graph/tensor_name.h"
+#include "jobs/assemble.h"
+#include "jobs/published_weights.h"
 
 namespace qhost::jobs {
 namespace {
@@ -25,16 +28,27 @@ struct Fit {
   std::pair<std::int64_t, std::size_t> rank() const { return {differing, changed.size()}; }
 };
 
-/// The names and shapes of the network's tensors, each under its name in the file.
-std::optional<Shapes> shapes_of(const Graph& graph, const StateDictKeyMap* names,
-                                const Options& options) {
+/// The names of the network's tensors in a file: its own, or those of a published source. Empty if
+/// that has no such network.
+using Names = std::map<std::string, std::string>;
+
+Names own_names(const Graph& graph) {
+  Names names;
+  for (const Node& node : graph.nodes()) {
+    for (const ParameterSpec& spec : node.parameters) {
+      const std::string name = tensor_name(node.name, spec.name);
+      names[name] = name;
+    }
+  }
+  return names;
+}
+
+/// The shapes of the network's tensors, by their names in the file.
+Shapes shapes_of(const Graph& graph, const Names& names) {
   Shapes shapes;
   for (const Node& node : graph.nodes()) {
     for (const ParameterSpec& spec : node.parameters) {
-      std::string name = node.name + "." + spec.name;
-      if (names != nullptr) name = names->name_of(name, options);
-      if (name.empty()) return {};
-      shapes[name] = spec.shape;
+      shapes[names.at(tensor_name(node.name, spec.name))] = spec.shape;
     }
   }
   return shapes;
@@ -127,54 +141,51 @@ class Search {
       return options_.has(change.first) && options_.values().at(change.first) == change.second;
     });
     try {
-      GraphBuilder builder;
-      const Value input = builder.input(graph_.input().shape);
-      const std::int64_t classes = graph_.output().shape.dims.at(0);
-      const Value output = architecture_.build(
-          builder, input, {.input = graph_.input().shape, .classes = classes}, options);
-      Fit found = fit_of(builder.finish(output, classes), options);
+      const Graph graph = build_graph(architecture_, "", options, graph_.input().shape,
+                                      graph_.output().shape.dims.at(0));
+      Fit found = fit_of(graph, options);
       found.changed = std::move(fit.changed);
       return found;
-    } catch (const std::exception&) {
+    } catch (const Error&) {
       return {};  // options that do not fit together
     }
   }
 
   Fit fit_of(const Graph& graph, const Options& options) const {
-    Fit best = fit_under(graph, nullptr, options);
-    for (const StateDictKeyMap& names : architecture_.published) {
-      Fit fit = fit_under(graph, &names, options);
-      if (fit.tensors > 0 && fit.differing < best.differing) best = std::move(fit);
+    Fit best = fit_under(graph, own_names(graph), given_);
+    for (const StateDictKeyMap& source : architecture_.published) {
+      const Names names = state_dict_keys(graph, architecture_, source, options);
+      if (names.empty()) continue;
+      Shapes given = given_;
+      std::erase_if(given, [&](const auto& entry) {
+        return is_unused(entry.first, architecture_, source, options);
+      });
+      Fit fit = fit_under(graph, names, given);
+      if (fit.differing < best.differing) best = std::move(fit);
     }
     return best;
   }
 
-  Fit fit_under(const Graph& graph, const StateDictKeyMap* names, const Options& options) const {
-    const std::optional<Shapes> wanted = shapes_of(graph, names, options);
-    if (!wanted) return {};
+  static Fit fit_under(const Graph& graph, const Names& names, const Shapes& given) {
+    const Shapes wanted = shapes_of(graph, names);
+    const std::set<std::string> classifier = other_classifier(graph, names, wanted, given);
     Fit fit;
-    fit.tensors = static_cast<std::int64_t>(wanted->size());
-    const std::set<std::string> classifier = other_classifier(graph, names, options, *wanted);
+    fit.tensors = static_cast<std::int64_t>(wanted.size());
+    fit.differing = count_differences(wanted, given, classifier);
     if (!classifier.empty()) fit.classifier = last_weighted(graph)->name;
-    Shapes given = given_;
-    if (names != nullptr && names->unused) {
-      std::erase_if(given, [&](const auto& entry) { return names->unused(entry.first, options); });
-    }
-    fit.differing = count_differences(*wanted, given, classifier);
     return fit;
   }
 
   /// The names of the last layer's tensors, if these differ in their first dimension alone.
-  std::set<std::string> other_classifier(const Graph& graph, const StateDictKeyMap* names,
-                                         const Options& options, const Shapes& wanted) const {
+  static std::set<std::string> other_classifier(const Graph& graph, const Names& names,
+                                                const Shapes& wanted, const Shapes& given) {
     const Node* last = last_weighted(graph);
     std::set<std::string> result;
     if (last == nullptr) return result;
     for (const ParameterSpec& spec : last->parameters) {
-      std::string name = last->name + "." + spec.name;
-      if (names != nullptr) name = names->name_of(name, options);
-      const auto found = given_.find(name);
-      if (found == given_.end() || found->second.size() != spec.shape.size()) return {};
+      const std::string& name = names.at(tensor_name(last->name, spec.name));
+      const auto found = given.find(name);
+      if (found == given.end() || found->second.size() != spec.shape.size()) return {};
       const std::vector<std::int64_t>& here = wanted.at(name);
       if (found->second.empty() || found->second[0] == here[0] ||
           !std::equal(here.begin() + 1, here.end(), found->second.begin() + 1)) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/tensor_name.h"
 #include "model/plugin_call.h"
 #include "qhost/error.h"
 
@@ -20,7 +21,7 @@ std::vector<Own> own_tensors(const Graph& graph) {
   std::vector<Own> all;
   for (const Node& node : graph.nodes()) {
     for (const ParameterSpec& spec : node.parameters) {
-      all.push_back({node.name + "." + spec.name, &spec});
+      all.push_back({tensor_name(node.name, spec.name), &spec});
     }
   }
   return all;
@@ -32,27 +33,6 @@ PluginCall call_of(const Architecture& architecture, std::string_view function) 
           .component = architecture.name,
           .function = function,
           .slot = nullptr};
-}
-
-/// Maps the network's names to the published ones; empty if the network is not one of that source.
-std::map<std::string, std::string> state_dict_keys(const Graph& graph,
-                                                   const Architecture& architecture,
-                                                   const StateDictKeyMap& names,
-                                                   const Options& options) {
-  std::map<std::string, std::string> result;
-  for (const Own& own : own_tensors(graph)) {
-    const std::string there = call_plugin(call_of(architecture, "name_of"),
-                                          [&] { return names.name_of(own.name, options); });
-    if (there.empty()) return {};
-    result[own.name] = there;
-  }
-  return result;
-}
-
-bool is_unused(const std::string& name, const Architecture& architecture,
-               const StateDictKeyMap& names, const Options& options) {
-  return names.unused &&
-         call_plugin(call_of(architecture, "unused"), [&] { return names.unused(name, options); });
 }
 
 at::Tensor in_own_order(const at::Tensor& tensor, const std::string& name,
@@ -76,6 +56,26 @@ at::Tensor in_own_order(const at::Tensor& tensor, const std::string& name,
 
 }  // namespace
 
+std::map<std::string, std::string> state_dict_keys(const Graph& graph,
+                                                   const Architecture& architecture,
+                                                   const StateDictKeyMap& names,
+                                                   const Options& options) {
+  std::map<std::string, std::string> result;
+  for (const Own& own : own_tensors(graph)) {
+    const std::string there = call_plugin(call_of(architecture, "name_of"),
+                                          [&] { return names.name_of(own.name, options); });
+    if (there.empty()) return {};
+    result[own.name] = there;
+  }
+  return result;
+}
+
+bool is_unused(const std::string& name, const Architecture& architecture,
+               const StateDictKeyMap& names, const Options& options) {
+  return names.unused &&
+         call_plugin(call_of(architecture, "unused"), [&] { return names.unused(name, options); });
+}
+
 bool is_order(std::vector<std::int64_t> order, std::int64_t channels) {
   std::sort(order.begin(), order.end());
   for (std::size_t i = 0; i < order.size(); ++i) {
@@ -93,7 +93,7 @@ std::optional<PublishedWeights> from_published(const std::map<std::string, at::T
         state_dict_keys(graph, architecture, names, options);
     std::set<std::string> wanted, left_out;
     for (const auto& [own, name] : there) {
-      (drawn.contains(own.substr(0, own.rfind('.'))) ? left_out : wanted).insert(name);
+      (drawn.contains(node_of_tensor(own)) ? left_out : wanted).insert(name);
     }
     std::set<std::string> found;
     for (const auto& [name, tensor] : tensors) {

@@ -22,6 +22,16 @@ struct PublishedWeights {
   std::map<std::string, std::string> names;  ///< published names, by the graph's names
 };
 
+/// The published names of the graph's tensors, by their own; empty if the source has no such
+/// network.
+std::map<std::string, std::string> state_dict_keys(const Graph& graph,
+                                                   const Architecture& architecture,
+                                                   const StateDictKeyMap& names,
+                                                   const Options& options);
+/// True for a published tensor that takes no part in the source's outputs.
+bool is_unused(const std::string& name, const Architecture& architecture,
+               const StateDictKeyMap& names, const Options& options);
+
 /// Returns `tensors` with the names and the channel order of `graph`, if their names are exactly
 /// those that one of architecture.published gives to the graph's parameters and buffers; else
 /// empty. The shapes may differ from the graph's: the caller checks them. The tensors of the nodes

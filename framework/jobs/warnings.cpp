@@ -111,12 +111,6 @@ void warn_of_source(const config::Experiment& experiment, const WeightSource& so
       "give [augment] what stands in " + (source.run / "resolved.toml").string(), doubtful));
 }
 
-std::string numbers_text(const std::vector<double>& numbers) {
-  std::string text;
-  for (const double number : numbers) text += (text.empty() ? "" : ", ") + significant(number, 4);
-  return "[" + text + "]";
-}
-
 /// Digits beyond the third differ with how the same set was measured.
 bool nearly_equal(const std::vector<double>& a, const std::vector<double>& b) {
   constexpr double tolerance = 1e-3;
@@ -131,11 +125,12 @@ void warn_of_published(const config::Experiment& experiment, const RunFacts& fac
   if (nearly_equal(facts.mean, there.mean) && nearly_equal(facts.deviation, there.deviation)) {
     return;
   }
-  const std::string mean = numbers_text(there.mean), deviation = numbers_text(there.deviation);
+  const std::string mean = numbers_text(there.mean, 4),
+                    deviation = numbers_text(there.deviation, 4);
   warnings.push_back(
       warning_at(experiment, "augment", "train.init_from",
                  "[augment] normalizes the images otherwise than " + there.source + ": here mean " +
-                     numbers_text(facts.mean) + ", std " + numbers_text(facts.deviation) +
+                     numbers_text(facts.mean, 4) + ", std " + numbers_text(facts.deviation, 4) +
                      "; there mean " + mean + ", std " + deviation,
                  "set augment.mean = " + mean + " and augment.std = " + deviation, doubtful));
 }

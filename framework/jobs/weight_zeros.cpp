@@ -1,6 +1,5 @@
 #include "jobs/weight_zeros.h"
 
-#include <algorithm>
 #include <set>
 
 #include "common/lines.h"
@@ -18,16 +17,11 @@ bool keeps_weights(const runs::RunDirectory& run) {
 }
 
 std::map<std::string, report::Sparsity> count(const runs::RunDirectory& run,
-                                              config::Experiment experiment, Registry& registry,
+                                              const config::Experiment& experiment,
+                                              Registry& registry,
                                               std::vector<std::string>& complaints) {
-  // Weights that were trained on a GPU are counted on the CPU.
-  experiment.train.set("device", std::string("cpu"));
-  LoadedRun loaded = load_run(run, experiment, registry, "selected", complaints);
-  // The scores count the bits of the last phase, so count the codes of that phase.
-  RunPosition& position = loaded.position;
-  position.epochs = std::max<std::int64_t>(1, position.epochs);
-  position.epoch = position.epochs - 1;
-  return count_nonzero(*loaded.model, position);
+  LoadedRun loaded = load_last_phase(run, experiment, registry, "selected", complaints);
+  return count_nonzero(*loaded.model, loaded.position);
 }
 
 }  // namespace

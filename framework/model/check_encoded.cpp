@@ -4,18 +4,11 @@
 
 #include <vector>
 
+#include "common/number_text.h"
 #include "qhost/error.h"
 
 namespace qhost {
 namespace {
-
-std::string text(at::IntArrayRef shape) {
-  std::string result = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    result += (i == 0 ? "" : ",") + std::to_string(shape[i]);
-  }
-  return result + "]";
-}
 
 std::string text(at::ScalarType type) {
   switch (type) {
@@ -142,7 +135,8 @@ std::string broken_promise(const Encoding& announced, const Encoded& encoded,
   std::vector<std::int64_t> shape = tensor.vec();
   if (announced.ensemble_size > 1) shape.insert(shape.begin(), announced.ensemble_size);
   if (encoded.codes.sizes() != at::IntArrayRef(shape)) {
-    return "the codes have the shape " + text(encoded.codes.sizes()) + ", not " + text(shape);
+    return "the codes have the shape " + shape_text(encoded.codes.sizes()) + ", not " +
+           shape_text(shape);
   }
   const std::int64_t channels = tensor.at(static_cast<std::size_t>(channel_dimension));
   const std::string why = wrong_numbers(encoded, channels);
@@ -160,7 +154,8 @@ std::string broken_output_scale(const Encoding& announced, const at::Tensor& out
   std::vector<std::int64_t> wanted = {samples, 1};
   if (output.is_image()) wanted.insert(wanted.end(), {output.height(), output.width()});
   if (output_scale.sizes() == at::IntArrayRef(wanted)) return "";
-  return "the output scale has the shape " + text(output_scale.sizes()) + ", not " + text(wanted);
+  return "the output scale has the shape " + shape_text(output_scale.sizes()) + ", not " +
+         shape_text(wanted);
 }
 
 }  // namespace qhost

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "common/number_text.h"
+#include "graph/tensor_name.h"
 #include "lowering/lower.h"
 #include "lowering/start_graph.h"
 #include "model/backward_watch.h"
@@ -29,23 +31,9 @@ at::MemoryFormat layout(const std::vector<std::int64_t>& shape, const ModelOptio
                                                     : at::MemoryFormat::Contiguous;
 }
 
-std::string text(at::IntArrayRef shape) {
-  std::string result = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (i != 0) result += ',';
-    result += std::to_string(shape[i]);
-  }
-  return result + "]";
-}
-
 /// What a quantizer keeps is named NODE/ROLE.NAME, and no node's name holds a slash.
 bool belongs_to_slot(const NamedTensor& entry) {
   return entry.name.find('/') != std::string::npos;
-}
-
-/// The node of a tensor: "conv1" of "conv1.weight".
-std::string node_of(const std::string& tensor) {
-  return tensor.substr(0, tensor.rfind('.'));
 }
 
 /// Lines about tensors. A wrong network differs in hundreds, of which a few show the kind.
@@ -82,14 +70,14 @@ void require_same_tensors(const std::vector<NamedTensor>& wanted,
     const std::string name = entry.name + (renamed ? " (there " + there->second + ")" : "");
     const auto found = tensors.find(entry.name);
     if (found == tensors.end()) {
-      missing.add(name + " " + text(entry.tensor.sizes()));
+      missing.add(name + " " + shape_text(entry.tensor.sizes()));
     } else if (found->second.sizes() != entry.tensor.sizes()) {
-      mis_shaped.add(name + " is " + text(found->second.sizes()) + " in the file and " +
-                     text(entry.tensor.sizes()) + " in the network");
+      mis_shaped.add(name + " is " + shape_text(found->second.sizes()) + " in the file and " +
+                     shape_text(entry.tensor.sizes()) + " in the network");
     }
   }
   for (const auto& [name, tensor] : tensors) {
-    if (!known.contains(name)) unexpected.add(name + " " + text(tensor.sizes()));
+    if (!known.contains(name)) unexpected.add(name + " " + shape_text(tensor.sizes()));
   }
   if (mis_shaped.empty() && unexpected.empty() && missing.empty()) return;
   throw Error(ErrorKind::data, "the weights are those of another network:" + mis_shaped.text() +
@@ -266,7 +254,7 @@ void Model::initialize(const RunPosition& position,
   draw_parameters(position.seed);
   if (weights != nullptr) {
     for (NamedTensor& entry : state_) {
-      if (belongs_to_slot(entry) || drawn.contains(node_of(entry.name))) continue;
+      if (belongs_to_slot(entry) || drawn.contains(node_of_tensor(entry.name))) continue;
       entry.tensor.copy_(weights->at(entry.name));
     }
   }
@@ -305,7 +293,8 @@ void Model::require_weights(const std::map<std::string, at::Tensor>& weights,
                             const std::set<std::string>& drawn) const {
   std::vector<NamedTensor> own;
   for (const NamedTensor& entry : state_) {
-    if (!belongs_to_slot(entry) && !drawn.contains(node_of(entry.name))) own.push_back(entry);
+    if (!belongs_to_slot(entry) && !drawn.contains(node_of_tensor(entry.name)))
+      own.push_back(entry);
   }
   require_same_tensors(own, weights, names_there);
 }

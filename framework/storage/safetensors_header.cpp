@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "common/number_text.h"
 #include "qhost/error.h"
 #include "storage/io_error.h"
 
@@ -23,14 +24,6 @@ std::string printable(std::string_view text) {
   const bool cut = text.size() > longest;
   const nlohmann::json value(std::string(text.substr(0, longest)));
   return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + (cut ? "..." : "");
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? "," : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
 }
 
 /// Counts the bytes that the JSON parser has consumed, so that its events have an offset in the
