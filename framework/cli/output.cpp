@@ -13,6 +13,11 @@ void print_json(const nlohmann::json& json) {
   std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
 }
 
+std::vector<report::Column> with_label(std::vector<report::Column> columns) {
+  columns.insert(columns.begin(), {"", "point"});
+  return columns;
+}
+
 }  // namespace
 
 void print(const report::Document& document, bool as_json) {
@@ -40,7 +45,21 @@ void DocumentStream::finish() const {
   if (as_json_) print_json(all_);
 }
 
-void PointDocuments::add(const std::string& label, report::Document document) {
+PointDocuments::PointDocuments(bool as_json, bool in_full, std::size_t points,
+                               std::vector<report::Column> columns)
+    : as_json_(as_json),
+      in_lines_(points > 1 && !in_full && !as_json),
+      points_(points),
+      lines_("", with_label(std::move(columns))),
+      stream_(as_json) {}
+
+void PointDocuments::add(const std::string& label, std::vector<report::Cell> line,
+                         report::Document document) {
+  if (in_lines_) {
+    line.insert(line.begin(), label);
+    lines_.add_row(std::move(line));
+    return;
+  }
   if (!label.empty()) {
     document.put_first(report::Heading{"[" + label + "]"});
     document.add(report::Facts{{{"label", label}}});
@@ -53,8 +72,15 @@ void PointDocuments::add(const std::string& label, report::Document document) {
   if (!as_json_) std::cout << "\n";
 }
 
-void PointDocuments::finish() const {
-  if (points_ > 1) stream_.finish();
+void PointDocuments::finish() {
+  if (in_lines_) {
+    print(report::Document()
+              .add(std::move(lines_))
+              .add(report::Paragraph{"--layers shows the layers of each"}),
+          /*as_json=*/false);
+  } else if (points_ > 1) {
+    stream_.finish();
+  }
 }
 
 }  // namespace qhost::cli

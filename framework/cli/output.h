@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "report/document.h"
 
@@ -24,19 +25,23 @@ class DocumentStream {
   nlohmann::json all_ = nlohmann::json::array();
 };
 
-/// The documents of an experiment's points: one document as it is where there is one point. With
-/// more a line "[LABEL]" stands above each and an empty line below it, and JSON has "label".
+/// What a command shows of an experiment's points. One point: its document as it is. Several: in the
+/// text a table with a line for each, or with `in_full` the documents, each below "[LABEL]"; in JSON
+/// always an array of the documents with "label".
 class PointDocuments {
  public:
-  PointDocuments(bool as_json, std::size_t points)
-      : stream_(as_json), as_json_(as_json), points_(points) {}
-  void add(const std::string& label, report::Document document);
-  void finish() const;
+  /// `columns`: of the table, behind the point's label.
+  PointDocuments(bool as_json, bool in_full, std::size_t points,
+                 std::vector<report::Column> columns);
+  void add(const std::string& label, std::vector<report::Cell> line, report::Document document);
+  void finish();
 
  private:
-  DocumentStream stream_;
   bool as_json_;
+  bool in_lines_;
   std::size_t points_;
+  report::Table lines_;
+  DocumentStream stream_;
 };
 
 }  // namespace qhost::cli

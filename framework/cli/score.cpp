@@ -63,19 +63,15 @@ report::ScoreRequest request_of(const Arguments& arguments) {
   return request;
 }
 
-/// A line for each point of a sweep.
-report::Table short_table() {
+std::vector<report::Column> line_columns() {
   using report::Align;
-  return {"",
-          {{"", "point"},
-           {"", "score", Align::right},
-           {"", "storage", Align::right},
-           {"", "operations", Align::right}}};
+  return {
+      {"", "score", Align::right}, {"", "storage", Align::right}, {"", "operations", Align::right}};
 }
 
-void add_row(const std::string& label, const report::Score& score, report::Table& table) {
-  table.add_row({label, significant(score.score, 5), significant(score.storage, 5),
-                 significant(score.operations, 5)});
+std::vector<report::Cell> line_of(const report::Score& score) {
+  return {significant(score.score, 5), significant(score.storage, 5),
+          significant(score.operations, 5)};
 }
 
 int execute(Context& context, const Arguments& arguments) {
@@ -84,9 +80,8 @@ int execute(Context& context, const Arguments& arguments) {
   const auto points = points_of(arguments, context.registry);
   const bool is_run = fs::is_directory(subject);
   if (is_run) request.accuracy = accuracy_of(subject);
-  const bool in_short = points.size() > 1 && !arguments.flag("layers") && !arguments.flag("json");
-  report::Table table = short_table();
-  PointDocuments documents(arguments.flag("json"), points.size());
+  PointDocuments documents(arguments.flag("json"), arguments.flag("layers"), points.size(),
+                           line_columns());
   for (const config::SweepPoint& point : points) {
     const ScorableNetwork network = is_run
                                         ? scorable_run(subject, point.experiment, context.registry)
@@ -95,18 +90,7 @@ int execute(Context& context, const Arguments& arguments) {
       std::cerr << warning << "\n";
     }
     const report::Score score = cli::score(network, request);
-    if (in_short) {
-      add_row(point.label, score, table);
-    } else {
-      documents.add(point.label, report::document_of(score));
-    }
-  }
-  if (in_short) {
-    print(report::Document()
-              .add(std::move(table))
-              .add(report::Paragraph{"--layers shows the layers of each"}),
-          false);
-    return 0;
+    documents.add(point.label, line_of(score), report::document_of(score));
   }
   documents.finish();
   return 0;

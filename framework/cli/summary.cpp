@@ -14,23 +14,17 @@
 namespace qhost::cli {
 namespace {
 
-/// A line for each point of a sweep.
-report::Table short_table() {
+std::vector<report::Column> line_columns() {
   using report::Align;
-  return {"",
-          {{"", "point"},
-           {"", "parameters", Align::right},
-           {"", "MACs", Align::right},
-           {"", "bits/weight", Align::right},
-           {"", "bits/input", Align::right},
-           {"", "weight bytes", Align::right},
-           {"", "bytes", Align::right}}};
+  return {{"", "parameters", Align::right},   {"", "MACs", Align::right},
+          {"", "bits/weight", Align::right},  {"", "bits/input", Align::right},
+          {"", "weight bytes", Align::right}, {"", "bytes", Align::right}};
 }
 
-void add_row(const std::string& label, const report::Summary& summary, report::Table& table) {
-  table.add_row({label, with_separators(summary.parameters), with_separators(summary.macs),
-                 fixed(summary.bits_per_weight, 2), fixed(summary.bits_per_input, 2),
-                 with_separators(summary.weight_bytes), with_separators(summary.bytes)});
+std::vector<report::Cell> line_of(const report::Summary& summary) {
+  return {with_separators(summary.parameters),   with_separators(summary.macs),
+          fixed(summary.bits_per_weight, 2),     fixed(summary.bits_per_input, 2),
+          with_separators(summary.weight_bytes), with_separators(summary.bytes)};
 }
 
 int execute(Context& context, const Arguments& arguments) {
@@ -39,10 +33,9 @@ int execute(Context& context, const Arguments& arguments) {
                                            arguments.positional().end());
   const auto points =
       config::load_experiment_or_throw(arguments.positional().at(0), overrides, catalog);
-  const bool in_short = points.size() > 1 && !arguments.flag("layers") && !arguments.flag("all") &&
-                        !arguments.flag("json");
-  report::Table table = short_table();
-  PointDocuments documents(arguments.flag("json"), points.size());
+  const bool every_node = arguments.flag("all");
+  PointDocuments documents(arguments.flag("json"), arguments.flag("layers") || every_node,
+                           points.size(), line_columns());
   for (const config::SweepPoint& point : points) {
     const Graph graph = jobs::build_graph(point.experiment, context.registry);
     const Plan plan = jobs::build_plan(point.experiment, context.registry, graph);
@@ -50,18 +43,8 @@ int execute(Context& context, const Arguments& arguments) {
       std::cerr << warning << "\n";
     }
     const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
-    if (in_short) {
-      add_row(point.label, summary, table);
-      continue;
-    }
-    documents.add(point.label, report::document_of(summary, {.every_node = arguments.flag("all")}));
-  }
-  if (in_short) {
-    print(report::Document()
-              .add(std::move(table))
-              .add(report::Paragraph{"--layers shows the layers of each"}),
-          false);
-    return 0;
+    documents.add(point.label, line_of(summary),
+                  report::document_of(summary, {.every_node = every_node}));
   }
   documents.finish();
   return 0;
