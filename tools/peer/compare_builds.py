@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Two builds of qhost side by side: the rows of tools/bench, in alternating slices.
 
-    compare_builds.py COMMIT [--build FOLDER] [--rounds N] [--slice SECONDS] [--filter REGEX]
-                      [--threads N] [--clock wall|cpu] [--jobs N] [--json] [--build-only]
+    compare_builds.py COMMIT [--build FOLDER] [--rounds N] [--processes N] [--slice SECONDS]
+                      [--filter REGEX] [--threads N] [--clock wall|cpu] [--jobs N] [--json] [--build-only]
 
 Checks COMMIT out beside this tree (a worktree in build/compare/), builds it with the LibTorch, the
-compiler and the build type of FOLDER (default build/release), and then times both builds. Each row has one
-process per build; one works while the other waits on its pipe. A round is one slice of each, in
-alternating order (A B, B A, ...). Its ratio is the seconds of this tree over the seconds of COMMIT:
-1.02 says that this tree takes 2 % longer. A row is printed with the median ratio of all rounds, its
-10th and 90th percentile, and the median times of both builds.
+compiler and the build type of FOLDER (default build/release), and then times both builds. One process
+of each build works while the other waits on its pipe. A round is one slice of each, in alternating
+order (A B, B A, ...). Its ratio is the seconds of this tree over the seconds of COMMIT: 1.02 says that
+this tree takes 2 % longer. A row is printed with the median ratio of all rounds, its 10th and 90th
+percentile, and the median times of both builds.
+
+Where a process finds its memory can move a row by several percent for the process's whole life: the
+rounds of a row are shared among --processes pairs of processes, 5 by default.
 
 A slice is as many calls as take --slice seconds in COMMIT's build, the same number in both. The row
 `start` is the whole process of `qhost run` for one step. Rows that only one build has are listed. The
@@ -152,6 +155,15 @@ def row_of(build, name, arguments):
     return bench
 
 
+def benches(build, other, name, arguments):
+    here, there = row_of(build, name, arguments), row_of(other, name, arguments)
+
+    def end():
+        here.end()
+        there.end()
+    return here, there, end
+
+
 class Start:
     """The process of a run of one step, of one build."""
 
@@ -168,34 +180,46 @@ class Start:
         return time.monotonic() - begin
 
 
-def compare(name, here, there, arguments):
-    """Both sides provide seconds(calls)."""
+def time_in_turns(here, there, rounds, arguments):
+    """Times of one call of each side, a pair a round; both sides provide seconds(calls)."""
     for side in (here, there):
         side.seconds(1)
     calls = max(1, round(arguments.slice / max(there.seconds(1), 1e-9)))
     times = {here: [], there: []}
-    for number in range(arguments.rounds):
+    for number in range(rounds):
         for side in (here, there) if number % 2 == 0 else (there, here):
             times[side].append(side.seconds(calls) / calls)
-    ratios = [a / b for a, b in zip(times[here], times[there])]
+    return list(zip(times[here], times[there])), calls
+
+
+def compare(name, make_pair, arguments):
+    """make_pair() gives new processes of both sides, and what ends them."""
+    processes = min(arguments.processes, arguments.rounds)
+    pairs, calls = [], 0
+    for number in range(processes):
+        rounds = arguments.rounds // processes + (number < arguments.rounds % processes)
+        here, there, end = make_pair()
+        times, calls = time_in_turns(here, there, rounds, arguments)
+        pairs += times
+        end()
+    ratios = [a / b for a, b in pairs]
     deciles = statistics.quantiles(ratios, n=10) if len(ratios) > 1 else ratios * 9
     return {"name": name, "ratio": statistics.median(ratios), "p10": deciles[0], "p90": deciles[8],
-            "rounds": len(ratios), "calls": calls, "here_ms": 1e3 * statistics.median(times[here]),
-            "there_ms": 1e3 * statistics.median(times[there])}
+            "rounds": len(ratios), "processes": processes, "calls": calls,
+            "here_ms": 1e3 * statistics.median(a for a, _ in pairs),
+            "there_ms": 1e3 * statistics.median(b for _, b in pairs)}
 
 
 def measure(build, other, arguments, report):
     """Returns the names of the rows that only one build has."""
     ours, theirs = row_names(build, arguments), row_names(other, arguments)
     for name in (name for name in ours if name in theirs):
-        here, there = row_of(build, name, arguments), row_of(other, name, arguments)
-        report(compare(name, here, there, arguments))
-        here.end()
-        there.end()
+        report(compare(name, lambda: benches(build, other, name, arguments), arguments))
     if re.search(arguments.filter, "start"):
         with tempfile.TemporaryDirectory(prefix="qhost-compare-") as folder:
-            report(compare("start", Start(build, pathlib.Path(folder) / "here"),
-                           Start(other, pathlib.Path(folder) / "there"), arguments))
+            starts = (Start(build, pathlib.Path(folder) / "here"),
+                      Start(other, pathlib.Path(folder) / "there"))
+            report(compare("start", lambda: (*starts, lambda: None), arguments))
     return sorted(set(ours) ^ set(theirs))
 
 
@@ -217,6 +241,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release",
                         help="this tree's build")
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=5, help="pairs of processes a row")
     parser.add_argument("--slice", type=float, default=0.25, help="seconds of one slice, about")
     parser.add_argument("--filter", default=".*", help="of the rows' names, as qhost_bench takes it")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -226,8 +251,8 @@ def main():
     parser.add_argument("--build-only", action="store_true", help="stop before the first row")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    if arguments.rounds < 1 or arguments.slice <= 0:
-        parser.error("--rounds and --slice must be above 0")
+    if min(arguments.rounds, arguments.processes) < 1 or arguments.slice <= 0:
+        parser.error("--rounds, --processes and --slice must be above 0")
 
     cache = read_cache(arguments.build)
     full, tree = check_out(arguments.commit)
