@@ -228,6 +228,8 @@ RunDirectory RunDirectory::open(const fs::path& path) {
       path.string() + " is not a run directory: it has no run.lock, resolved.toml or checkpoints/",
       fs::is_regular_file(run.path_, error)
           ? "name the folder of a run, as runs/NAME/latest; `qhost run` takes an experiment file"
+      : fs::exists(path / "latest", error)
+          ? "it holds the runs of one name, the newest is " + (path / "latest").string()
           : "name a folder runs/NAME/TIME or runs/NAME/latest");
 }
 

@@ -17,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -162,6 +163,9 @@ TEST_F(RunDirectoryTest, OpensByPathAndByLatest) {
             "there is no run at " + (root_ / "r/no").string() +
                 ": No such file or directory\nhelp: a run lies in runs/NAME/TIME, "
                 "the newest of a name is runs/NAME/latest");
+  EXPECT_THAT(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_ / "r"); }),
+              EndsWith("help: it holds the runs of one name, the newest is " +
+                       (root_ / "r/latest").string()));
   EXPECT_THAT(error_of(ErrorKind::configuration, [&] { runs::RunDirectory::open(root_); }),
               StartsWith(root_.string() + " is not a run directory: it has no run.lock, "
                                           "resolved.toml or checkpoints/\nhelp: "));
