@@ -1,8 +1,7 @@
 /// qhost eval: evaluates a run's weights again.
-#include <iostream>
-
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/progress_display.h"
 #include "cli/terminal.h"
 #include "common/number_text.h"
 #include "jobs/evaluate_run.h"
@@ -55,8 +54,11 @@ int execute(Context& context, const Arguments& arguments) {
   if (!arguments.value("split").empty()) request.split = arguments.value("split");
   request.device = arguments.value("device");
   request.overrides.assign(arguments.positional().begin() + 1, arguments.positional().end());
-  const jobs::EvaluatedRun result = jobs::evaluate_run(request, context.registry);
-  for (const std::string& complaint : result.complaints) std::cerr << complaint << "\n";
+  jobs::EvaluatedRun result;
+  {
+    ProgressDisplay progress;
+    result = jobs::evaluate_run(request, context.registry, progress);
+  }
   print(document_of(result, request.split), arguments.flag("json"));
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <utility>
 
+#include "cli/terminal.h"
 #include "report/render.h"
 
 namespace qhost::cli {
@@ -24,13 +25,13 @@ void print(const report::Document& document, bool as_json) {
   if (as_json) {
     print_json(report::render_json(document));
   } else {
-    std::cout << report::render_text(document);
+    std::cout << report::render_text(document, stdout_columns());
   }
 }
 
 void DocumentStream::add(const report::Document& document) {
   if (!as_json_) {
-    std::cout << report::render_text(document);
+    std::cout << report::render_text(document, stdout_columns());
     return;
   }
   nlohmann::json json = report::render_json(document);

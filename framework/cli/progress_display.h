@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include "cli/sweep_notes.h"
 #include "training/progress.h"
 
 namespace qhost::cli {
@@ -13,7 +14,8 @@ namespace qhost::cli {
 struct SweepPlace {
   std::string label;  ///< "" for a run of its own
   std::size_t number = 1, points = 1;
-  double seconds = 0;  ///< that the points before it took
+  double seconds = 0;           ///< that the points before it took
+  SweepNotes* notes = nullptr;  ///< what they said before their first step
 };
 
 class ProgressDisplay : public training::Progress {
@@ -27,12 +29,17 @@ class ProgressDisplay : public training::Progress {
 
   void step(const training::StepReport& report) override;
   void epoch(const training::EpochReport& report) override;
+  void activity(const training::ActivityReport& report) override;
   void note(const std::string& text) override;
 
  private:
   void clear_line();
   std::string prefix() const;
-  std::string describe_step(const training::StepReport& report) const;
+  /// ", sweep 1:02:03", of a point that is not the last one.
+  std::string sweep_text(double seconds_left) const;
+  /// Whether the interval since the last such line is over.
+  bool is_due();
+  void show(const std::string& text);
 
   bool live_;
   std::int64_t every_steps_;
@@ -41,6 +48,7 @@ class ProgressDisplay : public training::Progress {
   bool line_shown_ = false;
   std::chrono::steady_clock::time_point last_;
   bool first_ = true;
+  bool trains_ = false;  ///< the first step is done
 };
 
 }  // namespace qhost::cli

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/progress_display.h"
 #include "cli/sweep_table.h"
 #include "model/caching_allocator.h"
@@ -48,7 +49,7 @@ int execute(Context& context, const Arguments& arguments) {
   if (arguments.flag("json")) {
     std::cout << report::render_json(document).dump() << "\n";
   } else {
-    std::cout << report::render_text(document);
+    print(document, /*as_json=*/false);
   }
   return outcome.exit_code;
 }

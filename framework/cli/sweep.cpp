@@ -4,6 +4,7 @@
 #include <iostream>
 #include <utility>
 
+#include "cli/output.h"
 #include "cli/progress_display.h"
 #include "cli/sweep_table.h"
 #include "report/render.h"
@@ -73,6 +74,7 @@ int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request
                Registry& registry, bool json) {
   const training::InterruptGuard interrupts;  // between two points, too
   std::vector<PointResult> results;
+  SweepNotes notes;
   int exit_code = 0;
   const auto start = std::chrono::steady_clock::now();
   for (const config::SweepPoint& point : loaded.points) {
@@ -80,7 +82,8 @@ int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request
     const SweepPlace place{.label = point.label,
                            .number = results.size() + 1,
                            .points = loaded.points.size(),
-                           .seconds = before.count()};
+                           .seconds = before.count(),
+                           .notes = &notes};
     const jobs::RunOutcome outcome = run_point(point, place, loaded.sweep, request, registry);
     results.push_back(result_of(point, outcome.result));
     if (json) std::cout << to_json(results.back()).dump() << "\n" << std::flush;
@@ -90,10 +93,11 @@ int run_points(const config::LoadResult& loaded, const jobs::RunRequest& request
       break;
     }
   }
+  for (const std::string& line : notes.repeated()) std::cerr << line << "\n";
   const report::Document document =
       document_of(results, exit_code == 0 ? "finished" : "incomplete");
   if (!json) {
-    std::cout << report::render_text(document);
+    print(document, /*as_json=*/false);
   } else if (loaded.sweep) {
     std::cout << report::render_json(document).dump() << "\n";
   }

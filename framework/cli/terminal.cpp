@@ -23,6 +23,12 @@ int stderr_columns() {
   return 80;
 }
 
+std::size_t stdout_columns() {
+  winsize size{};
+  if (isatty(STDOUT_FILENO) == 0) return 0;
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 std::string duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e8) return "-:--";
   const long total = std::lround(seconds);

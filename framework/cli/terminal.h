@@ -1,6 +1,7 @@
 /// cli/terminal.h: what a terminal can show.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace qhost::cli {
@@ -9,6 +10,8 @@ namespace qhost::cli {
 bool stderr_is_live();
 /// Columns of stderr's terminal, 80 where unknown.
 int stderr_columns();
+/// Columns of stdout's terminal; 0 where it is none, as a file or a pipe.
+std::size_t stdout_columns();
 /// "1:02:03", "4:05", "0:09"
 std::string duration(double seconds);
 /// "86.9 %"; "-" for a value that is not a number.

@@ -12,22 +12,25 @@
 #include "training/trainer.h"
 
 namespace qhost::jobs {
-EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry) {
+
+EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry,
+                          training::Progress& progress) {
   const runs::RunDirectory run = runs::RunDirectory::open(request.run);
   config::Experiment experiment = experiment_of_run(run.path(), registry, request.overrides);
   if (!request.device.empty()) experiment.train.set("device", request.device);
 
   EvaluatedRun result;
-  LoadedRun loaded = load_run(run, experiment, registry, request.checkpoint, result.complaints);
+  std::vector<std::string> complaints;
+  LoadedRun loaded = load_run(run, experiment, registry, request.checkpoint, complaints);
+  for (const std::string& complaint : complaints) progress.note(complaint);
   result.checkpoint = loaded.checkpoint;
   require_possible(experiment, loaded.model->graph(), loaded.model->plan());
 
   const data::Dataset data = load_data(experiment);
-  for (const std::string& note : data.notes) result.complaints.push_back("note: " + note);
+  for (const std::string& note : data.notes) progress.note("note: " + note);
   if (const std::string other = changed_files(run.path(), experiment, registry, data);
       !other.empty()) {
-    result.complaints.push_back("warning: these are not the files that the run was made with:" +
-                                other);
+    progress.note("warning: these are not the files that the run was made with:" + other);
   }
   const data::Split* split = request.split == "test"         ? &data.test
                              : request.split == "validation" ? &data.validation
@@ -45,7 +48,8 @@ EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry) 
                             experiment.train.boolean("drop_last"));
   position.epoch = position.step > 0 ? (position.step - 1) / per_epoch : 0;
   position.steps = training::steps_of_run(experiment, per_epoch);
-  result.evaluation = training::evaluate_final(*loaded.model, experiment, data, *split, position);
+  result.evaluation = training::evaluate_final(*loaded.model, experiment, data, *split, position,
+                                               training::watch(progress, request.split));
   training::require_finite_metrics(result.evaluation.metrics, {data, *split, request.split},
                                    *loaded.model, experiment, position);
   return result;

@@ -20,13 +20,13 @@ struct EvaluationRequest {
 
 struct EvaluatedRun {
   training::EvaluationResult evaluation;
-  std::filesystem::path checkpoint;     ///< the folder of the loaded weights
-  std::vector<std::string> complaints;  ///< damaged checkpoints that were skipped, notes on the
-                                        ///< data
+  std::filesystem::path checkpoint;  ///< the folder of the loaded weights
 };
 
-/// Throws Error: configuration if the request does not fit the run, storage for damaged files, data
-/// for a missing data set.
-EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry);
+/// Notes damaged checkpoints that were skipped, and data that are not the run's. Throws Error:
+/// configuration if the request does not fit the run, storage for damaged files, data for a missing
+/// data set.
+EvaluatedRun evaluate_run(const EvaluationRequest& request, Registry& registry,
+                          training::Progress& progress);
 
 }  // namespace qhost::jobs

@@ -102,7 +102,8 @@ struct FloatNetwork {
   training::MetricsResult metrics;
 };
 
-FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& registry) {
+FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& registry,
+                            training::Progress& progress) {
   const std::unique_ptr<Model> model = build_model(experiment, registry);
   const InitialWeights weights = read_initial_weights(experiment, registry, *model);
   RunPosition position;
@@ -110,7 +111,9 @@ FloatNetwork evaluate_float(const config::Experiment& experiment, Registry& regi
   model->initialize(position, &weights.tensors, weights.drawn);
   data::Dataset data = load_data(experiment);
   training::MetricsResult metrics =
-      training::evaluate_final(*model, experiment, data, data.test, position).metrics;
+      training::evaluate_final(*model, experiment, data, data.test, position,
+                               training::watch(progress, "test of the float network"))
+          .metrics;
   training::require_finite_metrics(metrics, {data, data.test, "float network's test"}, *model,
                                    experiment, position);
   return {std::move(data), std::move(metrics)};
@@ -153,7 +156,7 @@ RunOutcome quantize_run(const QuantizeRequest& request, Registry& registry,
   require_possible(experiment, graph, build_plan(experiment, registry, graph));
 
   at::set_num_threads(static_cast<int>(experiment.train.integer("threads")));
-  const FloatNetwork before = evaluate_float(as_float, registry);
+  const FloatNetwork before = evaluate_float(as_float, registry, progress);
   RunRequest run = request.run;
   run.data = &before.data;  // only the quantizer differs
   run.known.float_test_accuracy = before.metrics.top1;

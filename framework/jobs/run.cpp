@@ -286,6 +286,8 @@ void Job::count() {
   if (!trainer_) return;
   result_.epochs = trainer_->epochs_done();
   result_.steps = trainer_->state().step;
+  const training::RunSeconds seconds = trainer_->seconds();
+  result_.seconds = {seconds.training, seconds.evaluation, seconds.test};
 }
 
 RunOutcome Job::interrupted() {

@@ -23,7 +23,8 @@ struct EdgePlan {
 struct LayerPlan {
   std::optional<Encoding> weight, input;    ///< `input`: of every edge, or as the summary shows it
   std::string weight_method, input_method;  ///< names of the quantizers, "" for float
-  std::string note;                         ///< which ReLU was elided
+  std::string elision_note;                 ///< "reads bn1 instead of relu1", of an elided ReLU
+  std::string note;                         ///< what else a user should know
   std::string bypassed_relu;      ///< the ReLU that the input was moved in front of, or ""
   bool bias_correction = false;   ///< the method adds a bias to the node
   bool folds_batch_norm = false;  ///< the method sees the weight folded with its batch norm

@@ -45,7 +45,7 @@ LayerPlans layer_plans(const Graph& graph, const Plan& plan) {
   LayerPlans plans;
   for (const PlannedSlot& slot : plan.slots) {
     add_slot(graph, slot, plans);
-    if (slot.elision) add_note(plans[slot.info.node], to_string(graph, *slot.elision));
+    if (slot.elision) plans[slot.info.node].elision_note = to_string(graph, *slot.elision);
   }
   for (const auto& gradient : plan.gradients) {
     add_note(plans[gradient->info.node], "gradient: " + gradient->method + ", " +

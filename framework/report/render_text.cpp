@@ -29,7 +29,7 @@ std::string text_of(const Facts& facts) {
   return text;
 }
 
-std::string text_of(const Table& table) {
+std::string text_of(const Table& table, std::size_t columns_of_terminal) {
   if (table.form() == Form::json) return "";
   std::vector<TextTable::Column> columns;
   for (const Column& column : table.columns()) {
@@ -48,7 +48,7 @@ std::string text_of(const Table& table) {
     }
     text.add_row(std::move(cells));
   }
-  return text.to_string();
+  return text.to_string(columns_of_terminal);
 }
 
 std::string text_of(const List& list) {
@@ -75,20 +75,25 @@ void append(std::string& text, const std::string& more) {
   text += more;
 }
 
-std::string text_of(const Parts& parts) {
+std::string text_of(const Parts& parts, std::size_t columns) {
   std::string text;
-  for (const Document& document : parts.documents) append(text, render_text(document));
+  for (const Document& document : parts.documents) append(text, render_text(document, columns));
   return text;
+}
+
+template <class Block>
+std::string text_of(const Block& block, std::size_t) {
+  return text_of(block);
 }
 
 }  // namespace
 
-std::string render_text(const Document& document) {
+std::string render_text(const Document& document, std::size_t columns) {
   std::string text;
   for (const Section& section : document.sections()) {
     std::string blocks;
     for (const Block& block : section.blocks) {
-      blocks += std::visit([](const auto& one) { return text_of(one); }, block);
+      blocks += std::visit([&](const auto& one) { return text_of(one, columns); }, block);
     }
     append(text, blocks);
   }

@@ -66,6 +66,7 @@ SummaryLayer layer_of(const Graph& graph, const InferenceGraph& stored, const No
   layer.activation_bytes = counts.activation_bytes;
   layer.weight_method = plan.weight_method;
   layer.input_method = plan.input_method;
+  layer.elision_note = plan.elision_note;
   layer.note = plan.note;
   layer.input = plan.input;
   layer.float_bytes = float_size * (counts.parameters + counts.buffers);

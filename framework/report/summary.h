@@ -24,7 +24,8 @@ struct SummaryLayer {
   std::int64_t activation_bytes = 0;  ///< float32, one sample
   std::optional<Encoding> weight;     ///< conv2d, linear: float32 unless planned; else empty
   std::optional<Encoding> input;      ///< conv2d, linear, and what a rule quantizes; else empty
-  std::string weight_method, input_method, note;
+  std::string weight_method, input_method;
+  std::string elision_note, note;  ///< as in LayerPlan
   /// A correction adds a bias to a node that has neither one nor a batch norm to take it.
   bool added_bias = false;
   std::int64_t weight_bytes = 0;  ///< stored_bytes of the weight's encoding; conv2d, linear only

@@ -11,6 +11,11 @@ bool is_shown(const SummaryLayer& layer) {
          layer.input || !layer.note.empty();
 }
 
+std::string all_notes(const SummaryLayer& layer) {
+  const bool both = !layer.elision_note.empty() && !layer.note.empty();
+  return layer.elision_note + (both ? "; " : "") + layer.note;
+}
+
 Cell encoding_cell(const std::optional<Encoding>& encoding, const std::string& method) {
   if (!encoding) return {nullptr, "-"};
   const std::string text = to_string(*encoding);
@@ -68,7 +73,7 @@ Table layer_table(const Summary& summary, bool every_node) {
                    method_cell(layer.input_method),
                    count_cell(layer.bytes),
                    json_cell(layer.float_bytes),
-                   layer.note},
+                   all_notes(layer)},
                   every_node || is_shown(layer) ? Form::both : Form::json);
   }
   table.add_rule();
@@ -112,6 +117,26 @@ Facts totals(const Summary& summary) {
            {"quantized_inputs", summary.quantized_inputs}}};
 }
 
+/// One line, however many layers there are.
+Notes elision_note(const Summary& summary) {
+  constexpr std::size_t named = 3;
+  std::vector<const SummaryLayer*> layers;
+  for (const SummaryLayer& layer : summary.layers) {
+    if (!layer.elision_note.empty()) layers.push_back(&layer);
+  }
+  if (layers.empty()) return {};
+  if (layers.size() == 1) return {"", {{layers[0]->name + ": " + layers[0]->elision_note}}};
+  std::string text = std::to_string(layers.size()) + " layers read in front of a ReLU: ";
+  const std::size_t shown = layers.size() <= named + 1 ? layers.size() : named;
+  for (std::size_t i = 0; i < shown; ++i) {
+    text += (i > 0 ? ", " : "") + layers[i]->name + " " + layers[i]->elision_note;
+  }
+  if (shown < layers.size()) {
+    text += ", and " + std::to_string(layers.size() - shown) + " more (--json names all)";
+  }
+  return {"", {{text}}};
+}
+
 Notes layer_notes(const Summary& summary) {
   Notes notes;
   for (const SummaryLayer& layer : summary.layers) {
@@ -125,7 +150,10 @@ Notes layer_notes(const Summary& summary) {
 Document document_of(const Summary& summary, const SummaryOptions& options) {
   Document document;
   document.begin_section().add(layer_table(summary, options.every_node));
-  document.begin_section().add(totals(summary)).add(layer_notes(summary));
+  document.begin_section()
+      .add(totals(summary))
+      .add(elision_note(summary))
+      .add(layer_notes(summary));
   return document;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "common/lines.h"
 #include "common/utf8.h"
 
 namespace qhost::report {
@@ -37,37 +38,91 @@ void TextTable::add_rule() {
   rows_.emplace_back();
 }
 
-std::string TextTable::to_string() const {
-  std::vector<std::size_t> widths;
+std::vector<TextTable::Width> TextTable::widths() const {
+  // A narrower column of prose is hard to read.
+  constexpr std::size_t prose = 24, words = 10;
+  std::vector<Width> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    std::size_t width = display_width(columns_[i].title);
+    Width width{.now = display_width(columns_[i].title), .least = longest_word(columns_[i].title)};
     for (const auto& row : rows_) {
-      if (!row.empty()) width = std::max(width, display_width(row[i]));
+      if (row.empty()) continue;
+      width.now = std::max(width.now, display_width(row[i]));
+      width.least = std::max(width.least, longest_word(row[i]));
     }
+    width.least = std::max(width.least, std::min(width.now, width.now > prose ? prose : words));
+    if (columns_[i].align == Align::right) width.least = width.now;
     widths.push_back(width);
   }
+  return widths;
+}
 
-  std::string text;
-  const auto add_line = [&](const auto& cell) {
+bool TextTable::fit(std::vector<Width>& widths, std::size_t columns) {
+  std::size_t now = 0, least = 0;
+  for (const Width& width : widths) {
+    now += width.now + gap.size();
+    least += width.least + gap.size();
+  }
+  columns += gap.size();
+  if (now > columns && least > columns) return false;
+  for (; now > columns; --now) {
+    Width* widest = nullptr;
+    for (Width& width : widths) {
+      if (width.now > width.least && (!widest || width.now >= widest->now)) widest = &width;
+    }
+    --widest->now;
+  }
+  return true;
+}
+
+void TextTable::add_lines(std::string& text, const std::vector<std::string>& cells,
+                          const std::vector<Width>& widths) const {
+  std::vector<std::vector<std::string>> lines;
+  std::size_t height = 1;
+  for (std::size_t i = 0; i < widths.size(); ++i) {
+    lines.push_back(wrapped(cells[i], widths[i].now));
+    height = std::max(height, lines.back().size());
+  }
+  for (std::size_t at = 0; at < height; ++at) {
     std::string line;
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
       if (i > 0) line += gap;
-      const std::string content = cell(i);
-      const std::string padding(widths[i] - display_width(content), ' ');
+      const std::string content = at < lines[i].size() ? lines[i][at] : "";
+      const std::string padding(widths[i].now - std::min(widths[i].now, display_width(content)),
+                                ' ');
       line += columns_[i].align == Align::right ? padding + content : content + padding;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
-  };
-  const auto rule = [&](std::size_t i) { return std::string(widths[i], '-'); };
+  }
+}
 
-  add_line([&](std::size_t i) { return columns_[i].title; });
-  add_line(rule);
+std::string TextTable::to_string(std::size_t columns) const {
+  std::vector<Width> all = widths();
+  bool below = false;
+  if (columns > 0 && !fit(all, columns) && columns_.back().align == Align::left) {
+    below = all.size() > 1;
+    if (below) all.pop_back();
+    fit(all, columns);
+  }
+  std::string text;
+  const auto add_row = [&](const std::vector<std::string>& cells) {
+    add_lines(text, cells, all);
+    if (!below || cells.back().empty()) return;
+    for (const std::string& line :
+         wrapped(cells.back(), columns > gap.size() ? columns - gap.size() : 1)) {
+      text += std::string(gap) + line + "\n";
+    }
+  };
+  std::vector<std::string> titles, rule;
+  for (const Column& column : columns_) titles.push_back(column.title);
+  for (const Width& width : all) rule.emplace_back(width.now, '-');
+  add_row(titles);
+  add_lines(text, rule, all);
   for (const auto& row : rows_) {
     if (row.empty()) {
-      add_line(rule);
+      add_lines(text, rule, all);
     } else {
-      add_line([&](std::size_t i) { return row[i]; });
+      add_row(row);
     }
   }
   return text;

@@ -25,6 +25,7 @@ void for_each_key(Result& result, const Visit& visit) {
   visit("commit", result.commit);
   visit("epochs", result.epochs);
   visit("steps", result.steps);
+  visit("seconds", result.seconds);
   visit("quantized_layers", result.quantized_layers);
   visit("quantized_inputs", result.quantized_inputs);
   visit("parameters", result.parameters);
@@ -123,6 +124,13 @@ void read(const Place& place, const json& value, RunResult::ClassCount& out) {
   read_member(place, value, "samples", out.samples);
 }
 
+void read(const Place& place, const json& value, RunResult::Seconds& out) {
+  require_object(place, value);
+  read_member(place, value, "training", out.training);
+  read_member(place, value, "evaluation", out.evaluation);
+  read_member(place, value, "test", out.test);
+}
+
 void read(const Place& place, const json& value, RunResult::FirstWeights& out) {
   require_object(place, value);
   read_member(place, value, "file", out.file);
@@ -139,6 +147,11 @@ void read(const Place& place, const json& value, std::vector<Element>& out) {
 
 json value_of(const RunResult::ClassCount& count) {
   return {{"correct", count.correct}, {"samples", count.samples}};
+}
+
+json value_of(const RunResult::Seconds& seconds) {
+  return {
+      {"training", seconds.training}, {"evaluation", seconds.evaluation}, {"test", seconds.test}};
 }
 
 json value_of(const RunResult::FirstWeights& weights) {

@@ -18,6 +18,13 @@ struct RunResult {
     std::int64_t correct = 0, samples = 0;
     bool operator==(const ClassCount&) const = default;
   };
+  /// Clock times. The first two are the sums of `seconds` in metrics.jsonl.
+  struct Seconds {
+    double training = 0;    ///< the training steps
+    double evaluation = 0;  ///< the evaluations of epochs
+    double test = 0;        ///< the final evaluation
+    bool operator==(const Seconds&) const = default;
+  };
   /// The file of the first weights.
   struct FirstWeights {
     std::string file, sha256;
@@ -31,6 +38,7 @@ struct RunResult {
   std::optional<std::string> run_dir, name, label;
   std::optional<std::string> qhost, commit;  ///< version and commit of the build
   std::optional<std::int64_t> epochs, steps;
+  std::optional<Seconds> seconds;
 
   std::optional<std::int64_t> quantized_layers, quantized_inputs, parameters, macs;
   std::optional<std::int64_t> weight_bytes, float_weight_bytes;

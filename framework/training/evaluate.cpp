@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "common/number_text.h"
 #include "data/data_loader.h"
@@ -32,56 +33,72 @@ std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
 
 }  // namespace
 
-MetricsResult evaluate(Model& model, const data::Split& split, const Shape& image,
-                       std::int64_t classes, const data::AugmentOptions& normalization,
-                       std::int64_t batch_size, const LossFunction& loss,
-                       const RunPosition& position, bool record_code_use,
-                       const LossFunction& unsmoothed) {
+EvaluationWatch watch(Progress& progress, const std::string& activity) {
+  using Clock = std::chrono::steady_clock;
+  return [&progress, activity, start = Clock::now()](std::int64_t done, std::int64_t of) {
+    const std::chrono::duration<double> passed = Clock::now() - start;
+    const double left = passed.count() / static_cast<double>(done) * static_cast<double>(of - done);
+    progress.activity({.activity = activity, .done = done, .of = of, .seconds_left = left});
+  };
+}
+
+EvaluationSettings evaluation_settings(const config::Experiment& experiment,
+                                       const data::Dataset& data) {
+  const Options& train = experiment.train;
+  const std::string loss = train.string("loss");
+  const double smoothing = train.real("label_smoothing");
+  return {.image = data.image,
+          .classes = data.classes,
+          .normalization = data::evaluation_options(experiment.augment, data),
+          .batch_size = train.integer("evaluation_batch_size"),
+          .loss = make_loss(loss, smoothing),
+          .unsmoothed = smoothing > 0 ? make_loss(loss, 0) : LossFunction()};
+}
+
+MetricsResult evaluate(Model& model, const data::Split& split, const EvaluationSettings& settings,
+                       const RunPosition& position, const EvaluationWatch& watch,
+                       bool record_code_use) {
   const at::NoGradGuard no_grad;
   const Doing doing(Activity::evaluating);
-  const data::DataLoader batches(split, image, normalization, position.seed,
-                                 std::min(batch_size, split.count()),
+  const data::DataLoader batches(split, settings.image, settings.normalization, position.seed,
+                                 std::min(settings.batch_size, split.count()),
                                  /*shuffle=*/false, /*drop_last=*/false);
-  BatchBuffer buffer(image, batches.batch_size(), model.options());
-  Metrics metrics(classes, model.options().device);
+  BatchBuffer buffer(settings.image, batches.batch_size(), model.options());
+  Metrics metrics(settings.classes, model.options().device);
   double unsmoothed_sum = 0;
+  std::int64_t done = 0;
   for (std::int64_t step = 0; step < batches.steps_per_epoch(); ++step) {
     InterruptGuard::stop_if_asked();
     const Batch batch = buffer.fill(batches, 0, step);
     if (record_code_use && step == 0) model.record_code_use();
     const at::Tensor logits = model.evaluate(batch.images, position);
-    metrics.add(logits, batch.labels, loss(logits, batch.labels));
-    if (unsmoothed) {
-      unsmoothed_sum += unsmoothed(logits, batch.labels).item<double>() *
+    metrics.add(logits, batch.labels, settings.loss(logits, batch.labels));
+    if (settings.unsmoothed) {
+      unsmoothed_sum += settings.unsmoothed(logits, batch.labels).item<double>() *
                         static_cast<double>(batch.labels.size(0));
     }
+    done += batch.labels.size(0);
+    if (watch) watch(done, split.count());
     storage::failpoint("evaluate.batch");
   }
   MetricsResult result = metrics.result();
-  if (unsmoothed) result.unsmoothed_loss = unsmoothed_sum / static_cast<double>(result.samples);
+  if (settings.unsmoothed) {
+    result.unsmoothed_loss = unsmoothed_sum / static_cast<double>(result.samples);
+  }
   return result;
-}
-
-LossFunction unsmoothed_loss(const Options& train) {
-  return train.real("label_smoothing") > 0 ? make_loss(train.string("loss"), 0) : LossFunction();
 }
 
 EvaluationResult evaluate_final(Model& model, const config::Experiment& experiment,
                                 const data::Dataset& data, const data::Split& split,
-                                const RunPosition& position, bool record_code_use) {
-  const Options& train = experiment.train;
-  const LossFunction loss = make_loss(train.string("loss"), train.real("label_smoothing"));
-  const auto evaluated = [&](bool record) {
-    return evaluate(
-        model, split, data.image, data.classes, data::evaluation_options(experiment.augment, data),
-        train.integer("evaluation_batch_size"), loss, position, record, unsmoothed_loss(train));
-  };
+                                const RunPosition& position, const EvaluationWatch& watch,
+                                bool record_code_use) {
+  const EvaluationSettings settings = evaluation_settings(experiment, data);
   EvaluationResult result;
-  if (train.integer("bn_recalibrate") > 0) {
-    result.before_recalibration = evaluated(false);
+  if (experiment.train.integer("bn_recalibrate") > 0) {
+    result.before_recalibration = evaluate(model, split, settings, position, watch);
     result.recalibration_batches = recalibrate(model, experiment, data, position);
   }
-  result.metrics = evaluated(record_code_use);
+  result.metrics = evaluate(model, split, settings, position, watch, record_code_use);
   return result;
 }
 

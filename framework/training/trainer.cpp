@@ -51,6 +51,8 @@ void reset_epoch_sums(LoopState& state) {
 
 Progress::~Progress() = default;
 
+void Progress::activity(const ActivityReport&) {}
+
 nlohmann::json LoopState::to_json() const {
   return {{"step", step},
           {"epoch_loss", epoch_loss},
@@ -86,14 +88,13 @@ Trainer::Trainer(const config::Experiment& experiment, Model& model, const data:
       batches_(data.train, data.image, data::augment_options(experiment.augment, data),
                seed_of(train_), train_.integer("batch_size"), /*shuffle=*/true,
                train_.boolean("drop_last")),
-      evaluation_(data::evaluation_options(experiment.augment, data)),
       buffer_(data.image, batches_.batch_size(), model.options()),
       optimizer_(make_optimizer(experiment.optimizer.name, experiment.optimizer.options,
                                 trainable(model, experiment.optimizer.options))),
       schedule_(make_schedule(experiment.schedule.name, experiment.schedule.options,
                               experiment.optimizer.options.real("learning_rate"),
                               train_.integer("epochs"))),
-      loss_(make_loss(train_.string("loss"), train_.real("label_smoothing"))) {
+      evaluation_(evaluation_settings(experiment, data)) {
   total_steps_ = steps_of_run(experiment, batches_.steps_per_epoch());
 }
 
@@ -149,6 +150,7 @@ void Trainer::calibrate(bool pretrained) {
     InterruptGuard::stop_if_asked();
     at.step = step;
     model_.calibrate(batches.images(step), at, /*batch_statistics=*/!pretrained);
+    progress_.activity({.activity = "calibration", .done = step + 1, .of = batches.count()});
   }
   if (corrects) {
     model_.correct_biases(
@@ -169,8 +171,23 @@ bool Trainer::restore() {
   take(*found);
   saved_step_ = found->step;
   storage::cut_json_lines(run_.metrics(), found->notes.at("metrics_offset").get<std::uint64_t>());
-  metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
+  open_metrics();
   return true;
+}
+
+void Trainer::open_metrics() {
+  seconds_ = {};
+  try {
+    for (const nlohmann::json& line : storage::read_json_lines(run_.metrics())) {
+      // Older versions did not write the time of an evaluation.
+      const double seconds = line.value("seconds", 0.0);
+      (line.value("phase", "") == "train" ? seconds_.training : seconds_.evaluation) += seconds;
+    }
+  } catch (const Error& error) {
+    progress_.note(std::string("warning: the times before this session are not known: ") +
+                   error.what());
+  }
+  metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
 }
 
 void Trainer::take(const runs::LoadedCheckpoint& checkpoint) {
@@ -179,6 +196,7 @@ void Trainer::take(const runs::LoadedCheckpoint& checkpoint) {
                       checkpoint.state.at("optimizer"));
   sign_flips_.restore(storage::read_tensors(checkpoint.tensors, "signs/"));
   state_ = LoopState::from_json(checkpoint.state.at("loop"));
+  epoch_seconds_ = checkpoint.notes.value("epoch_seconds", 0.0);  // older ones have none
 }
 
 void Trainer::continue_from(const runs::LoadedCheckpoint& parent, std::int64_t step,
@@ -198,7 +216,7 @@ void Trainer::continue_from(const runs::LoadedCheckpoint& parent, std::int64_t s
     state_.best_loss = fresh.best_loss;
     state_.best_epoch = fresh.best_epoch;
   }
-  metrics_ = std::make_unique<storage::JsonLinesWriter>(run_.metrics());
+  open_metrics();
   checkpoint();
 }
 
@@ -208,12 +226,15 @@ nlohmann::json Trainer::checkpoint_state() const {
           {"configuration", experiment_.result_keys()}};
 }
 
+nlohmann::json Trainer::checkpoint_notes() const {
+  return {{"metrics_offset", metrics_->offset()}, {"epoch_seconds", epoch_seconds_}};
+}
+
 Outcome Trainer::run() {
   const InterruptGuard interrupts;
   const Doing doing(Activity::training);
   set_steps_for_signals(state_.step, saved_step_);
-  run_started_ = epoch_started_ = now();
-  images_this_session_ = 0;
+  clock_ = {};
   try {
     work();
     return Outcome::finished;
@@ -230,7 +251,7 @@ void Trainer::work() {
   if (state_.evaluation_pending) {
     EpochReport report = epoch_report();
     evaluate_epoch(report);
-    begin_epoch(report);
+    progress_.epoch(report);
   }
   while (state_.step < total_steps_) {
     InterruptGuard::stop_if_asked();
@@ -245,13 +266,14 @@ void Trainer::work() {
 }
 
 void Trainer::train_step() {
+  const double started = now();
   const RunPosition at = position();
   const std::int64_t per_epoch = batches_.steps_per_epoch();
   const Batch batch = buffer_.fill(batches_, at.epoch, at.step % per_epoch);
 
   optimizer_->zero_gradients();
   const at::Tensor logits = model_.train(batch.images, at);
-  const at::Tensor loss = loss_(logits, batch.labels);
+  const at::Tensor loss = evaluation_.loss(logits, batch.labels);
   model_.backward(loss);
   const auto loss_value = loss.item<double>();
   fail_if_diverged(loss_value, batch);
@@ -268,8 +290,10 @@ void Trainer::train_step() {
     state_.epoch_correct += logits.argmax(1).eq(batch.labels).sum().item<std::int64_t>();
   }
   state_.epoch_images += count;
-  images_this_session_ += count;
   ++state_.step;
+  const double seconds = now() - started;
+  epoch_seconds_ += seconds;
+  clock_.training.add(static_cast<double>(count), seconds);
   set_steps_for_signals(state_.step, saved_step_);
   report_step();
   storage::failpoint("loop.step");
@@ -300,12 +324,47 @@ void Trainer::report_step() {
   report.loss = state_.epoch_loss / images;
   report.accuracy = static_cast<double>(state_.epoch_correct) / images;
   report.learning_rate = schedule_.learning_rate(state_.step - 1, per_epoch);
-  const double seconds = now() - run_started_;
-  report.images_per_second = static_cast<double>(images_this_session_) / std::max(seconds, 1e-9);
-  report.seconds_left = static_cast<double>(total_steps_ - state_.step) *
-                        static_cast<double>(batches_.batch_size()) /
-                        std::max(report.images_per_second, 1e-9);
+  report.images_per_second = clock_.training.images_per_second();
+  report.seconds_left = seconds_left(0);
   progress_.step(report);
+}
+
+double Trainer::seconds_left(double images_being_evaluated) const {
+  const EvaluationsLeft left = evaluations_left(
+      state_.step, total_steps_, batches_.steps_per_epoch(), train_.integer("evaluate_every"),
+      /*recalibrates=*/train_.integer("bn_recalibrate") > 0);
+  const data::Split& split = data_.validation.empty() ? data_.test : data_.validation;
+  const auto images = [](std::int64_t passes, const data::Split& of) {
+    return static_cast<double>(std::max<std::int64_t>(passes, 0) * of.count());
+  };
+  return clock_.seconds_left(
+      static_cast<double>((total_steps_ - state_.step) * batches_.batch_size()),
+      images_being_evaluated + images(left.epochs, split) +
+          images(left.final - final_passes_, data_.test));
+}
+
+RunSeconds Trainer::seconds() const {
+  RunSeconds seconds = seconds_;
+  seconds.training += epoch_seconds_;
+  return seconds;
+}
+
+EvaluationWatch Trainer::watch(const std::string& split, std::optional<std::int64_t> epoch) {
+  return [this, split, epoch, before = now(), images = std::int64_t(0)](std::int64_t done,
+                                                                        std::int64_t of) mutable {
+    if (images == of) images = 0;  // the next pass
+    if (images == 0 && !epoch) ++final_passes_;
+    const double at = now();
+    clock_.evaluation.add(static_cast<double>(done - images), at - before);
+    before = at;
+    images = done;
+    progress_.activity({.activity = split,
+                        .epoch = epoch,
+                        .epochs = train_.integer("epochs"),
+                        .done = done,
+                        .of = of,
+                        .seconds_left = seconds_left(static_cast<double>(of - done))});
+  };
 }
 
 bool Trainer::is_due(std::int64_t every) const {
@@ -329,16 +388,11 @@ void Trainer::end_of_epoch() {
   if (!state_.evaluation_pending) reset_epoch_sums(state_);
   if (is_due(train_.integer("checkpoint_every"))) checkpoint();
   if (state_.evaluation_pending) evaluate_epoch(report);
-  begin_epoch(report);
-}
-
-void Trainer::begin_epoch(EpochReport& report) {
-  report.seconds = now() - epoch_started_;
-  epoch_started_ = now();
   progress_.epoch(report);
 }
 
-void Trainer::write_training_line(const EpochReport& report) {
+void Trainer::write_training_line(EpochReport& report) {
+  report.train_seconds = epoch_seconds_;
   nlohmann::json line = {
       {"phase", "train"},
       {"epoch", report.epoch + 1},
@@ -347,7 +401,9 @@ void Trainer::write_training_line(const EpochReport& report) {
       {"accuracy", report.train_accuracy},
       {"samples", state_.epoch_images},
       {"learning_rate", schedule_.learning_rate(state_.step - 1, batches_.steps_per_epoch())},
-      {"seconds", now() - epoch_started_}};
+      {"seconds", epoch_seconds_}};
+  seconds_.training += epoch_seconds_;
+  epoch_seconds_ = 0;
   const SignFlips::Shares flips = sign_flips_.update(latent_weights());
   for (const auto& [layer, share] : flips) line["sign_flips"][layer] = share;
   write_metrics(std::move(line));
@@ -360,7 +416,10 @@ void Trainer::evaluate_epoch(EpochReport& report) {
   report.evaluated_on = validating ? "validation" : "test";
   nlohmann::json line = {
       {"phase", report.evaluated_on}, {"epoch", report.epoch + 1}, {"step", state_.step}};
+  const double started = now();
   try_evaluation(report);
+  line["seconds"] = *(report.evaluation_seconds = now() - started);
+  seconds_.evaluation += *report.evaluation_seconds;
   if (report.evaluation) {
     line.update(to_json(*report.evaluation));
   } else {
@@ -390,8 +449,7 @@ void Trainer::try_evaluation(EpochReport& report) {
   try {
     report.evaluation =
         evaluate(model_, report.evaluated_on == "validation" ? data_.validation : data_.test,
-                 data_.image, data_.classes, evaluation_, train_.integer("evaluation_batch_size"),
-                 loss_, at, /*record_code_use=*/false, unsmoothed_loss(train_));
+                 evaluation_, at, watch(report.evaluated_on, report.epoch));
   } catch (...) {
     const Error failure = failure_of(std::current_exception());
     if (failure.kind() == ErrorKind::interrupted || failure.kind() == ErrorKind::storage) throw;
@@ -429,7 +487,7 @@ void Trainer::save_best(const MetricsResult& validation) {
   try {
     // Save a complete checkpoint: another run may continue from it (--continue --checkpoint best).
     runs::write_best(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
-                     {{"metrics_offset", metrics_->offset()}});
+                     checkpoint_notes());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::storage) throw;
     state_ = before;  // the recorded best must be the one that `best` holds
@@ -466,7 +524,7 @@ void Trainer::write_checkpoint() {
   runs::CheckpointOptions options;
   options.keep = static_cast<int>(train_.integer("keep_checkpoints"));
   // Outside of the hashed part: the lines contain times, whose number of digits varies.
-  options.notes = {{"metrics_offset", metrics_->offset()}};
+  options.notes = checkpoint_notes();
   runs::write_checkpoint(run_.checkpoints(), state_.step, tensors.views(), checkpoint_state(),
                          options);
   storage_failure_.reset();
@@ -523,8 +581,11 @@ EvaluationResult Trainer::test() {
       at.step = LoopState::from_json(best->state.at("loop")).step;
     }
   }
-  EvaluationResult result =
-      evaluate_final(model_, experiment_, data_, data_.test, at, /*record_code_use=*/true);
+  const double started = now();
+  final_passes_ = 0;
+  EvaluationResult result = evaluate_final(model_, experiment_, data_, data_.test, at,
+                                           watch("test", {}), /*record_code_use=*/true);
+  seconds_.test = now() - started;
   require_finite_metrics(result.metrics, {data_, data_.test, "test"}, model_, experiment_, at);
   if (result.before_recalibration) {
     const std::int64_t wanted = train_.integer("bn_recalibrate");

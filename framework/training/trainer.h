@@ -43,6 +43,7 @@
 #include "training/metrics.h"
 #include "training/optimizer.h"
 #include "training/progress.h"
+#include "training/run_clock.h"
 #include "training/schedule.h"
 
 namespace qhost::storage {
@@ -106,20 +107,23 @@ class Trainer {
   std::int64_t total_steps() const { return total_steps_; }
   std::int64_t epochs_done() const;
   RunPosition position() const;
+  /// Clock times of the whole run, all its sessions included.
+  RunSeconds seconds() const;
   /// Set if the last checkpoint could not be written.
   const std::optional<std::string>& storage_failure() const { return storage_failure_; }
 
  private:
   void take(const runs::LoadedCheckpoint& checkpoint);
+  /// Goes on with metrics.jsonl, and with the times in it.
+  void open_metrics();
   void work();
   void train_step();
   void end_of_epoch();
   EpochReport epoch_report() const;
-  void write_training_line(const EpochReport& report);
+  void write_training_line(EpochReport& report);
   /// Runs the pending evaluation; nothing is pending afterwards, even if it failed.
   void evaluate_epoch(EpochReport& report);
   void try_evaluation(EpochReport& report);
-  void begin_epoch(EpochReport& report);
   void calibrate(bool pretrained);
   void checkpoint();
   void add_all(storage::TensorBytes& tensors) const;
@@ -133,7 +137,11 @@ class Trainer {
   void require_finite_validation();
   std::vector<std::pair<std::string, at::Tensor>> latent_weights() const;
   nlohmann::json checkpoint_state() const;
+  nlohmann::json checkpoint_notes() const;
   void report_step();
+  /// Reports the evaluation of an epoch or, without one, the final evaluation, and times it.
+  EvaluationWatch watch(const std::string& split, std::optional<std::int64_t> epoch);
+  double seconds_left(double images_being_evaluated) const;
 
   const config::Experiment& experiment_;
   Model& model_;
@@ -142,11 +150,10 @@ class Trainer {
   Progress& progress_;
   const Options& train_;
   data::DataLoader batches_;
-  data::AugmentOptions evaluation_;  ///< normalization only
   BatchBuffer buffer_;
   std::unique_ptr<Optimizer> optimizer_;
   Schedule schedule_;
-  LossFunction loss_;
+  EvaluationSettings evaluation_;
   SignFlips sign_flips_;
   std::unique_ptr<storage::JsonLinesWriter> metrics_;
   std::int64_t total_steps_ = 0;
@@ -154,8 +161,10 @@ class Trainer {
   std::int64_t saved_step_ = -1;  ///< step of the newest checkpoint, -1: none
   std::optional<std::string> storage_failure_;
   // Clock times, which are shown but never part of what is computed or hashed.
-  double run_started_ = 0, epoch_started_ = 0;
-  std::int64_t images_this_session_ = 0;
+  RunSeconds seconds_;
+  double epoch_seconds_ = 0;       ///< of the training steps of an epoch that is not over
+  RunClock clock_;                 ///< this session's
+  std::int64_t final_passes_ = 0;  ///< begun
 };
 
 }  // namespace qhost::training

@@ -53,6 +53,20 @@ TEST_F(Sweep, GoesOnAfterAPointThatFails) {
               HasSubstr("\n[2/3 deep] error: the checkpoint of step 5 was not written"));
 }
 
+TEST_F(Sweep, SaysOnceWhatHoldsForSeveralPoints) {
+  workshop_.write("w.toml",
+                  small_experiment() +
+                      "[sweep]\npoints = [{label = \"a\"}, {label = \"b\", train.seed = 2}, "
+                      "{label = \"c\", train.epochs = 3}, {label = \"d\", train.seed = 3}]\n");
+  const std::string err = ok({"run", "w.toml", "train.max_steps=1", "schedule.name=cosine"}).err;
+  const std::string warning = "[^\n]*warning: `train.max_steps` = 1 ends the run in epoch 1 of ";
+  EXPECT_THAT(err, AllOf(ContainsRegex("\n\\[1/4 a\\] " + warning + "2 "),
+                         Not(ContainsRegex("\n\\[2/4 b\\] " + warning)),
+                         ContainsRegex("\n\\[3/4 c\\] " + warning + "3 "),
+                         Not(ContainsRegex("\n\\[4/4 d\\] " + warning)),
+                         ContainsRegex("\nalso for points 2 and 4: " + warning + "2 ")));
+}
+
 TEST_F(Sweep, SaysInJsonWhatFailed) {
   const json all = last_json_line(in_small_files({"--json"}).out);
   EXPECT_EQ(all.at("status"), "incomplete");

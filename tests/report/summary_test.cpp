@@ -59,7 +59,7 @@ std::map<std::string, LayerPlan> plans() {
             .input = Encoding::uniform(4, ScaleKind::tensor, ZeroPointKind::tensor),
             .weight_method = "bwn",
             .input_method = "uniform",
-            .note = "reads bn1 instead of relu1"}},
+            .elision_note = "reads bn1 instead of relu1"}},
           {"fc", {.weight = Encoding::float16(), .weight_method = "half"}},
           {"add", {.input = Encoding::binary(ScaleKind::none), .input_method = "sign"}}};
 }
@@ -168,7 +168,7 @@ TEST(Summary, TextIsATableWithTotalsAndNotes) {
         .input = Encoding::binary(ScaleKind::none),
         .weight_method = "bwn",
         .input_method = "sign",
-        .note = "reads bn1 instead of relu1"}}};
+        .elision_note = "reads bn1 instead of relu1"}}};
   // clang-format off
   EXPECT_EQ(
       render_text(document_of(summarize(network(), by_node))),
@@ -190,6 +190,20 @@ TEST(Summary, TextIsATableWithTotalsAndNotes) {
       "quantized     weights of 1 layers, inputs of 1\n"
       "note: conv2: reads bn1 instead of relu1\n");
   // clang-format on
+}
+
+TEST(Summary, NamesTheLayersInFrontOfAReluInOneLine) {
+  std::map<std::string, LayerPlan> by_node;
+  for (const char* name : {"conv1", "bn1", "conv2", "add", "fc"}) {
+    by_node[name] = {.elision_note = std::string("reads x instead of ") + name + "r", .note = "n"};
+  }
+  const Document document = document_of(summarize(network(), by_node));
+  EXPECT_THAT(
+      render_text(document),
+      HasSubstr("\nnote: 5 layers read in front of a ReLU: conv1 reads x instead of conv1r, "
+                "bn1 reads x instead of bn1r, conv2 reads x instead of conv2r, and 2 more "
+                "(--json names all)\nnote: conv1: n\n"));
+  EXPECT_EQ(render_json(document).at("layers")[0].at("note"), "reads x instead of conv1r; n");
 }
 
 TEST(Summary, TextOfEveryNodeOnDemand) {

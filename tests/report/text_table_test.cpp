@@ -37,6 +37,58 @@ TEST(TextTable, AlignsCharactersNotBytes) {
             "cafe\u0301   3\n");
 }
 
+TextTable options_table() {
+  TextTable table({{"option"}, {"bytes", Align::right}, {"meaning"}});
+  table.add_row({"gradient", "1,728", "what reaches the latent weights of a layer"});
+  table.add_rule();
+  table.add_row({"a_long_name", "9", ""});
+  return table;
+}
+
+TEST(TextTable, NarrowsALeftColumnToTheTerminal) {
+  EXPECT_EQ(options_table().to_string(46),
+            "option       bytes  meaning\n"
+            "-----------  -----  --------------------------\n"
+            "gradient     1,728  what reaches the latent\n"
+            "                    weights of a layer\n"
+            "-----------  -----  --------------------------\n"
+            "a_long_name      9\n");
+  EXPECT_EQ(options_table().to_string(62), options_table().to_string());
+  EXPECT_NE(options_table().to_string(61), options_table().to_string());
+}
+
+TEST(TextTable, PutsTheLastColumnBelowWhereItWouldBeTooNarrow) {
+  EXPECT_EQ(options_table().to_string(43),
+            "option       bytes\n"
+            "  meaning\n"
+            "-----------  -----\n"
+            "gradient     1,728\n"
+            "  what reaches the latent weights of a\n"
+            "  layer\n"
+            "-----------  -----\n"
+            "a_long_name      9\n");
+}
+
+TEST(TextTable, NeverBreaksAWordOrANumber) {
+  TextTable path({{"run"}, {"run directory"}});
+  path.add_row({"bwn", "runs/quickstart/20261123T145207Z-800000"});
+  EXPECT_EQ(path.to_string(20),
+            "run\n  run directory\n---\nbwn\n  runs/quickstart/20261123T145207Z-800000\n");
+  TextTable numbers({{"name"}, {"parameters", Align::right}, {"MACs", Align::right}});
+  numbers.add_row({"a layer of it", "123,456", "7"});
+  EXPECT_EQ(numbers.to_string(20), numbers.to_string());
+}
+
+TEST(TextTable, NarrowsTheWidestColumnFirst) {
+  TextTable table({{"weights"}, {"bits", Align::right}});
+  table.add_row({"binary, scale per channel (xnornet)", "1"});
+  EXPECT_EQ(table.to_string(31),
+            "weights                    bits\n"
+            "-------------------------  ----\n"
+            "binary, scale per channel     1\n"
+            "(xnornet)\n");
+}
+
 TEST(TextTable, WithoutRowsIsItsHead) {
   const TextTable table({{"a"}, {"bb"}});
   EXPECT_TRUE(table.empty());

@@ -15,6 +15,7 @@
 #include "jobs/evaluate_run.h"
 #include "jobs/run.h"
 #include "runs/checkpoint.h"
+#include "storage/json_lines.h"
 #include "storage/tensor_bytes.h"
 #include "training/evaluate.h"
 #include "training/failure.h"
@@ -48,6 +49,7 @@ class Recorder : public Progress {
     epochs.push_back(report);
     if (at_epoch) at_epoch(report.epoch + 1);
   }
+  void activity(const ActivityReport& report) override { activities.push_back(report); }
   void note(const std::string& text) override {
     notes += text + "\n";
     if (at_note) at_note(text);
@@ -56,6 +58,7 @@ class Recorder : public Progress {
   Words events;
   std::vector<StepReport> steps;
   std::vector<EpochReport> epochs;
+  std::vector<ActivityReport> activities;
   std::string notes;
   std::function<void(std::int64_t)> at_step, at_epoch;
   std::function<void(const std::string&)> at_note;
@@ -198,7 +201,8 @@ TEST_F(Loop, TheBestEpochIsChosenOnValidationImages) {
 
   // The metrics of the result are those of the best weights; `last` gives others.
   const auto evaluated = [&](const std::string& which) {
-    return jobs::evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_)
+    Recorder ignored;
+    return jobs::evaluate_run({.run = folder_ / directory, .checkpoint = which}, registry_, ignored)
         .evaluation.metrics;
   };
   EXPECT_EQ(result.json.at("test_accuracy"), evaluated("best").top1);
@@ -216,8 +220,9 @@ TEST_F(Loop, TheBestOfADrawnEnsembleIsEvaluatedTheSameAgain) {
   const std::string directory = "r";
   const tests::Ran result = run(directory, overrides);
   ASSERT_LT(result.json.at("best_epoch"), 4) << "the last epoch should be bad";
+  Recorder ignored;
   const MetricsResult again =
-      jobs::evaluate_run({.run = folder_ / directory}, registry_).evaluation.metrics;
+      jobs::evaluate_run({.run = folder_ / directory}, registry_, ignored).evaluation.metrics;
   EXPECT_EQ(result.json.at("test_loss"), again.loss);
   EXPECT_EQ(result.json.at("test_accuracy"), again.top1);
 }
@@ -318,6 +323,62 @@ TEST_F(Loop, NoEpochEvaluatesTheInitialWeights) {
   }
 }
 
+TEST_F(Loop, SecondsAgreeInLinesReportsAndResult) {
+  Recorder recorder;
+  run("r", {"train.epochs=3", "train.evaluate_every=2"}, recorder);
+  double training = 0, evaluation = 0;
+  Words lines;
+  for (const nlohmann::json& line : storage::read_json_lines(folder_ / "r/metrics.jsonl")) {
+    const double seconds = line.at("seconds");
+    EXPECT_GT(seconds, 0);
+    const EpochReport& epoch = recorder.epochs.at(line.at("epoch").get<std::size_t>() - 1);
+    if (line.at("phase") == "train") {
+      training += seconds;
+      EXPECT_EQ(epoch.train_seconds, seconds);
+    } else {
+      evaluation += seconds;
+      EXPECT_EQ(epoch.evaluation_seconds, seconds);
+    }
+  }
+  EXPECT_FALSE(recorder.epochs.at(0).evaluation_seconds);
+  const nlohmann::json result = tests::result_of(folder_ / "r").at("seconds");
+  EXPECT_EQ(result.at("training"), training);
+  EXPECT_EQ(result.at("evaluation"), evaluation);
+  EXPECT_GT(result.at("test"), 0);
+}
+
+TEST_F(Loop, ReportsEveryBatchOfAnEvaluation) {
+  Recorder recorder;
+  run("r", {"train.epochs=2", "train.evaluation_batch_size=200", "train.bn_recalibrate=1"},
+      recorder);
+  Words seen;
+  for (const ActivityReport& report : recorder.activities) {
+    seen.push_back(report.activity + " " + std::to_string(report.done) + "/" +
+                   std::to_string(report.of) +
+                   (report.epoch ? " of epoch " + std::to_string(*report.epoch + 1) + "/" +
+                                       std::to_string(report.epochs)
+                                 : ""));
+    EXPECT_TRUE(report.seconds_left) << seen.back();
+  }
+  EXPECT_THAT(seen, ElementsAre("test 200/450 of epoch 1/2", "test 400/450 of epoch 1/2",
+                                "test 450/450 of epoch 1/2", "test 200/450 of epoch 2/2",
+                                "test 400/450 of epoch 2/2", "test 450/450 of epoch 2/2",  //
+                                "test 200/450", "test 400/450", "test 450/450",            //
+                                "test 200/450", "test 400/450", "test 450/450"));
+  EXPECT_EQ(recorder.activities.back().seconds_left, 0);
+  for (const StepReport& step : recorder.steps) EXPECT_GT(step.seconds_left, 0);
+}
+
+TEST_F(Loop, ReportsTheBatchesOfACalibration) {
+  Recorder recorder;
+  run("r", {"train.epochs=0", "quantizer.name=ptq_static", "calibration.batches=3"}, recorder);
+  ASSERT_GE(recorder.activities.size(), 3U);
+  EXPECT_EQ(recorder.activities[2].activity, "calibration");
+  EXPECT_EQ(recorder.activities[2].done, 3);
+  EXPECT_EQ(recorder.activities[2].of, 3);
+  EXPECT_FALSE(recorder.activities[2].seconds_left) << "the training's pace is not known";
+}
+
 TEST_F(Loop, EvaluationChangesNothing) {
   // Stochastic weights: a draw in evaluation must not change the draws of training.
   const Words method = {"train.epochs=3", "quantizer.name=binaryconnect",
@@ -339,9 +400,7 @@ TEST_F(Loop, EvaluationChangesNothing) {
   model->initialize({.seed = 1});
   std::vector<at::Tensor> before;
   for (const NamedTensor& entry : model->state()) before.push_back(entry.tensor.detach().clone());
-  evaluate(*model, data.test, data.image, data.classes,
-           data::evaluation_options(given.augment, data), 64, make_loss("cross_entropy", 0),
-           {.seed = 1});
+  evaluate(*model, data.test, evaluation_settings(given, data), {.seed = 1});
   for (std::size_t i = 0; i < before.size(); ++i) {
     EXPECT_TRUE(at::equal(before[i], model->state()[i].tensor)) << model->state()[i].name;
   }
@@ -594,7 +653,9 @@ TEST_F(Loop, AFinalEvaluationThatFailsIsAFailedRunThatCanBeTriedAgain) {
   const tests::Ran skipped(jobs::run_experiment(experiment(), request, registry_, recorder));
   EXPECT_TRUE(skipped.was_skipped);
   EXPECT_EQ(skipped.exit_code, 1);
-  EXPECT_EQ(skipped.json, failed);
+  nlohmann::json kept = failed;
+  kept.erase("seconds");
+  EXPECT_EQ(skipped.json, kept);
   Recorder again;
   const tests::Ran result = run("r", {}, again);
   EXPECT_EQ(result.json.at("status"), "finished");

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "cli/process.h"
+#include "storage/json_lines.h"
 #include "storage/sha256.h"
 #include "training/trainer.h"
 
@@ -96,6 +97,16 @@ class Runs {
     fs_remove(workshop_ / directory);
   }
 
+  /// The times of all sessions, as the lines have them.
+  static void expect_its_seconds(const std::filesystem::path& run, const nlohmann::json& seconds) {
+    double training = 0, evaluation = 0;
+    for (const nlohmann::json& line : storage::read_json_lines(run / "metrics.jsonl")) {
+      (line.at("phase") == "train" ? training : evaluation) += line.at("seconds").get<double>();
+    }
+    EXPECT_EQ(seconds.at("training"), training);
+    EXPECT_EQ(seconds.at("evaluation"), evaluation);
+  }
+
   void expect_same(const std::filesystem::path& run) {
     const auto expected = tests::checkpoint_files(workshop_ / "whole"),
                got = tests::checkpoint_files(run);
@@ -105,9 +116,12 @@ class Runs {
     }
     EXPECT_EQ(tests::metrics_of(workshop_ / "whole"), tests::metrics_of(run));
     nlohmann::json whole = tests::result_of(workshop_ / "whole"), other = tests::result_of(run);
-    whole.erase("run_dir");
-    other.erase("run_dir");
+    for (nlohmann::json* result : {&whole, &other}) {
+      result->erase("run_dir");
+      result->erase("seconds");
+    }
     EXPECT_EQ(whole, other);
+    expect_its_seconds(run, tests::result_of(run).at("seconds"));
     // No part of a torn write is left beside them.
     for (const auto& entry : std::filesystem::recursive_directory_iterator(run)) {
       EXPECT_FALSE(entry.path().filename().string().starts_with(".qhost-tmp")) << entry.path();
