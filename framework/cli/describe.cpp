@@ -110,41 +110,57 @@ std::vector<Description> find(Registry& registry, const std::string& name) {
   return found;
 }
 
-/// TABLE.KEY: the key in the table and in each of its components that has it.
-std::vector<Description> find_key(Registry& registry, const std::string& path) {
-  const std::size_t dot = path.find('.');
-  const config::TableDeclaration* table = config::find_table(path.substr(0, dot));
-  if (dot == std::string::npos || table == nullptr) return {};
-  const std::string key = path.substr(dot + 1);
-  std::vector<std::string> names = choices_of(registry, table->name);
-  names.push_back(table->name);
-  std::vector<Description> found;
-  for (const std::string& name : names) {
-    for (Description& one : find(registry, name)) {
-      if (one.table != table->name) continue;
-      std::erase_if(one.options, [&](const Option& option) { return option.name() != key; });
-      one.notes.clear();
-      if (!one.options.empty()) found.push_back(std::move(one));
+/// All that a key behind "NAME." can belong to: a table and its components, or a component.
+std::vector<Description> owners_of_keys(Registry& registry, const std::string& name) {
+  const config::TableDeclaration* table = config::find_table(name);
+  if (table == nullptr) return find(registry, name);
+  std::vector<std::string> components = choices_of(registry, table->name);
+  components.push_back(table->name);
+  std::vector<Description> owners;
+  for (const std::string& component : components) {
+    for (Description& one : find(registry, component)) {
+      if (one.table == table->name) owners.push_back(std::move(one));
     }
   }
+  return owners;
+}
+
+/// TABLE.KEY or COMPONENT.KEY.
+std::vector<Description> find_key(Registry& registry, const std::string& path) {
+  const std::size_t dot = path.find('.');
+  if (dot == std::string::npos) return {};
+  const std::string key = path.substr(dot + 1);
+  std::vector<Description> found = owners_of_keys(registry, path.substr(0, dot));
+  for (Description& one : found) {
+    std::erase_if(one.options, [&](const Option& option) { return option.name() != key; });
+    one.notes.clear();
+  }
+  std::erase_if(found, [](const Description& one) { return one.options.empty(); });
   return found;
 }
 
-/// "train.epochs" for "train.epoch"; "" if no key of that table is near.
+/// "train.epochs" for "train.epoch"; "" if no such key is near.
 std::string nearest_key(Registry& registry, const std::string& path) {
   const std::size_t dot = path.find('.');
-  const config::TableDeclaration* table = config::find_table(path.substr(0, dot));
-  if (dot == std::string::npos || table == nullptr) return "";
-  std::vector<std::string> keys, components = choices_of(registry, table->name);
-  components.push_back(table->name);
-  for (const std::string& component : components) {
-    for (const Description& one : find(registry, component)) {
-      if (one.table != table->name) continue;
-      for (const Option& option : one.options) keys.push_back(option.name());
-    }
+  if (dot == std::string::npos) return "";
+  const std::string owner = path.substr(0, dot);
+  std::vector<std::string> keys;
+  for (const Description& one : owners_of_keys(registry, owner)) {
+    for (const Option& option : one.options) keys.push_back(option.name());
   }
   const auto near = near_matches(path.substr(dot + 1), keys);
-  return near.empty() ? "" : table->name + "." + near.front();
+  return near.empty() ? "" : owner + "." + near.front();
+}
+
+/// The keys of a component that was named with one that it does not have; "" for other words.
+std::string keys_text(Registry& registry, const std::string& path) {
+  const std::size_t dot = path.find('.');
+  if (dot == std::string::npos || config::find_table(path.substr(0, dot))) return "";
+  std::string keys;
+  for (const Description& one : find(registry, path.substr(0, dot))) {
+    for (const Option& option : one.options) keys += (keys.empty() ? "" : ", ") + option.name();
+  }
+  return keys.empty() ? "" : "`" + path.substr(0, dot) + "` has the options " + keys;
 }
 
 report::Table option_table(const std::vector<Option>& options) {
@@ -217,6 +233,10 @@ Error unknown(Registry& registry, const std::string& name) {
   std::string near;
   for (const std::string& match : matches) {
     near += (near.empty() ? "did you mean `" : "` or `") + match;
+  }
+  const std::string keys = keys_text(registry, name);
+  if (near.empty() && !keys.empty()) {
+    return {ErrorKind::configuration, "no option is called `" + name + "`", keys};
   }
   return {ErrorKind::configuration,
           "no component is called `" + name + "`\n" +

@@ -79,6 +79,7 @@ constexpr std::pair<std::string_view, std::string_view> components[] = {
     {"float", "none"},
     {"fp32", "none"},
     {"cifar", "cifar10"},
+    {"mnist", "fashion_mnist"},  // files of the same form
     {"cosineannealing", "cosine"},
     {"onecycle", "one_cycle"},
     {"multistep", "multi_step"},

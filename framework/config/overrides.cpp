@@ -57,6 +57,19 @@ class OverrideParser {
     return std::string_view::npos;
   }
 
+  /// What to write in place of a word without an equals sign, and the words behind it.
+  std::string intended_override(const std::string& argument) const {
+    const auto behind = static_cast<std::size_t>(line_);
+    const std::string next = behind < arguments_.size() ? arguments_[behind] : "";
+    if (next == "=") return "write KEY=VALUE without spaces around the equals sign";
+    const std::size_t colon = argument.find(':');
+    if (colon != std::string::npos && parse_key(std::string_view(argument).substr(0, colon))) {
+      const std::string value = argument.substr(colon + 1);
+      return "write " + argument.substr(0, colon) + "=" + (value.empty() ? next : value);
+    }
+    return "write KEY=VALUE, as in train.epochs=30";
+  }
+
   bool parse_argument(const std::string& argument, Table& root) {
     const int all = static_cast<int>(count_code_points(argument));
     if (argument.find('\n') != std::string::npos) {
@@ -64,11 +77,8 @@ class OverrideParser {
     }
     const std::size_t equals = find_equals(argument);
     if (equals == std::string::npos) {
-      const bool spaced = line_ < static_cast<int>(arguments_.size()) &&
-                          arguments_[static_cast<std::size_t>(line_)] == "=";
       return fail(1, all, quote(argument) + " is no override: it has no equals sign",
-                  spaced ? "write KEY=VALUE without spaces around the equals sign"
-                         : "write KEY=VALUE, as in train.epochs=30");
+                  intended_override(argument));
     }
     const std::string_view key_text = std::string_view(argument).substr(0, equals);
     const auto key = parse_key(key_text);

@@ -54,7 +54,7 @@ void require_safetensors(const fs::path& file) {
                   ? "tools/import_pytorch.py " + file.string() + " " +
                         fs::path(file).replace_extension(".safetensors").string() +
                         " writes a file that qhost reads"
-                  : "store the weights as safetensors, by the layers' names");
+                  : "name a run directory, or weights stored as safetensors by the layers' names");
 }
 
 }  // namespace

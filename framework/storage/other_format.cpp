@@ -1,5 +1,6 @@
 #include "storage/other_format.h"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <string_view>
@@ -25,6 +26,8 @@ constexpr std::array formats = {
     Format{std::string_view("GGUF"), "a GGUF file"},
 };
 
+constexpr Format text{"", "a text file"};
+
 const Format* format_of(const std::filesystem::path& file) {
   std::array<char, 8> bytes{};
   std::ifstream in(file, std::ios::binary);
@@ -39,6 +42,9 @@ const Format* format_of(const std::filesystem::path& file) {
     }
     return &format;
   }
+  // The highest bytes of the length of a safetensors header are 0.
+  const auto readable = [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\t'; };
+  if (!first.empty() && std::all_of(first.begin(), first.end(), readable)) return &text;
   return nullptr;
 }
 

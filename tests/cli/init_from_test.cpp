@@ -153,14 +153,15 @@ TEST_F(InitFrom, AFileOfAnotherFormatIsNamedWithItsImporter) {
            {"zip.pth", std::string("PK\x03\x04\x14\0\0\0archive", 15),
             "a zip archive, as torch.save() "},
            {"old.pth", std::string("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 ", 10), "a pickle, as older "},
-           {"keras.h5", std::string("\x89HDF\r\n\x1a\n....", 12),
-            "an HDF5 file, as Keras writes"}}) {
+           {"keras.h5", std::string("\x89HDF\r\n\x1a\n....", 12), "an HDF5 file, as Keras writes"},
+           {"notes.txt", "name = 1\n", "a text file"}}) {
     workshop_->write(file, bytes);
     const ProcessResult refused = workshop_->run(untrained(file, "other"));
     EXPECT_EQ(refused.code, 2);
     EXPECT_THAT(refused.err, HasSubstr(file + " is no safetensors file but " + what));
-    EXPECT_THAT(refused.err, HasSubstr(file == "keras.h5" ? "help: store the weights as safetensors"
-                                                          : "help: tools/import_pytorch.py "));
+    EXPECT_THAT(refused.err, HasSubstr(!fs::path(file).extension().string().starts_with(".p")
+                                           ? "help: name a run directory, or weights stored as "
+                                           : "help: tools/import_pytorch.py "));
   }
   // A safetensors file whose header has a length that begins with "PK" is one.
   Tensors tensors;

@@ -35,6 +35,9 @@ TEST_F(Typing, WordsOfOtherToolsAreUnderstood) {
   EXPECT_EQ(help({"run", "e.toml", "--dryrun"}), "help: did you mean `--dry-run`?");
   EXPECT_EQ(help({"run", "e.toml", "train.epochs", "=", "3"}),
             "help: write KEY=VALUE without spaces around the equals sign");
+  EXPECT_EQ(help({"run", "e.toml", "train.epochs:", "3"}), "help: write train.epochs=3");
+  EXPECT_EQ(help({"run", "e.toml", "train.epochs:3"}), "help: write train.epochs=3");
+  EXPECT_EQ(help({"run", "e.toml", "data.name=mnist"}), "help: did you mean `fashion_mnist`?");
   EXPECT_EQ(help({"run", "e.toml", "quantizer.name=bnw"}), "help: did you mean `bwn`?");
   EXPECT_EQ(help({"run", "e.toml", "model.name=wrn"}), "help: did you mean `wideresnet`?");
   EXPECT_EQ(help({"run", "e.toml", "model.depth=18"}), "help: ResNet-18 is family = \"imagenet\"");
@@ -43,6 +46,8 @@ TEST_F(Typing, WordsOfOtherToolsAreUnderstood) {
   EXPECT_EQ(help({"describe", "wrn"}), "help: did you mean `wideresnet`?");
   EXPECT_EQ(help({"describe", "lr"}), "help: did you mean `optimizer.learning_rate`?");
   EXPECT_EQ(help({"describe", "train.epoch"}), "help: did you mean `train.epochs`?");
+  EXPECT_EQ(help({"describe", "bwn.gradint"}), "help: did you mean `bwn.gradient`?");
+  EXPECT_EQ(help({"describe", "bwn.zzz"}), "help: `bwn` has the options gradient");
   EXPECT_EQ(help({"data"}), "help: did you mean `data list`?");
   EXPECT_EQ(help({"run", "e.toml", "train.device=gpu"}), "help: did you mean `cuda`?");
   EXPECT_EQ(help({"run", "e.toml", "train.precision=bfloat16"}), "help: did you mean `bf16`?");
