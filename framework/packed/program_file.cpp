@@ -1,0 +1,1 @@
+#include "packed/program.h"

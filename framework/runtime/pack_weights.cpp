@@ -1,0 +1,1 @@
+#include "runtime/pack_weights.h"
