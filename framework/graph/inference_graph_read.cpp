@@ -5,6 +5,7 @@
 
 #include "graph/inference_graph_json.h"
 #include "graph/inference_graph_names.h"
+#include "graph/json_object.h"
 #include "qhost/error.h"
 
 namespace qhost {
@@ -42,121 +43,18 @@ const char* text_of(ScaleKind kind) {
 const char* text_of(ZeroPointKind kind) {
   return to_text(kind);
 }
+template <class Enum>
+const char* text(Enum value) {
+  return text_of(value);
+}
 
-/// One object of the JSON: it knows where it stands, and which of its keys were asked for.
-class Object {
- public:
-  Object(const std::string& file, std::string place, const json& value)
-      : file_(file), place_(std::move(place)), value_(value) {
-    if (!value.is_object()) fail(std::string("is ") + value.type_name() + ", not an object");
-  }
-
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorKind::storage, file_ + ": " + place_ + " " + what,
-                "the file is damaged, or no inference graph of qhost: write it anew");
-  }
-
-  bool has(const char* key) const { return value_.contains(key); }
-
-  const json& at(const char* key) {
-    known_.insert(key);
-    const auto found = value_.find(key);
-    if (found == value_.end()) fail(std::string("has no `") + key + "`");
-    return *found;
-  }
-
-  std::int64_t integer(const char* key) {
-    const json& value = at(key);
-    if (!value.is_number_integer() ||
-        (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{1} << 62)) {
-      fail_type(key, value, "a whole number");
-    }
-    return value.get<std::int64_t>();
-  }
-  int small_integer(const char* key) {
-    const std::int64_t value = integer(key);
-    if (value < -(1 << 30) || value > (1 << 30)) {
-      fail("has " + std::to_string(value) + " under `" + key + "`, beyond 30 bits");
-    }
-    return static_cast<int>(value);
-  }
-  double real(const char* key) {
-    const json& value = at(key);
-    if (!value.is_number()) fail_type(key, value, "a number");
-    return value.get<double>();
-  }
-  bool boolean(const char* key) {
-    const json& value = at(key);
-    if (!value.is_boolean()) fail_type(key, value, "true or false");
-    return value.get<bool>();
-  }
-  std::string string(const char* key) {
-    const json& value = at(key);
-    if (!value.is_string()) fail_type(key, value, "a string");
-    return value.get<std::string>();
-  }
-  std::string optional_string(const char* key) { return has(key) ? string(key) : ""; }
-
-  std::vector<std::int64_t> integers(const char* key) {
-    const json& value = at(key);
-    bool good = value.is_array();
-    for (std::size_t i = 0; good && i < value.size(); ++i) {
-      good = value[i].is_number_integer() && value[i].get<std::int64_t>() >= 0 &&
-             value[i].get<std::int64_t>() <= std::int64_t{1} << 40;
-    }
-    if (!good) fail_type(key, value, "a list of sizes");
-    return value.get<std::vector<std::int64_t>>();
-  }
-  Size2 size(const char* key) {
-    const std::vector<std::int64_t> both = integers(key);
-    if (both.size() != 2) fail_type(key, at(key), "[height, width]");
-    return {both[0], both[1]};
-  }
-
-  template <class Enum, std::size_t count>
-  Enum word(const char* key, const Enum (&all)[count]) {
-    const std::string given = string(key);
-    for (const Enum each : all) {
-      if (given == text_of(each)) return each;
-    }
-    fail("has the unknown word `" + given + "` under `" + key + "`");
-  }
-
-  const json& array(const char* key) {
-    const json& value = at(key);
-    if (!value.is_array()) fail_type(key, value, "a list");
-    return value;
-  }
-  Object object(const char* key) { return {file_, place_ + "." + key, at(key)}; }
-
-  /// After all keys were asked for: the others are unknown.
-  void finish() const {
-    for (const auto& [key, unused] : value_.items()) {
-      if (!known_.contains(key)) fail("has the unknown key `" + key + "`");
-    }
-  }
-
-  const std::string& place() const { return place_; }
-
- private:
-  [[noreturn]] void fail_type(const char* key, const json& value, const char* wanted) const {
-    std::string shown = value.dump(-1, ' ', false, json::error_handler_t::replace);
-    if (shown.size() > 40) shown = shown.substr(0, 40) + "...";
-    fail(std::string("has ") + shown + " under `" + key + "`, not " + wanted);
-  }
-
-  const std::string& file_;
-  std::string place_;
-  const json& value_;
-  std::set<std::string> known_;
-};
-
-Encoding read_encoding(Object object) {
+Encoding read_encoding(JsonObject object) {
   Encoding e;
-  e.kind = object.word("kind", every_kind);
+  e.kind = object.word("kind", every_kind, text<CodeKind>);
   e.bits = object.small_integer("bits");
-  e.scale = object.word("scale", every_scale);
-  if (e.kind == CodeKind::uniform) e.zero_point = object.word("zero_point", every_zero_point);
+  e.scale = object.word("scale", every_scale, text<ScaleKind>);
+  if (e.kind == CodeKind::uniform)
+    e.zero_point = object.word("zero_point", every_zero_point, text<ZeroPointKind>);
   if (e.kind == CodeKind::codebook) e.codebook_per_channel = object.boolean("codebook_per_channel");
   if (e.kind == CodeKind::binary) e.sign_of_zero = object.small_integer("sign_of_zero");
   if (object.has("ensemble_size")) e.ensemble_size = object.small_integer("ensemble_size");
@@ -164,7 +62,7 @@ Encoding read_encoding(Object object) {
   return e;
 }
 
-NodeOptions read_options(Op op, Object object) {
+NodeOptions read_options(Op op, JsonObject object) {
   const auto finished = [&](NodeOptions options) {
     object.finish();
     return options;
@@ -182,7 +80,7 @@ NodeOptions read_options(Op op, Object object) {
       return finished(
           BatchNormOptions{.epsilon = object.real("epsilon"), .affine = object.boolean("affine")});
     case Op::activation: {
-      ActivationOptions options{.kind = object.word("kind", every_activation)};
+      ActivationOptions options{.kind = object.word("kind", every_activation, text<Activation>)};
       if (options.kind == Activation::leaky_relu) options.slope = object.real("slope");
       return finished(options);
     }
@@ -206,7 +104,9 @@ NodeOptions read_options(Op op, Object object) {
 class Reader {
  public:
   Reader(const json& value, const TensorBytes& tensors, const std::string& file)
-      : file_(file), root_(file_, "the inference graph", value), tensors_(tensors) {}
+      : source_{file, "the file is damaged, or no inference graph of qhost: write it anew"},
+        root_(source_, "the inference graph", value),
+        tensors_(tensors) {}
 
   InferenceGraph read() {
     if (root_.string("format") != graph_format) {
@@ -215,7 +115,7 @@ class Reader {
     const std::int64_t version = root_.integer("version");
     if (version != graph_version) {
       throw Error(ErrorKind::storage,
-                  file_ + ": the inference graph has version " + std::to_string(version) +
+                  source_.file + ": the inference graph has version " + std::to_string(version) +
                       ", and this build reads version " + std::to_string(graph_version),
                   "read it with the qhost that wrote it, or a later one");
     }
@@ -223,7 +123,7 @@ class Reader {
     read_tensors();
     const json& nodes = root_.array("nodes");
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-      read_node(Object(file_, "nodes[" + std::to_string(i) + "]", nodes[i]));
+      read_node(JsonObject(source_, "nodes[" + std::to_string(i) + "]", nodes[i]));
     }
     graph_.output = index_of(root_, root_.string("output"));
     root_.finish();
@@ -233,26 +133,27 @@ class Reader {
   }
 
  private:
-  int index_of(const Object& object, const std::string& name) const {
+  int index_of(const JsonObject& object, const std::string& name) const {
     const auto found = indices_.find(name);
     if (found != indices_.end()) return found->second;
     object.fail("reads the node `" + name + "`, which does not stand before it");
   }
 
-  void read_node(Object object) {
+  void read_node(JsonObject object) {
     InferenceNode node;
     node.name = object.string("name");
-    node.op = object.word("op", every_op);
+    node.op = object.word("op", every_op, text<Op>);
     node.shape.dims = object.integers("shape");
     const json& inputs = object.array("inputs");
     for (std::size_t e = 0; e < inputs.size(); ++e) {
-      read_edge(Object(file_, object.place() + ".inputs[" + std::to_string(e) + "]", inputs[e]),
-                node);
+      read_edge(
+          JsonObject(source_, object.place() + ".inputs[" + std::to_string(e) + "]", inputs[e]),
+          node);
     }
     const json none = json::object();
-    node.options = read_options(node.op, object.has("options")
-                                             ? object.object("options")
-                                             : Object(file_, object.place() + ".options", none));
+    node.options = read_options(
+        node.op, object.has("options") ? object.object("options")
+                                       : JsonObject(source_, object.place() + ".options", none));
     if (object.has("tensors")) read_names(object, node);
     node.custom_type = object.optional_string("type");
     node.method = object.optional_string("method");
@@ -275,7 +176,7 @@ class Reader {
     graph_.nodes.push_back(std::move(node));
   }
 
-  void read_edge(Object object, InferenceNode& node) {
+  void read_edge(JsonObject object, InferenceNode& node) {
     InferenceEdge edge;
     edge.node = index_of(object, object.string("node"));
     edge.method = object.optional_string("method");
@@ -285,8 +186,8 @@ class Reader {
     node.inputs.push_back(std::move(edge));
   }
 
-  void read_names(Object& node, InferenceNode& result) {
-    Object object = node.object("tensors");
+  void read_names(JsonObject& node, InferenceNode& result) {
+    JsonObject object = node.object("tensors");
     for (const auto& [parameter, unused] : node.at("tensors").items()) {
       const json& names = object.array(parameter.c_str());
       std::vector<std::string>& all = result.tensors[parameter];
@@ -299,10 +200,10 @@ class Reader {
   }
 
   void read_tensors() {
-    Object object = root_.object("tensors");
+    JsonObject object = root_.object("tensors");
     std::size_t used = 0;
     for (const auto& [name, unused] : root_.at("tensors").items()) {
-      Object about(file_, "the tensor `" + name + "`", object.at(name.c_str()));
+      JsonObject about(source_, "the tensor `" + name + "`", object.at(name.c_str()));
       StoredTensor tensor;
       tensor.shape = about.integers("shape");
       tensor.encoding = read_encoding(about.object("encoding"));
@@ -317,7 +218,8 @@ class Reader {
   }
 
   /// Returns how many of the named bytes it took.
-  std::size_t read_contents(const Object& about, const std::string& name, StoredTensor& tensor) {
+  std::size_t read_contents(const JsonObject& about, const std::string& name,
+                            StoredTensor& tensor) {
     const StoredParts parts = stored_parts(tensor);
     std::size_t used = 0;
     const auto take = [&](const std::string& part, const StoredPart& wanted, auto& values) {
@@ -336,7 +238,8 @@ class Reader {
     return used;
   }
 
-  const NamedBytes& named(const Object& about, const std::string& name, const StoredPart& wanted) {
+  const NamedBytes& named(const JsonObject& about, const std::string& name,
+                          const StoredPart& wanted) {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) about.fail("needs `" + name + "`, which is not in the file");
     const NamedBytes& given = found->second;
@@ -366,8 +269,8 @@ class Reader {
     root_.fail("says nothing of some tensors");
   }
 
-  const std::string& file_;
-  Object root_;
+  const JsonSource source_;
+  JsonObject root_;
   const TensorBytes& tensors_;
   InferenceGraph graph_;
   std::map<std::string, int> indices_;

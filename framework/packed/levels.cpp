@@ -1,1 +1,103 @@
+// The levels of codes: qhost/encoding.h has the formulas.
+#include <bit>
+#include <cmath>
+#include <cstring>
+
 #include "packed/program.h"
+
+namespace qhost::packed {
+namespace {
+
+/// 2 if some zero point is odd: half a level.
+int unit_of(CodeKind kind, const std::vector<std::int32_t>& zero_point) {
+  if (kind == CodeKind::codebook) return 0;
+  for (const std::int32_t half_steps : zero_point) {
+    if (half_steps % 2 != 0) return 2;
+  }
+  return 1;
+}
+
+float level(CodeKind kind, int code, std::int32_t half_steps, const float* table) {
+  switch (kind) {
+    case CodeKind::binary:
+      return code == 0 ? -1.0F : 1.0F;
+    case CodeKind::ternary:
+      return static_cast<float>(code - 1);
+    case CodeKind::uniform:
+      return static_cast<float>(code) - static_cast<float>(half_steps) / 2;
+    default:
+      return table[code];
+  }
+}
+
+float from_half(std::uint16_t bits) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
+  const std::uint32_t exponent = (bits >> 10) & 0x1FU, fraction = bits & 0x3FFU;
+  if (exponent == 0) {
+    const float value = std::ldexp(static_cast<float>(fraction), -24);
+    return sign != 0 ? -value : value;
+  }
+  const std::uint32_t wide = exponent == 31 ? 0xFFU : exponent + 112;
+  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
+}
+
+std::vector<float> float_levels(const StoredTensor& weight) {
+  std::vector<float> values(static_cast<std::size_t>(weight.elements()));
+  if (weight.encoding.kind == CodeKind::float32) return float_values(weight);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, weight.codes.data() + 2 * i, sizeof bits);
+    values[i] = weight.encoding.kind == CodeKind::float16
+                    ? from_half(bits)
+                    : std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
+  return values;
+}
+
+}  // namespace
+
+int Codes::unit() const {
+  return unit_of(encoding.kind, zero_point);
+}
+
+int unit(const StoredTensor& weight) {
+  return weight.encoding.is_float() ? 0 : unit_of(weight.encoding.kind, weight.zero_point);
+}
+
+std::vector<float> levels(const StoredTensor& weight) {
+  if (weight.encoding.is_float()) return float_levels(weight);
+  const std::vector<std::uint8_t> codes = codes_of(weight);
+  std::vector<float> values(codes.size());
+  const std::size_t per_channel = codes.size() / static_cast<std::size_t>(weight.channels());
+  const std::size_t entries = std::size_t{1} << weight.encoding.bits;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const std::size_t channel = i / per_channel;
+    const std::int32_t half_steps =
+        weight.zero_point.empty() ? 0
+                                  : weight.zero_point[weight.zero_point.size() > 1 ? channel : 0];
+    const float* table =
+        weight.table.empty()
+            ? nullptr
+            : weight.table.data() + (weight.encoding.codebook_per_channel ? channel * entries : 0);
+    values[i] = level(weight.encoding.kind, codes[i], half_steps, table);
+  }
+  return values;
+}
+
+std::vector<float> levels(const Codes& codes, std::int64_t channel) {
+  const auto c = static_cast<std::size_t>(channel);
+  const auto entries = std::size_t{1} << codes.encoding.bits;
+  std::vector<float> values(static_cast<std::size_t>(codes.count()));
+  for (std::size_t code = 0; code < values.size(); ++code) {
+    const std::int32_t half_steps =
+        codes.zero_point.empty() ? 0 : codes.zero_point[codes.zero_point.size() > 1 ? c : 0];
+    const float* table =
+        codes.table.empty()
+            ? nullptr
+            : codes.table.data() + (codes.encoding.codebook_per_channel ? c * entries : 0);
+    values[code] = level(codes.encoding.kind, static_cast<int>(code), half_steps, table);
+  }
+  return values;
+}
+
+}  // namespace qhost::packed

@@ -1,1 +1,0 @@
-#include "packed/program.h"
