@@ -25,5 +25,6 @@ std::int64_t weight_bytes(const Program& program);
 /// Throws Error (storage) with `name`, the place and both values for bytes that are no such file, of
 /// a newer version (with both versions), damaged, or not sound.
 Program from_bytes(std::string_view bytes, const std::string& name);
+Program read_program(const std::filesystem::path& file);
 
 }  // namespace qhost::packed

@@ -45,9 +45,9 @@ float read_float(JsonObject& object, const char* key) {
 
 class Reader {
  public:
-  Reader(std::string_view bytes, const std::string& name)
-      : source_{name, "the file is damaged, or no packed network of qhost: write it anew"},
-        file_(storage::File::parse(bytes, name)) {}
+  explicit Reader(storage::File file)
+      : source_{file.name(), "the file is damaged, or no packed network of qhost: write it anew"},
+        file_(std::move(file)) {}
 
   Program read() {
     check_version();
@@ -332,7 +332,11 @@ class Reader {
 }  // namespace
 
 Program from_bytes(std::string_view bytes, const std::string& name) {
-  return Reader(bytes, name).read();
+  return Reader(storage::File::parse(bytes, name)).read();
+}
+
+Program read_program(const std::filesystem::path& file) {
+  return Reader(storage::File::read(file)).read();
 }
 
 }  // namespace qhost::packed
