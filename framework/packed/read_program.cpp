@@ -163,13 +163,15 @@ class Reader {
 
   template <class Number>
   static Number one(const JsonObject& object, const char* key, const json& number) {
-    const double limit = static_cast<double>(std::numeric_limits<Number>::max());
+    using Limits = std::numeric_limits<Number>;
     const bool good =
         std::is_floating_point_v<Number> ? number.is_number() : number.is_number_integer();
-    if (!good || !(std::abs(number.get<double>()) <= limit)) {
+    const double value = good ? number.get<double>() : 0;
+    if (!good || !(value >= static_cast<double>(Limits::lowest()) &&
+                   value <= static_cast<double>(Limits::max()))) {
       object.fail(std::string("has a number of another kind or size under `") + key + "`");
     }
-    return static_cast<Number>(number.get<double>());
+    return static_cast<Number>(value);
   }
 
   void read_step(JsonObject object) {
