@@ -1,1 +1,165 @@
 #include "runtime/pack_weights.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace qhost::runtime {
+namespace {
+
+int blocks(int channels) {
+  return padded(channels) / channel_block;
+}
+
+/// Which kernel positions lie outside of the image, for each output position of one dimension:
+/// positions with the same ones share a case; case 0 has none.
+struct Cases {
+  std::vector<int> of;                           ///< by output position
+  std::vector<std::pair<int, int>> inside = {};  ///< by case: [first, last) of the kernel
+};
+Cases cases(int out, int in, int kernel, int stride, int pad) {
+  Cases result;
+  result.inside.push_back({0, kernel});
+  for (int i = 0; i < out; ++i) {
+    const int start = i * stride - pad;
+    const std::pair<int, int> range = {std::clamp(-start, 0, kernel),
+                                       std::clamp(in - start, 0, kernel)};
+    auto found = std::find(result.inside.begin(), result.inside.end(), range);
+    if (found == result.inside.end()) found = result.inside.insert(found, range);
+    result.of.push_back(static_cast<int>(found - result.inside.begin()));
+  }
+  return result;
+}
+
+}  // namespace
+
+PackedBinary pack_binary(const ConvShape& shape, const std::vector<std::uint8_t>& codes,
+                         int padding) {
+  PackedBinary packed;
+  BinaryConv& conv = packed.conv;
+  conv.shape = shape;
+  const int in = shape.in_channels / shape.groups, out = shape.out_channels / shape.groups;
+  const int kh = shape.kernel_height, kw = shape.kernel_width;
+  const int pixel = bits_pixel_bytes(in);
+  const int run_bytes = kw * pixel;
+  conv.words = (run_bytes + 3) / 4;
+  conv.terms = in * kh * kw;
+  if (run_bytes % 4 != 0) conv.last_mask = (1U << (8 * (run_bytes % 4))) - 1;
+  const auto code = [&](int channel, int k, int u, int v) {
+    return codes[static_cast<std::size_t>(((channel * in + k) * kh + u) * kw + v)];
+  };
+  packed.weights.assign(
+      static_cast<std::size_t>(shape.groups * blocks(out) * kh * conv.words) * channel_block, 0);
+  for (int channel = 0; channel < shape.out_channels; ++channel) {
+    const int group = channel / out, c = channel % out;
+    const int block = group * blocks(out) + c / channel_block, lane = c % channel_block;
+    for (int u = 0; u < kh; ++u) {
+      for (int v = 0; v < kw; ++v) {
+        for (int k = 0; k < in; ++k) {
+          if (code(channel, k, u, v) == 0) continue;
+          const int bit = v * pixel * 8 + k;
+          const int word = (block * kh + u) * conv.words + bit / 32;
+          packed.weights[static_cast<std::size_t>(word * channel_block + lane)] |= 1U << (bit % 32);
+        }
+      }
+    }
+  }
+  const Cases rows =
+      cases(shape.out_height, shape.in_height, kh, shape.stride_height, shape.pad_height);
+  const Cases columns =
+      cases(shape.out_width, shape.in_width, kw, shape.stride_width, shape.pad_width);
+  packed.row_case = rows.of;
+  packed.column_case = columns.of;
+  conv.column_cases = static_cast<int>(columns.inside.size());
+  const int channels = padded(shape.out_channels);
+  packed.border_sums.assign(
+      rows.inside.size() * columns.inside.size() * static_cast<std::size_t>(channels), 0);
+  for (std::size_t r = 0; r < rows.inside.size(); ++r) {
+    for (std::size_t c = 0; c < columns.inside.size(); ++c) {
+      for (int channel = 0; channel < shape.out_channels; ++channel) {
+        std::int32_t sum = 0;
+        for (int u = 0; u < kh; ++u) {
+          for (int v = 0; v < kw; ++v) {
+            const bool is_inside = u >= rows.inside[r].first && u < rows.inside[r].second &&
+                                   v >= columns.inside[c].first && v < columns.inside[c].second;
+            if (is_inside) continue;
+            // A border of 0 bits counts as levels of -1.
+            for (int k = 0; k < in; ++k) {
+              sum += (code(channel, k, u, v) != 0 ? 1 : -1) * (padding + 1);
+            }
+          }
+        }
+        packed.border_sums[(r * columns.inside.size() + c) * static_cast<std::size_t>(channels) +
+                           static_cast<std::size_t>(channel)] = sum;
+      }
+    }
+  }
+  conv.weights = packed.weights.data();
+  conv.border_sums = packed.border_sums.data();
+  conv.row_case = packed.row_case.data();
+  conv.column_case = packed.column_case.data();
+  return packed;
+}
+
+PackedInteger pack_integer(const ConvShape& shape, const std::vector<std::int8_t>& weights,
+                           std::int32_t factor, std::int32_t shift) {
+  PackedInteger packed;
+  IntegerConv& conv = packed.conv;
+  conv.shape = shape;
+  conv.factor = factor;
+  const int in = shape.in_channels / shape.groups, out = shape.out_channels / shape.groups;
+  const int kh = shape.kernel_height, kw = shape.kernel_width;
+  const int pixel = (in + 3) / 4 * 4;
+  conv.run = kw * pixel / 4;
+  packed.weights.assign(
+      static_cast<std::size_t>(shape.groups * blocks(out) * kh * conv.run) * channel_block * 4, 0);
+  packed.offset.assign(static_cast<std::size_t>(padded(shape.out_channels)), 0);
+  for (int channel = 0; channel < shape.out_channels; ++channel) {
+    const int group = channel / out, c = channel % out;
+    const int block = group * blocks(out) + c / channel_block, lane = c % channel_block;
+    std::int32_t sum = 0;
+    for (int u = 0; u < kh; ++u) {
+      for (int v = 0; v < kw; ++v) {
+        for (int k = 0; k < in; ++k) {
+          const std::int8_t weight =
+              weights[static_cast<std::size_t>(((channel * in + k) * kh + u) * kw + v)];
+          const int byte = v * pixel + k;
+          const int word = (block * kh + u) * conv.run + byte / 4;
+          packed.weights[static_cast<std::size_t>((word * channel_block + lane) * 4 + byte % 4)] =
+              weight;
+          sum += weight;
+        }
+      }
+    }
+    packed.offset[static_cast<std::size_t>(channel)] = -shift * sum;
+  }
+  conv.weights = packed.weights.data();
+  conv.offset = packed.offset.data();
+  return packed;
+}
+
+PackedFloat pack_float(const ConvShape& shape, const std::vector<float>& weights) {
+  PackedFloat packed;
+  packed.conv.shape = shape;
+  const int in = shape.in_channels / shape.groups, out = shape.out_channels / shape.groups;
+  const int kh = shape.kernel_height, kw = shape.kernel_width;
+  packed.weights.assign(
+      static_cast<std::size_t>(shape.groups * blocks(out) * kh * kw * in) * channel_block, 0.0F);
+  for (int channel = 0; channel < shape.out_channels; ++channel) {
+    const int group = channel / out, c = channel % out;
+    const int block = group * blocks(out) + c / channel_block, lane = c % channel_block;
+    for (int u = 0; u < kh; ++u) {
+      for (int v = 0; v < kw; ++v) {
+        for (int k = 0; k < in; ++k) {
+          const int row = ((block * kh + u) * kw + v) * in + k;
+          packed.weights[static_cast<std::size_t>(row * channel_block + lane)] =
+              weights[static_cast<std::size_t>(((channel * in + k) * kh + u) * kw + v)];
+        }
+      }
+    }
+  }
+  packed.conv.weights = packed.weights.data();
+  return packed;
+}
+
+}  // namespace qhost::runtime

@@ -1,1 +1,215 @@
+// The kernels in plain C++: what the others are tested against.
+#include <cstring>
+
 #include "runtime/kernels.h"
+
+namespace qhost::runtime {
+namespace {
+
+constexpr int lanes = channel_block;
+
+std::uint32_t word_at(const std::uint8_t* bytes) {
+  std::uint32_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/// Up to 32 channels of one pixel, from channel `first` on.
+struct Pixel {
+  const ConvShape& shape;
+  const Epilogue& epilogue;
+  int y, x, first, count;
+
+  std::ptrdiff_t index() const { return static_cast<std::ptrdiff_t>(y) * shape.out_width + x; }
+
+  void set_bit(int channel, bool bit) const {
+    std::uint8_t* pixel = epilogue.bits.data + y * epilogue.bits.row_bytes +
+                          static_cast<std::ptrdiff_t>(x) * epilogue.bits.pixel_bytes;
+    const auto mask = static_cast<std::uint8_t>(1U << (channel % 8));
+    if (channel == 0) std::memset(pixel, 0, static_cast<std::size_t>(epilogue.bits.pixel_bytes));
+    if (bit) pixel[channel / 8] = static_cast<std::uint8_t>(pixel[channel / 8] | mask);
+  }
+
+  void finish_sums(const std::int32_t* sums) const {
+    if (epilogue.sum_thresholds == nullptr) {
+      float floats[lanes];
+      for (int i = 0; i < count; ++i) floats[i] = static_cast<float>(sums[i]);
+      return finish(floats);
+    }
+    for (int i = 0; i < count; ++i) {
+      const int c = first + i;
+      const std::int32_t sum =
+          epilogue.sum_direction != nullptr ? epilogue.sum_direction[c] * sums[i] : sums[i];
+      set_bit(c, sum >= epilogue.sum_thresholds[c]);
+    }
+  }
+
+  void finish(const float* sums) const {
+    const std::ptrdiff_t pixel = index();
+    for (int i = 0; i < count; ++i) {
+      const int c = first + i;
+      const std::ptrdiff_t at = pixel * shape.out_channels + c;
+      float value = sums[i];
+      if (epilogue.position != nullptr) value = value * epilogue.position[pixel];
+      if (epilogue.scale != nullptr && epilogue.bias != nullptr) {
+        value = __builtin_fmaf(value, epilogue.scale[c], epilogue.bias[c]);
+      } else if (epilogue.scale != nullptr) {
+        value = value * epilogue.scale[c];
+      } else if (epilogue.bias != nullptr) {
+        value = value + epilogue.bias[c];
+      }
+      if (epilogue.residual != nullptr) value = value + epilogue.residual[at];
+      if (epilogue.thresholds != nullptr) {
+        const float seen = epilogue.direction != nullptr ? epilogue.direction[c] * value : value;
+        set_bit(c, seen >= epilogue.thresholds[c]);
+      }
+      if (epilogue.out == nullptr) continue;
+      if (epilogue.relu) value = value > 0 ? value : (value != value ? value : 0.0F);
+      epilogue.out[at] = value;
+    }
+  }
+};
+
+/// Calls `sums(group, block, y, x, first, count)` for every block of channels of every pixel.
+template <class Body>
+void for_each_block(const ConvShape& shape, int first_row, int last_row, const Body& body) {
+  const int out = shape.out_channels / shape.groups;
+  const int blocks = padded(out) / lanes;
+  for (int y = first_row; y < last_row; ++y) {
+    for (int x = 0; x < shape.out_width; ++x) {
+      for (int group = 0; group < shape.groups; ++group) {
+        for (int block = 0; block < blocks; ++block) {
+          const int begin = block * lanes;
+          const int count = out - begin < lanes ? out - begin : lanes;
+          body(group, group * blocks + block, y, x, group * out + begin, count);
+        }
+      }
+    }
+  }
+}
+
+void binary(const BinaryConv& conv, const Bits& input, int first_row, int last_row,
+            const Epilogue& epilogue) {
+  const ConvShape& shape = conv.shape;
+  const int in = shape.in_channels / shape.groups;
+  const int group_bytes = shape.groups == 1 ? 0 : in / 8;
+  const int group_pixel = bits_pixel_bytes(in);
+  for_each_block(
+      shape, first_row, last_row, [&](int group, int block, int y, int x, int first, int count) {
+        std::int32_t different[lanes] = {};
+        const std::uint32_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
+                                                          shape.kernel_height * conv.words * lanes;
+        for (int u = 0; u < shape.kernel_height; ++u) {
+          const std::uint8_t* run =
+              input.data + (y * shape.stride_height + u - shape.pad_height) * input.row_bytes +
+              static_cast<std::ptrdiff_t>(x * shape.stride_width - shape.pad_width) *
+                  input.pixel_bytes;
+          // The run of one group, byte by byte where groups share a pixel.
+          std::uint8_t gathered[4];
+          for (int w = 0; w < conv.words; ++w, weights += lanes) {
+            std::uint32_t word;
+            if (shape.groups == 1) {
+              word = word_at(run + 4 * w);
+            } else {
+              for (int b = 0; b < 4; ++b) {
+                const int at = 4 * w + b, tap = at / group_pixel, byte = at % group_pixel;
+                const bool there = tap < shape.kernel_width && byte < in / 8;
+                gathered[b] = there ? run[static_cast<std::ptrdiff_t>(tap) * input.pixel_bytes +
+                                          group * group_bytes + byte]
+                                    : std::uint8_t{0};
+              }
+              word = word_at(gathered);
+            }
+            const std::uint32_t mask = w + 1 == conv.words ? conv.last_mask : ~0U;
+            for (int i = 0; i < lanes; ++i) {
+              different[i] += __builtin_popcount((word ^ weights[i]) & mask);
+            }
+          }
+        }
+        const int at = conv.row_case[y] * conv.column_cases + conv.column_case[x];
+        const std::int32_t* border =
+            conv.border_sums + static_cast<std::ptrdiff_t>(at) * padded(shape.out_channels) + first;
+        std::int32_t sums[lanes];
+        for (int i = 0; i < count; ++i) sums[i] = conv.terms - 2 * different[i] + border[i];
+        Pixel{shape, epilogue, y, x, first, count}.finish_sums(sums);
+      });
+}
+
+void integer(const IntegerConv& conv, const Bytes& input, int first_row, int last_row,
+             const Epilogue& epilogue) {
+  const ConvShape& shape = conv.shape;
+  const int in = shape.in_channels / shape.groups;
+  const int group_pixel = (in + 3) / 4 * 4;
+  for_each_block(
+      shape, first_row, last_row, [&](int group, int block, int y, int x, int first, int count) {
+        std::int32_t sums[lanes] = {};
+        const std::int8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
+                                                        shape.kernel_height * conv.run * lanes * 4;
+        for (int u = 0; u < shape.kernel_height; ++u) {
+          for (int v = 0; v < shape.kernel_width; ++v) {
+            const std::uint8_t* pixel =
+                input.data + (y * shape.stride_height + u - shape.pad_height) * input.row_bytes +
+                static_cast<std::ptrdiff_t>(x * shape.stride_width + v - shape.pad_width) *
+                    input.pixel_bytes +
+                (shape.groups == 1 ? 0 : group * in);
+            for (int k = 0; k < group_pixel; k += 4, weights += 4 * lanes) {
+              for (int i = 0; i < lanes; ++i) {
+                for (int b = 0; b < 4; ++b) sums[i] += weights[4 * i + b] * pixel[k + b];
+              }
+            }
+          }
+        }
+        for (int i = 0; i < count; ++i) sums[i] = conv.factor * sums[i] + conv.offset[first + i];
+        Pixel{shape, epilogue, y, x, first, count}.finish_sums(sums);
+      });
+}
+
+void floating(const FloatConv& conv, const float* input, int first_row, int last_row,
+              const Epilogue& epilogue) {
+  const ConvShape& shape = conv.shape;
+  const int in = shape.in_channels / shape.groups;
+  for_each_block(
+      shape, first_row, last_row, [&](int group, int block, int y, int x, int first, int count) {
+        float sums[lanes] = {};
+        const float* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
+                                                  shape.kernel_height * shape.kernel_width * in *
+                                                  lanes;
+        for (int u = 0; u < shape.kernel_height; ++u) {
+          const int row = y * shape.stride_height + u - shape.pad_height;
+          for (int v = 0; v < shape.kernel_width; ++v, weights += in * lanes) {
+            const int column = x * shape.stride_width + v - shape.pad_width;
+            if (row < 0 || row >= shape.in_height || column < 0 || column >= shape.in_width)
+              continue;
+            const float* pixel =
+                input +
+                (static_cast<std::ptrdiff_t>(row) * shape.in_width + column) * shape.in_channels +
+                group * in;
+            for (int k = 0; k < in; ++k) {
+              for (int i = 0; i < lanes; ++i) sums[i] += pixel[k] * weights[k * lanes + i];
+            }
+          }
+        }
+        Pixel{shape, epilogue, y, x, first, count}.finish(sums);
+      });
+}
+
+void encode_bits(const float* x, int pixels, int channels, const float* thresholds,
+                 const float* direction, std::uint8_t* bits, int pixel_bytes) {
+  for (int p = 0; p < pixels; ++p, x += channels, bits += pixel_bytes) {
+    std::memset(bits, 0, static_cast<std::size_t>(pixel_bytes));
+    for (int c = 0; c < channels; ++c) {
+      const float seen = direction != nullptr ? direction[c] * x[c] : x[c];
+      const unsigned bit = seen >= thresholds[c] ? 1U : 0U;
+      bits[c / 8] = static_cast<std::uint8_t>(bits[c / 8] | bit << (c % 8));
+    }
+  }
+}
+
+}  // namespace
+
+const Kernels& portable_kernels() {
+  static constexpr Kernels kernels = {"portable", binary, integer, floating, encode_bits};
+  return kernels;
+}
+
+}  // namespace qhost::runtime
