@@ -41,6 +41,7 @@ Command quantize_command();
 Command compare_command();
 Command score_command();
 Command weights_command();
+Command export_command();
 Command data_list_command();
 Command doctor_command();
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "data/common_options.h"
+#include "data/normalization.h"
 #include "data/numpy_random.h"
 #include "storage/sha256.h"
 
@@ -160,8 +161,7 @@ DatasetInfo cifar10() {
     const auto folder = require_folder("cifar10", cifar10_files(), options.string("root"));
     Dataset set = read_cifar(cifar10_layout(), folder, 0);
     set.class_names = cifar10_names();
-    set.mean = {0.4914F, 0.4822F, 0.4465F};
-    set.std = {0.2470F, 0.2435F, 0.2616F};
+    normalize_as_published(set, "cifar10");
     set.remark = remark(set.train, cifar10_fingerprint);
     if (const std::int64_t images = options.integer("course_images"); images > 0) {
       std::vector<std::uint32_t> order = numpy_permutation(course_seed, 50000);
@@ -195,8 +195,7 @@ DatasetInfo cifar100() {
     const auto folder = require_folder("cifar100", cifar100_files(), options.string("root"));
     Dataset set = read_cifar(cifar100_layout(), folder, options.string("labels") == "fine" ? 1 : 0);
     set.class_names = names(options);
-    set.mean = {0.5071F, 0.4865F, 0.4409F};
-    set.std = {0.2673F, 0.2564F, 0.2762F};
+    normalize_as_published(set, "cifar100");
     set.remark = remark(set.train, cifar100_fingerprint);
     apply_selection(set, options);
     return set;

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "data/common_options.h"
+#include "data/normalization.h"
 
 namespace qhost::data {
 namespace {
@@ -44,8 +45,7 @@ Dataset load(const Options& options) {
   IdxSet read = read_idx_set(fashion_mnist_layout(), folder);
   Dataset set = std::move(read.set);
   set.class_names = class_names();
-  set.mean = {0.2860F};
-  set.std = {0.3530F};
+  normalize_as_published(set, "fashion_mnist");
   set.remark = remark(read.sha256);
   apply_selection(set, options);
   return set;

@@ -5,6 +5,7 @@
 
 #include "data/cifar.h"
 #include "data/common_options.h"
+#include "data/normalization.h"
 #include "data/numpy_random.h"
 #include "qhost/error.h"
 
@@ -45,8 +46,7 @@ void reduce_to_minicifar(Dataset& set) {
   set.validation_is_test_images = true;
   set.classes = classes;
   set.class_names.assign(cifar10_names().begin(), cifar10_names().begin() + classes);
-  set.mean = {0.4914F, 0.4822F, 0.4465F};
-  set.std = {0.2023F, 0.1994F, 0.2010F};
+  normalize_as_published(set, "minicifar");
 }
 
 DatasetInfo minicifar() {

@@ -9,6 +9,7 @@
 #include "lowering/start_graph.h"
 
 #include "model/check_encoded.h"
+#include "model/input_codes.h"
 #include "model/layer_plans.h"
 #include "model/model.h"
 #include "model/operations.h"
@@ -222,6 +223,22 @@ InferenceGraph Model::inference_graph(const RunPosition& position) {
   InferenceGraph graph = frozen_->graph;
   for (const auto& [name, values] : frozen_->bound) graph.tensors.at(name) = stored(values);
   return graph;
+}
+
+InputCodesByEdge Model::input_codes(const RunPosition& position) {
+  const at::NoGradGuard no_grad;
+  freeze(position);
+  InputCodesByEdge all;
+  for (const InferenceNode& node : frozen_->graph.nodes) {
+    for (std::size_t edge = 0; edge < node.inputs.size(); ++edge) {
+      if (node.inputs[edge].method.empty()) continue;
+      const PlannedSlot& slot = *frozen_->step(node).inputs.at(edge);
+      all[{node.name, edge}] = find_input_codes(slot, [&](const at::Tensor& x) {
+        return encoded_input(slot, position, 0, x.to(options_.device));
+      });
+    }
+  }
+  return all;
 }
 
 std::map<std::string, Encoded> Model::encoded_weights(const RunPosition& position) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "graph/inference_graph.h"
+#include "lowering/pack/input_codes.h"
 #include "model/plan.h"
 #include "qhost/graph.h"
 #include "qhost/quantizer.h"
@@ -121,6 +122,9 @@ class Model {
   /// The stored form of each weight slot in that graph, by its node's name: of an ensemble whose
   /// networks have a tensor each, that of the first.
   std::map<std::string, Encoded> encoded_weights(const RunPosition& position);
+  /// What the quantizer of each coded input of that graph does, as thresholds: see
+  /// model/input_codes.h.
+  InputCodesByEdge input_codes(const RunPosition& position);
   /// Records the use of codes in the next evaluate() call; see code_use().
   void record_code_use() { record_codes_ = true; }
   const std::vector<CodeUse>& code_use() const { return code_use_; }
