@@ -42,6 +42,8 @@ Command compare_command();
 Command score_command();
 Command weights_command();
 Command export_command();
+Command verify_command();
+Command bench_command();
 Command data_list_command();
 Command doctor_command();
 

@@ -200,14 +200,15 @@ void Model::freeze(const RunPosition& position, bool any_value) {
   frozen_ = std::move(frozen);
 }
 
-at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position) {
+at::Tensor Model::evaluate(const at::Tensor& x, const RunPosition& position,
+                           InterpreterWatch* watch) {
   const at::NoGradGuard no_grad;
   if (record_codes_) {
     code_use_.clear();
     frozen_.reset();
   }
   freeze(position);
-  at::Tensor sum = frozen_->interpret(x, {}, position);
+  at::Tensor sum = frozen_->interpret(x, {.watch = watch}, position);
   record_codes_ = false;
   for (int network = 1; network < plan_.ensemble_size; ++network) {
     sum = sum + frozen_->interpret(x, {.network = network}, position);

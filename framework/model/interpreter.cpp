@@ -134,7 +134,14 @@ at::Tensor Interpreter::read(int index, std::size_t edge, Values& values,
   const InferenceNode& node = graph_.node(index);
   const at::Tensor& x = values.at(node.inputs[edge].node);
   if (!is_coded(node.inputs[edge])) return x;
-  return decode(host_.encode(node, edge, x, run).codes, 1);
+  return decode(encode(node, edge, x, run).codes, 1);
+}
+
+EncodedInput Interpreter::encode(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
+                                 const Interpretation& run) {
+  EncodedInput input = host_.encode(node, edge, x, run);
+  if (run.watch != nullptr) run.watch->codes(node, edge, x, input);
+  return input;
 }
 
 at::Tensor Interpreter::affine(int index, Values& values, const Interpretation& run) {
@@ -143,7 +150,7 @@ at::Tensor Interpreter::affine(int index, Values& values, const Interpretation& 
   at::Tensor x = values.at(node.inputs[0].node);
   at::Tensor input_scale, output_scale;
   if (is_coded(node.inputs[0])) {
-    const EncodedInput input = host_.encode(node, 0, x, run);
+    const EncodedInput input = encode(node, 0, x, run);
     // A factor common to all inputs of an output leaves the sum; one per input channel cannot.
     if (input.codes.encoding.scale == ScaleKind::channel) {
       x = decode(input.codes, 1);
@@ -155,17 +162,28 @@ at::Tensor Interpreter::affine(int index, Values& values, const Interpretation& 
   }
   const double padding_value = node.inputs[0].padding_value;
   const InterpretedWeight weight = this->weight(index, run.network);
-  if (node.method.empty() && !input_scale.defined() && !output_scale.defined()) {
-    return convolve(node.options, x, weight.levels, step.bias, padding_value);
-  }
-  at::Tensor y = convolve(node.options, x, weight.levels, {}, padding_value);
+  const auto finish = [&](const at::Tensor& sums) {
+    return this->finish(index, weight, input_scale, output_scale, sums);
+  };
+  const bool plain = node.method.empty() && !input_scale.defined() && !output_scale.defined();
+  at::Tensor y =
+      convolve(node.options, x, weight.levels, plain ? step.bias : at::Tensor(), padding_value);
+  if (!plain) y = finish(y);
+  if (run.watch != nullptr) run.watch->layer(node, values.at(node.inputs[0].node), finish, y);
+  return y;
+}
+
+at::Tensor Interpreter::finish(int index, const InterpretedWeight& weight,
+                               const at::Tensor& input_scale, const at::Tensor& output_scale,
+                               at::Tensor y) const {
   at::Tensor scale = weight.scale;
   if (input_scale.defined()) {
     scale = scale.defined() ? scale * input_scale.reshape({}) : input_scale.reshape({});
   }
   if (scale.defined()) y.mul_(scale);
   if (output_scale.defined()) y.mul_(output_scale);
-  if (step.bias.defined()) y.add_(over_channels(step.bias, node.op));
+  const Step& step = steps_[static_cast<std::size_t>(index)];
+  if (step.bias.defined()) y.add_(over_channels(step.bias, graph_.node(index).op));
   return y;
 }
 

@@ -5,6 +5,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -14,6 +15,21 @@
 
 namespace qhost {
 
+/// Sees the values of one run.
+class InterpreterWatch {
+ public:
+  virtual ~InterpreterWatch() = default;
+  /// The codes of input `edge` of `node`, whose value is `x`.
+  virtual void codes(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
+                     const EncodedInput& codes) = 0;
+  /// A conv2d or linear node: `x` is what it reads, the value of the codes or a float; `finish` makes
+  /// an output of sums of levels, as evaluation does; `y` is the output, which a reader may
+  /// overwrite afterwards.
+  using Finish = std::function<at::Tensor(const at::Tensor& sums)>;
+  virtual void layer(const InferenceNode& node, const at::Tensor& x, const Finish& finish,
+                     const at::Tensor& y) = 0;
+};
+
 /// One run through the graph.
 struct Interpretation {
   int network = 0;  ///< which of an ensemble
@@ -22,6 +38,7 @@ struct Interpretation {
   std::int64_t averaged_batches = 0;
   int last = -1;                      ///< the node whose output is wanted; -1: the graph's
   std::string* non_finite = nullptr;  ///< gets the name of the first node whose output is not
+  InterpreterWatch* watch = nullptr;
 };
 
 /// What a graph says by name only: the methods that encode inputs, and the authors' nodes.
@@ -72,7 +89,12 @@ class Interpreter {
   struct Values;
   at::Tensor output_of(int index, Values& values, const Interpretation& run);
   at::Tensor affine(int index, Values& values, const Interpretation& run);
+  /// What follows the sums of levels.
+  at::Tensor finish(int index, const InterpretedWeight& weight, const at::Tensor& input_scale,
+                    const at::Tensor& output_scale, at::Tensor y) const;
   at::Tensor read(int index, std::size_t edge, Values& values, const Interpretation& run);
+  EncodedInput encode(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
+                      const Interpretation& run);
   at::Tensor stored_value(const std::string& name, const std::map<std::string, at::Tensor>& bound,
                           at::Device device) const;
   void prepare_weights(int index, const std::map<std::string, at::Tensor>& bound, at::Device device,

@@ -19,6 +19,8 @@
 
 namespace qhost {
 
+class InterpreterWatch;
+
 enum class Precision { fp32, bf16 };
 
 /// A tensor of the model's state, under the name that checkpoints use: NODE.PARAMETER, or
@@ -96,7 +98,9 @@ class Model {
   /// Logits of the quantized network, under NoGrad and in float32; averaged over the members.
   /// Throws Error: diverged that names a weight which is not finite where slots would hide it;
   /// plugin where codes are not what the slot's encoding() announced.
-  at::Tensor evaluate(const at::Tensor& x, const RunPosition& position);
+  /// `watch` sees the values of the first network, see model/interpreter.h.
+  at::Tensor evaluate(const at::Tensor& x, const RunPosition& position,
+                      InterpreterWatch* watch = nullptr);
   /// Runs the float network in evaluation mode and shows each slot what it would quantize.
   /// An untrained network's running statistics say nothing of its activations: `batch_statistics`
   /// takes those of `x` in every batch norm, and leaves the running ones alone.

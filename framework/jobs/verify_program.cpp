@@ -1,0 +1,413 @@
+#include "jobs/verify_program.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "common/defect.h"
+#include "common/number_text.h"
+#include "data/data_loader.h"
+#include "model/interpreter.h"
+#include "runtime/engine.h"
+#include "training/batch.h"
+#include "training/interrupt.h"
+
+namespace qhost::jobs {
+namespace {
+
+using packed::Program;
+using packed::Step;
+using packed::StepOp;
+
+constexpr double float_bound = 1e-5, logit_bound = 1e-4, decision_bound = 1e-3;
+constexpr double threshold_bound = 1.0 / (1 << 18);
+
+/// A network of one layer, to be given floats or the numbers of codes.
+class LayerAlone {
+ public:
+  /// With `codes_out` the layer's own codes come out, else its sums.
+  LayerAlone(const Program& program, int index, bool codes_out) {
+    const Step& layer = program.step(index);
+    const Step& source = program.step(layer.inputs[0]);
+    Program alone;
+    Step input{.name = "x", .op = StepOp::input};
+    input.shape = source.shape;
+    alone.steps.push_back(input);
+    if (source.codes) {
+      Step encode{.name = "codes", .op = StepOp::encode, .inputs = {0}, .codes = source.codes};
+      encode.shape = source.shape;
+      for (int j = 0; j + 1 < source.codes->count(); ++j) {
+        encode.thresholds.push_back(static_cast<float>(j) + 0.5F);
+      }
+      alone.steps.push_back(encode);
+    }
+    Step conv = layer;
+    conv.name = "layer";
+    conv.inputs = {static_cast<int>(alone.steps.size()) - 1};
+    if (!codes_out) {
+      conv.scale.clear();
+      conv.bias.clear();
+      conv.sum_thresholds.clear();
+      conv.direction.clear();
+      conv.codes.reset();
+      conv.position = false;
+    }
+    alone.steps.push_back(conv);
+    if (codes_out) add_decode(alone);
+    if (alone.steps.back().shape.is_image()) {
+      Step flat{.name = "flat", .op = StepOp::flatten};
+      flat.inputs = {static_cast<int>(alone.steps.size()) - 1};
+      flat.shape.dims = {layer.shape.elements()};
+      alone.steps.push_back(flat);
+    }
+    alone.output = static_cast<int>(alone.steps.size()) - 1;
+    runner_ = std::make_unique<runtime::Runner>(
+        std::make_shared<const runtime::Engine>(std::move(alone)));
+    shape_ = layer.shape;
+  }
+
+  /// `x` [N, ...] float.
+  at::Tensor run(const at::Tensor& x) {
+    const at::Tensor in = x.to(at::kCPU, at::kFloat).contiguous();
+    std::vector<std::int64_t> shape = {in.size(0)};
+    shape.insert(shape.end(), shape_.dims.begin(), shape_.dims.end());
+    at::Tensor out = at::empty(shape, at::kFloat);
+    runner_->run(in.const_data_ptr<float>(), static_cast<std::size_t>(in.size(0)),
+                 out.mutable_data_ptr<float>());
+    return out;
+  }
+
+ private:
+  /// The numbers of the codes as floats.
+  static void add_decode(Program& alone) {
+    const int codes = static_cast<int>(alone.steps.size()) - 1;
+    packed::Codes& made = *alone.steps.back().codes;
+    const int count = made.count();
+    made = {.encoding =
+                Encoding::codebook(count == 3 ? 2 : made.encoding.bits, ScaleKind::none, false)};
+    for (int code = 0; code < 1 << made.encoding.bits; ++code) {
+      made.table.push_back(static_cast<float>(code));
+    }
+    // A codebook of two bits has one threshold more than ternary codes.
+    if (count == 3) {
+      std::vector<std::int32_t> rows;
+      for (std::size_t i = 0; i < alone.steps.back().sum_thresholds.size(); i += 2) {
+        rows.push_back(alone.steps.back().sum_thresholds[i]);
+        rows.push_back(alone.steps.back().sum_thresholds[i + 1]);
+        rows.push_back(std::numeric_limits<std::int32_t>::max());
+      }
+      alone.steps.back().sum_thresholds = std::move(rows);
+    }
+    Step decode{.name = "numbers", .op = StepOp::decode, .inputs = {codes}};
+    decode.shape = alone.steps.back().shape;
+    alone.steps.push_back(decode);
+  }
+
+  std::unique_ptr<runtime::Runner> runner_;
+  Shape shape_;
+};
+
+/// The codes of an input as evaluation had them in one batch.
+struct SeenCodes {
+  std::string node;
+  std::size_t edge;
+  at::Tensor values, codes;  ///< [N, ...], on the CPU, row-major
+};
+
+struct Layer {
+  LayerCheck check;
+  int step = -1;
+  std::unique_ptr<LayerAlone> sums, codes;
+};
+
+class Verifier : public InterpreterWatch {
+ public:
+  Verifier(Model& model, const Program& program, const RunPosition& position)
+      : model_(model),
+        program_(program),
+        position_(position),
+        inputs_(model.input_codes(position)),
+        merged_(std::make_shared<const runtime::Engine>(program)),
+        apart_(std::make_shared<const runtime::Engine>(program, nullptr, /*merge=*/false)),
+        logits_(merged_),
+        steps_(apart_) {
+    for (std::size_t i = 0; i < program.steps.size(); ++i) {
+      by_name_[program.steps[i].name] = static_cast<int>(i);
+    }
+  }
+
+  void batch(const at::Tensor& images) {
+    seen_.clear();
+    const at::Tensor expected =
+        model_.evaluate(images, position_, this).to(at::kCPU, at::kFloat).contiguous();
+    compare_sums_with_codes();
+    const at::Tensor x = images.to(at::kCPU, at::kFloat).contiguous();
+    at::Tensor logits = at::empty_like(expected);
+    logits_.run(x.const_data_ptr<float>(), static_cast<std::size_t>(x.size(0)),
+                logits.mutable_data_ptr<float>());
+    for (std::int64_t i = 0; i < x.size(0); ++i) image(x, expected, logits, i);
+  }
+
+  Verification result() {
+    for (const std::string& name : order_) result_.layers.push_back(layers_.at(name).check);
+    judge();
+    return std::move(result_);
+  }
+
+  void codes(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
+             const EncodedInput& codes) override {
+    seen_.push_back({node.name, edge, x.to(at::kCPU, at::kFloat).contiguous(),
+                     codes.codes.codes.to(at::kCPU, at::kByte).contiguous()});
+  }
+
+  void layer(const InferenceNode& node, const at::Tensor& x, const Finish& finish,
+             const at::Tensor& y) override {
+    Layer& layer = layer_of(node.name);
+    const Step& step = program_.step(layer.step);
+    const bool coded = program_.step(step.inputs[0]).codes.has_value();
+    const at::Tensor given = coded ? seen_.back().codes : x;
+    const at::Tensor sums = layer.sums->run(given).to(y.device());
+    // The layout of evaluation's own output, so that `finish` computes alike.
+    const at::Tensor got = finish(at::empty_like(y).copy_(sums));
+    LayerCheck& check = layer.check;
+    check.values += y.numel();
+    const double largest = std::max(at::abs(y).max().item<double>(), 1e-30);
+    const at::Tensor difference = at::abs(got - y);
+    check.largest_difference =
+        std::max(check.largest_difference, difference.max().item<double>() / largest);
+    check.different += check.integer
+                           ? (got != y).sum().item<std::int64_t>()
+                           : (difference > float_bound * largest).sum().item<std::int64_t>();
+    if (layer.codes) made_codes_[layer.step] = layer.codes->run(given);
+  }
+
+ private:
+  Layer& layer_of(const std::string& name) {
+    if (const auto found = layers_.find(name); found != layers_.end()) return found->second;
+    const auto index = by_name_.find(name);
+    if (index == by_name_.end()) throw defect("no step of the packed network is the layer " + name);
+    Layer layer;
+    layer.step = index->second;
+    const Step& step = program_.step(layer.step);
+    const Step& source = program_.step(step.inputs[0]);
+    layer.check.name = name;
+    layer.check.integer =
+        source.codes && source.codes->unit() != 0 && packed::unit(*step.weight) != 0;
+    layer.sums = std::make_unique<LayerAlone>(program_, layer.step, /*codes_out=*/false);
+    if (step.codes) {
+      layer.codes = std::make_unique<LayerAlone>(program_, layer.step, /*codes_out=*/true);
+    }
+    order_.push_back(name);
+    return layers_.emplace(name, std::move(layer)).first->second;
+  }
+
+  /// The step whose codes an input of evaluation is; -1 if the program has none.
+  int step_of(const SeenCodes& seen) const {
+    const auto found = by_name_.find(seen.node);
+    if (found == by_name_.end()) return -1;
+    const Step& step = program_.step(found->second);
+    int index = step.inputs.at(std::min(seen.edge, step.inputs.size() - 1));
+    if (program_.step(index).op == StepOp::decode) index = program_.step(index).inputs[0];
+    return program_.step(index).codes ? index : -1;
+  }
+
+  void compare_sums_with_codes() {
+    for (const SeenCodes& seen : seen_) {
+      const auto made = made_codes_.find(step_of(seen));
+      if (made == made_codes_.end()) continue;
+      LayerCheck& check = layers_.at(program_.step(made->first).name).check;
+      check.different_codes +=
+          (made->second.reshape(seen.codes.sizes()) != seen.codes.to(at::kFloat))
+              .sum()
+              .item<std::int64_t>();
+    }
+    made_codes_.clear();
+  }
+
+  void image(const at::Tensor& x, const at::Tensor& expected, const at::Tensor& merged,
+             std::int64_t index) {
+    std::vector<float> logits(apart_->classes());
+    const auto values = static_cast<std::ptrdiff_t>(apart_->input_values());
+    steps_.run(x.const_data_ptr<float>() + index * values, 1, logits.data());
+    const auto classes = static_cast<std::ptrdiff_t>(logits.size());
+    const float* now = merged.const_data_ptr<float>() + index * classes;
+    const float* wanted = expected.const_data_ptr<float>() + index * classes;
+    for (std::size_t c = 0; c < logits.size(); ++c) {
+      const bool same = logits[c] == now[c] || (std::isnan(logits[c]) && std::isnan(now[c]));
+      result_.merged_differences += same ? 0 : 1;
+    }
+    ++result_.images;
+    const bool equal = codes_are_equal(index);
+    const auto choice = [&](const float* of) { return std::max_element(of, of + classes) - of; };
+    if (choice(now) != choice(wanted)) ++result_.changed_decisions;
+    if (!equal) {
+      ++result_.images_with_other_codes;
+      return;
+    }
+    if (choice(now) != choice(wanted)) ++changed_with_equal_codes_;
+    double largest = 1e-30, difference = 0;
+    for (std::ptrdiff_t c = 0; c < classes; ++c) {
+      largest = std::max(largest, static_cast<double>(std::abs(wanted[c])));
+      difference = std::max(difference, static_cast<double>(std::abs(wanted[c] - now[c])));
+    }
+    result_.largest_logit_difference =
+        std::max(result_.largest_logit_difference, difference / largest);
+  }
+
+  /// Judges the first layer whose codes differ; the later ones follow from it.
+  bool codes_are_equal(std::int64_t image) {
+    for (const SeenCodes& seen : seen_) {
+      const int step = step_of(seen);
+      if (step < 0) continue;
+      const std::int64_t count = seen.codes.numel() / seen.codes.size(0);
+      const auto* wanted = seen.codes.const_data_ptr<std::uint8_t>() + image * count;
+      const auto* values = seen.values.const_data_ptr<float>() + image * count;
+      bool equal = true;
+      std::optional<double> largest;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const int got = code_at(step, i);
+        if (got == wanted[i]) continue;
+        equal = false;
+        if (!largest) {
+          largest = 0;
+          for (std::int64_t k = 0; k < count; ++k) {
+            largest = std::max(*largest, static_cast<double>(std::abs(values[k])));
+          }
+        }
+        const InputCodes& input = inputs_.at({seen.node, seen.edge});
+        const std::int64_t channel = i / (count / program_.step(step).channels());
+        explain(input, channel, values[i], got, wanted[i], *largest);
+      }
+      if (!equal) return false;
+    }
+    return true;
+  }
+
+  /// The code of element `i`, in the order channel, row, column, of the last image.
+  int code_at(int step, std::int64_t i) const {
+    const runtime::Plan::StepPlaces& places = apart_->plan().steps[static_cast<std::size_t>(step)];
+    const runtime::CodePlace* place = places.bytes != nullptr ? places.bytes : places.bits;
+    runtime::Work work;
+    work.arena = const_cast<std::byte*>(steps_.arena());
+    const std::int64_t plane = std::int64_t{place->height} * place->width;
+    const auto c = i / plane, y = i % plane / place->width, x = i % place->width;
+    const std::uint8_t* pixel = place->pixel(work, static_cast<int>(y), static_cast<int>(x));
+    return place->bits ? pixel[c / 8] >> (c % 8) & 1 : pixel[c];
+  }
+
+  void explain(const InputCodes& input, std::int64_t channel, float value, int got, int wanted,
+               double largest) {
+    const int n = input.codes.count() - 1;
+    const bool rows = static_cast<int>(input.thresholds.size()) > n;
+    bool near = true;
+    for (int j = std::min(got, wanted); j < std::max(got, wanted); ++j) {
+      const double t = input.thresholds[static_cast<std::size_t>((rows ? channel * n : 0) + j)];
+      near = near && std::abs(value - t) <= threshold_bound * std::max(std::abs(t), largest);
+    }
+    ++(near ? result_.explained_codes : result_.unexplained_codes);
+  }
+
+  void fail(const std::string& sentence) { result_.failures.push_back(sentence); }
+
+  void judge() {
+    for (const LayerCheck& layer : result_.layers) {
+      if (layer.different > 0) {
+        fail(layer.name + ": " + std::to_string(layer.different) + " of " +
+             std::to_string(layer.values) + " outputs of the layer alone differ" +
+             (layer.integer ? ", and none may"
+                            : " by more than 1e-5 of the largest; the largest difference is " +
+                                  significant(layer.largest_difference)));
+      }
+      if (layer.different_codes > 0) {
+        fail(layer.name + ": " + std::to_string(layer.different_codes) +
+             " codes of the layer alone differ, and none may");
+      }
+    }
+    if (result_.unexplained_codes > 0) {
+      fail(std::to_string(result_.unexplained_codes) +
+           " codes differ that no threshold nearby explains");
+    }
+    if (result_.merged_differences > 0) {
+      fail(std::to_string(result_.merged_differences) + " logits change where steps are merged");
+    }
+    if (result_.largest_logit_difference > logit_bound) {
+      fail("the logits of an image with equal codes differ by " +
+           significant(result_.largest_logit_difference) + " of the largest, above 1e-4");
+    }
+    if (changed_with_equal_codes_ > 0) {
+      fail(std::to_string(changed_with_equal_codes_) +
+           " images with equal codes change their class");
+    }
+    if (static_cast<double>(result_.changed_decisions) >
+        decision_bound * static_cast<double>(result_.images)) {
+      fail(std::to_string(result_.changed_decisions) + " of " + std::to_string(result_.images) +
+           " images change their class, more than 0.1 %");
+    }
+  }
+
+  Model& model_;
+  const Program& program_;
+  const RunPosition position_;
+  const InputCodesByEdge inputs_;
+  std::shared_ptr<const runtime::Engine> merged_, apart_;
+  runtime::Runner logits_, steps_;
+  std::map<std::string, int> by_name_;
+  std::map<std::string, Layer> layers_;
+  std::vector<std::string> order_;
+  std::vector<SeenCodes> seen_;
+  std::map<int, at::Tensor> made_codes_;
+  std::int64_t changed_with_equal_codes_ = 0;
+  Verification result_;
+};
+
+}  // namespace
+
+nlohmann::json Verification::to_json() const {
+  nlohmann::json each = nlohmann::json::array();
+  for (const LayerCheck& layer : layers) {
+    each.push_back({{"name", layer.name},
+                    {"integer", layer.integer},
+                    {"values", layer.values},
+                    {"different", layer.different},
+                    {"different_codes", layer.different_codes},
+                    {"largest_difference", layer.largest_difference}});
+  }
+  return {{"passed", passed()},
+          {"images", images},
+          {"images_with_other_codes", images_with_other_codes},
+          {"explained_codes", explained_codes},
+          {"unexplained_codes", unexplained_codes},
+          {"changed_decisions", changed_decisions},
+          {"largest_logit_difference", largest_logit_difference},
+          {"failures", failures},
+          {"layers", std::move(each)}};
+}
+
+Verification verify_program(Model& model, const Program& program, const data::Split& split,
+                            const training::EvaluationSettings& settings,
+                            const RunPosition& position, const training::EvaluationWatch& watch) {
+  const at::NoGradGuard no_grad;
+  const training::Doing doing(training::Activity::evaluating);
+  const data::DataLoader batches(split, settings.image, settings.normalization, position.seed,
+                                 std::min(settings.batch_size, split.count()),
+                                 /*shuffle=*/false, /*drop_last=*/false);
+  training::BatchBuffer buffer(settings.image, batches.batch_size(), model.options());
+  Verifier verifier(model, program, position);
+  std::int64_t done = 0;
+  for (std::int64_t step = 0; step < batches.steps_per_epoch(); ++step) {
+    training::InterruptGuard::stop_if_asked();
+    const training::Batch batch = buffer.fill(batches, 0, step);
+    verifier.batch(batch.images);
+    done += batch.labels.size(0);
+    if (watch) watch(done, split.count());
+  }
+  return verifier.result();
+}
+
+}  // namespace qhost::jobs

@@ -1,0 +1,59 @@
+/// jobs/verify_program.h: holds the engine against evaluation, image by image.
+///
+/// 1. Every conv2d and linear layer alone, given what evaluation gives it. Of codes and codes: the
+///    engine's integer sums, scaled as evaluation scales them, equal evaluation's output to the bit.
+///    With a float on either side: within 1e-5 of the largest output. Codes that come from
+///    thresholds of sums are equal.
+/// 2. End to end. The first layer of an image whose codes differ from evaluation's must be explained
+///    at every differing code: evaluation's value lies within 2^-18 of the threshold between the two
+///    codes, relative to the larger of the threshold and the tensor's largest value. A last bit of a
+///    float sum moved it across, and later layers follow.
+/// 3. An image without a differing code has logits within 1e-4 of the largest, and the same class.
+/// 4. Of all images at most 0.1 % change their class.
+///
+/// The operations that the engine merges for speed give the bits of those that it does not.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "model/model.h"
+#include "packed/program.h"
+#include "training/evaluate.h"
+
+namespace qhost::jobs {
+
+struct LayerCheck {
+  std::string name;
+  bool integer = false;        ///< both sides are codes with integer levels
+  std::int64_t values = 0;     ///< outputs that were compared
+  std::int64_t different = 0;  ///< integer: not equal; float: beyond the bound
+  std::int64_t different_codes = 0;
+  double largest_difference = 0;  ///< relative to the largest output of the batch
+};
+
+struct Verification {
+  std::int64_t images = 0;
+  std::vector<LayerCheck> layers;
+  std::int64_t images_with_other_codes = 0;
+  std::int64_t explained_codes = 0, unexplained_codes = 0;
+  std::int64_t changed_decisions = 0;
+  double largest_logit_difference = 0;  ///< relative; of images with equal codes
+  std::int64_t merged_differences = 0;  ///< logits that merging changed
+  /// Empty: it passed. Sentences with figures otherwise.
+  std::vector<std::string> failures;
+
+  bool passed() const { return failures.empty(); }
+  nlohmann::json to_json() const;
+};
+
+/// `program` was packed from `model`. Evaluates all of `split`. Throws Interrupted between batches.
+Verification verify_program(Model& model, const packed::Program& program, const data::Split& split,
+                            const training::EvaluationSettings& settings,
+                            const RunPosition& position,
+                            const training::EvaluationWatch& watch = {});
+
+}  // namespace qhost::jobs
