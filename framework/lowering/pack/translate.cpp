@@ -276,7 +276,7 @@ class Translation {
     const InputCodes* input = codes_of(node, 0);
     if (input == nullptr) return;
     const int codes = encode(value, *input);
-    if (program_.step(codes).codes->encoding.scale == ScaleKind::channel) {
+    if (input->codes.encoding.scale == ScaleKind::channel) {
       if (input->position) throw defect(node.name + " has input scales per channel and position");
       step.inputs = {decode(codes)};
       return;
