@@ -57,18 +57,20 @@ class Search {
  private:
   std::string method() const { return "the method `" + slot_.method + "` "; }
 
+  std::string without_inputs() const {
+    return "roles = [\"weight\"] in the rule of `" + slot_.method + "` leaves inputs in float";
+  }
+
   [[noreturn]] void refuse_scale() const {
     throw Refusal{method() +
                       "computes its scale from each batch, and a packed network needs "
                       "thresholds that stand",
                   "choose an option of `" + slot_.method +
-                      "` that learns or calibrates the scale of inputs, another method for "
-                      "inputs, or take the role `input` out of its rule"};
+                      "` that learns or calibrates the scale of inputs; " + without_inputs()};
   }
 
   [[noreturn]] void refuse_function(const std::string& what) const {
-    throw Refusal{method() + what, "take the role `input` out of the rule of `" + slot_.method +
-                                       "`, or choose another method for inputs"};
+    throw Refusal{method() + what, without_inputs()};
   }
 
   /// [N, C, ...] with sample n, position p of channel c = points[c][n * positions + p]; `count`

@@ -143,7 +143,7 @@ TEST(Pack, NamesEveryNodeWithoutAPackedForm) {
                  "  the network: evaluation averages the outputs of 3 networks\n"
                  "  a, input 0: the method `m` guesses\n"
                  "  b, input 0: the method `m` guesses\n"
-                 "help: train or evaluate the method with an option that leaves one network\n"
+                 "help: choose an option of the method that evaluates one network\n"
                  "help: do not guess");
   }
 }

@@ -46,7 +46,7 @@ class Translation {
     if (graph_.networks > 1) {
       refuse("the network",
              "evaluation averages the outputs of " + std::to_string(graph_.networks) + " networks",
-             "train or evaluate the method with an option that leaves one network");
+             "choose an option of the method that evaluates one network");
     }
     for (const InferenceNode& node : graph_.nodes) steps_.push_back(translate(node));
     if (!problems_.empty()) throw error();
@@ -248,10 +248,8 @@ class Translation {
       step.padding = options.padding;
       step.groups = options.groups;
     }
-    if (node.tensors.at("weight").size() > 1 ||
-        graph_.tensor(node, "weight")->encoding.ensemble_size > 1) {
-      refuse(node.name, "it has a weight for each network of an ensemble",
-             "train or evaluate the method with an option that leaves one network");
+    if (graph_.networks > 1) {  // refused as a whole
+      read_input(node, step);
       return add(std::move(step));
     }
     step.weight = *graph_.tensor(node, "weight");
