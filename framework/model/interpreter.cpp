@@ -169,7 +169,7 @@ at::Tensor Interpreter::affine(int index, Values& values, const Interpretation& 
   at::Tensor y =
       convolve(node.options, x, weight.levels, plain ? step.bias : at::Tensor(), padding_value);
   if (!plain) y = finish(y);
-  if (run.watch != nullptr) run.watch->layer(node, values.at(node.inputs[0].node), finish, y);
+  if (run.watch != nullptr) run.watch->layer(node, x, finish, y);
   return y;
 }
 

@@ -22,7 +22,7 @@ class InterpreterWatch {
   /// The codes of input `edge` of `node`, whose value is `x`.
   virtual void codes(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
                      const EncodedInput& codes) = 0;
-  /// A conv2d or linear node: `x` is what it reads, the value of the codes or a float; `finish` makes
+  /// A conv2d or linear node: `x` is what it multiplies, levels of codes or floats; `finish` makes
   /// an output of sums of levels, as evaluation does; `y` is the output, which a reader may
   /// overwrite afterwards.
   using Finish = std::function<at::Tensor(const at::Tensor& sums)>;
