@@ -48,6 +48,11 @@ std::vector<Option> train_options() {
       Option::integer("evaluation_batch_size", 256, "images of one evaluation batch")
           .at_least(1)
           .at_most(most_images),
+      Option::string("verify", "full",
+                     "whether a run ends with the proof that its packed network computes what was "
+                     "trained: on all test images, on a sample of 256, or off")
+          .one_of({"full", "sample", "off"})
+          .not_part_of_result(),
       Option::integer("checkpoint_every", 1, "epochs between checkpoints")
           .at_least(1)
           .not_part_of_result(),

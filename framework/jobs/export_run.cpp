@@ -16,6 +16,7 @@
 #include "runs/run_result.h"
 #include "storage/atomic_file.h"
 #include "storage/sha256.h"
+#include "training/evaluate.h"
 
 namespace qhost::jobs {
 namespace {
@@ -114,6 +115,9 @@ ExportedRun export_run(const ExportRequest& request, Registry& registry) {
   const LoadedRun loaded =
       load_last_phase(run, experiment, registry, request.checkpoint, result.complaints);
   result.checkpoint = loaded.checkpoint;
+  if (experiment.train.integer("bn_recalibrate") > 0) {  // as the final evaluation
+    training::recalibrate(*loaded.model, experiment, load_data(experiment), loaded.position);
+  }
   const InputCodesByEdge inputs = loaded.model->input_codes(loaded.position);
   result.program = pack(loaded.model->inference_graph(loaded.position), inputs);
   result.program.provenance = provenance_of(run, experiment, registry, loaded.checkpoint);

@@ -206,7 +206,9 @@ RunOutcome Job::execute() {
     count();
     training::fail_run(run, std::move(result_), progress_);
   }
-  return {.result = std::move(result_), .exit_code = 0};
+  const bool wrong = result_.verified == nlohmann::json(false);
+  return {.result = std::move(result_),
+          .exit_code = wrong ? static_cast<int>(ErrorKind::verification) : 0};
 }
 
 /// Records what the run begins from, or what has changed since it began.
@@ -279,6 +281,7 @@ void Job::train() {
   }
   add_metrics(*trainer_, *data_, progress_, result_);
   count();
+  add_verification(experiment_, *model_, *data_, *trainer_, progress_, result_);
   result_.status = "finished";
 }
 

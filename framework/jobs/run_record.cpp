@@ -1,7 +1,9 @@
 #include "jobs/run_record.h"
 
 #include "common/version.h"
+#include "jobs/verify_run.h"
 #include "model/layer_plans.h"
+#include "qhost/error.h"
 #include "report/summary.h"
 #include "storage/atomic_file.h"
 
@@ -90,6 +92,35 @@ void add_metrics(training::Trainer& trainer, const data::Dataset& data,
   if (data.validation_is_test_images) {
     progress.note("warning: the validation images of " + data.name +
                   " are also test images, so that the choice of the best epoch has seen them");
+  }
+}
+
+void add_verification(const config::Experiment& experiment, Model& model, const data::Dataset& data,
+                      const training::Trainer& trainer, training::Progress& progress,
+                      runs::RunResult& result) {
+  const std::string how = experiment.train.string("verify");
+  result.verified = nlohmann::json();
+  if (how == "off") return;
+  packed::Program program;
+  try {
+    program = packed_network(model, trainer.tested_at());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::configuration) throw;
+    progress.note("not verified: " + error.message());
+    result.verification = nlohmann::json::object({{"not_packed", error.message()}});
+    return;
+  }
+  const Verification verification =
+      verify_program(model, program, verified_images(data.test, how == "sample"),
+                     training::evaluation_settings(experiment, data), trainer.tested_at(),
+                     training::watch(progress, "verification"));
+  nlohmann::json json = verification.to_json();
+  json.erase("layers");
+  json["sample"] = how == "sample";
+  result.verification = std::move(json);
+  result.verified = verification.passed();
+  for (const std::string& failure : verification.failures) {
+    progress.note("warning: the packed network does not compute what was trained: " + failure);
   }
 }
 

@@ -13,7 +13,9 @@
 #include "common/defect.h"
 #include "common/number_text.h"
 #include "data/data_loader.h"
+#include "lowering/pack/pack.h"
 #include "model/interpreter.h"
+#include "packed/program_file.h"
 #include "runtime/engine.h"
 #include "training/batch.h"
 #include "training/interrupt.h"
@@ -387,6 +389,11 @@ nlohmann::json Verification::to_json() const {
           {"largest_logit_difference", largest_logit_difference},
           {"failures", failures},
           {"layers", std::move(each)}};
+}
+
+Program packed_network(Model& model, const RunPosition& position) {
+  const Program program = pack(model.inference_graph(position), model.input_codes(position));
+  return packed::from_bytes(packed::to_bytes(program), "the packed network");
 }
 
 Verification verify_program(Model& model, const Program& program, const data::Split& split,

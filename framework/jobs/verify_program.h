@@ -50,6 +50,10 @@ struct Verification {
   nlohmann::json to_json() const;
 };
 
+/// The network as a file and back: what is verified is what can be read. Throws Error (configuration)
+/// where a node has no packed form.
+packed::Program packed_network(Model& model, const RunPosition& position);
+
 /// `program` was packed from `model`. Evaluates all of `split`. Throws Interrupted between batches.
 Verification verify_program(Model& model, const packed::Program& program, const data::Split& split,
                             const training::EvaluationSettings& settings,

@@ -5,12 +5,10 @@
 #include "jobs/assemble.h"
 #include "jobs/load_run.h"
 #include "jobs/run.h"
-#include "lowering/pack/pack.h"
 #include "packed/program_file.h"
 #include "qhost/error.h"
 #include "runs/run_directory.h"
 #include "runtime/isa.h"
-#include "storage/regular_file.h"
 
 namespace qhost::jobs {
 
@@ -34,17 +32,14 @@ VerifiedRun verify_run(const VerifyRequest& request, Registry& registry,
 
   VerifiedRun result{.checkpoint = loaded.checkpoint, .kernels = runtime::chosen_kernels().name};
   packed::Program program;
-  if (request.file.empty()) {
-    const std::string bytes = packed::to_bytes(pack(loaded.model->inference_graph(loaded.position),
-                                                    loaded.model->input_codes(loaded.position)));
-    result.file_bytes = static_cast<std::int64_t>(bytes.size());
-    program = packed::from_bytes(bytes, "the packed network");
-  } else {
-    program = packed::read_program(request.file);
-    result.file_bytes = static_cast<std::int64_t>(std::filesystem::file_size(request.file));
-  }
+  if (!request.file.empty()) program = packed::read_program(request.file);
   const data::Dataset data = load_data(experiment);
   for (const std::string& note : data.notes) progress.note("note: " + note);
+  if (experiment.train.integer("bn_recalibrate") > 0) {
+    training::recalibrate(*loaded.model, experiment, data, loaded.position);
+  }
+  if (request.file.empty()) program = packed_network(*loaded.model, loaded.position);
+  result.file_bytes = static_cast<std::int64_t>(packed::to_bytes(program).size());
   if (data.test.empty()) {
     throw Error(ErrorKind::data, data.name + " has no test images",
                 "name the folder of the whole data set with data.root=FOLDER");

@@ -75,6 +75,19 @@ void note_allowed(Comparison& comparison) {
   }
 }
 
+/// Runs whose packed network computes something else.
+void note_verification(Comparison& comparison) {
+  Sentences sentences;
+  for (const ComparedRun& run : comparison.runs) {
+    if (run.result.verified != nlohmann::json(false)) continue;
+    sentences.add("the packed network does not compute what was trained (qhost verify)",
+                  run.label);
+  }
+  for (const auto& [sentence, labels] : sentences.list()) {
+    comparison.notes.push_back(joined(labels) + ": " + sentence);
+  }
+}
+
 /// Why scores do not qualify: one note for all runs with the same reason.
 void note_verdicts(Comparison& comparison, const Metric& metric) {
   Sentences reasons;
@@ -195,6 +208,7 @@ void add_notes(Comparison& comparison) {
   note_test_sets(comparison);
   note_data(comparison);
   note_allowed(comparison);
+  note_verification(comparison);
   note_sources(comparison);
   note_runs(comparison);
   note_scores(comparison);

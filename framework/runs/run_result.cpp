@@ -35,6 +35,7 @@ void for_each_key(Result& result, const Visit& visit) {
   visit("bits_per_weight", result.bits_per_weight);
   visit("bits_per_input", result.bits_per_input);
   visit("verified", result.verified);
+  visit("verification", result.verification);
   visit("data", result.data);
   visit("data_remark", result.data_remark);
   visit("dataset_provenance", result.dataset_provenance);

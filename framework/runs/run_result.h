@@ -43,7 +43,9 @@ struct RunResult {
   std::optional<std::int64_t> quantized_layers, quantized_inputs, parameters, macs;
   std::optional<std::int64_t> weight_bytes, float_weight_bytes;
   std::optional<double> bits_per_weight, bits_per_input;
-  std::optional<nlohmann::json> verified;  ///< the outcome of `qhost verify`; null before it
+  /// Whether the packed network computes what was trained: a boolean; null: not verified.
+  std::optional<nlohmann::json> verified;
+  std::optional<nlohmann::json> verification;  ///< an object: its figures
 
   std::optional<std::string> data, data_remark, dataset_provenance;
   std::optional<std::vector<std::string>> allowed;

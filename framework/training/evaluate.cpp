@@ -15,9 +15,8 @@
 #include "training/plain_batches.h"
 
 namespace qhost::training {
-namespace {
 
-/// Returns the number of batches. Uses whole batches only, since the average weights all alike.
+/// Uses whole batches only, since the average weights all alike.
 std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
                          const data::Dataset& data, const RunPosition& position) {
   require_batches(experiment, model.graph(), data.train.count(), {.recalibration = true});
@@ -30,8 +29,6 @@ std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
   }
   return batches.count();
 }
-
-}  // namespace
 
 EvaluationWatch watch(Progress& progress, const std::string& activity) {
   using Clock = std::chrono::steady_clock;

@@ -48,6 +48,11 @@ struct EvaluationResult {
   std::int64_t recalibration_batches = 0;  ///< fewer than requested if there are no more
 };
 
+/// Recomputes the statistics of the batch norms from the first `train.bn_recalibrate` batches, see
+/// evaluate_final(). Returns how many batches there were.
+std::int64_t recalibrate(Model& model, const config::Experiment& experiment,
+                         const data::Dataset& data, const RunPosition& position);
+
 /// Calls evaluate() as the experiment says; `watch` is called in each pass. With `train.bn_recalibrate` = N, the statistics of the
 /// batch norms are then recomputed from the first N batches of `train.batch_size` training images,
 /// normalized and not augmented, in the order of epoch 0, and evaluate() runs again. They follow

@@ -581,6 +581,7 @@ EvaluationResult Trainer::test() {
       at.step = LoopState::from_json(best->state.at("loop")).step;
     }
   }
+  tested_at_ = at;
   const double started = now();
   final_passes_ = 0;
   EvaluationResult result = evaluate_final(model_, experiment_, data_, data_.test, at,

@@ -101,6 +101,8 @@ class Trainer {
   /// the last validation loss was not (training/divergence.h).
   EvaluationResult test();
   std::string selected_by() const;
+  /// After test(): the position that it evaluated at. The model is as it was evaluated.
+  const RunPosition& tested_at() const { return tested_at_; }
 
   const LoopState& state() const { return state_; }
   std::int64_t steps_per_epoch() const { return batches_.steps_per_epoch(); }
@@ -165,6 +167,7 @@ class Trainer {
   double epoch_seconds_ = 0;       ///< of the training steps of an epoch that is not over
   RunClock clock_;                 ///< this session's
   std::int64_t final_passes_ = 0;  ///< begun
+  RunPosition tested_at_;
 };
 
 }  // namespace qhost::training

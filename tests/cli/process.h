@@ -255,6 +255,7 @@ epochs = 2
 batch_size = 32
 threads = 1
 seed = 1
+verify = "off"
 
 [optimizer]
 name = "sgd"
