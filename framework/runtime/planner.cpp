@@ -368,7 +368,7 @@ class Planner {
     }
     const std::vector<float> levels = packed::levels(*step.weight);
     if (kind == ConvKind::floating) {
-      if (step.padding_level != 0) {  // in the image
+      if (frames(step)) {  // in the image
         shape.in_height += 2 * shape.pad_height;
         shape.in_width += 2 * shape.pad_width;
         shape.pad_height = shape.pad_width = 0;
@@ -442,6 +442,9 @@ class Planner {
     fused_encode_ = -1;
   }
 
+  /// A kernel that need not look for the border is worth a copy of the image.
+  static bool frames(const Step& step) { return step.padding != Size2(0); }
+
   /// What a float convolution reads: the value, the levels of its codes, or either with a frame.
   const FloatPlace* float_source(const Step& step, int index) {
     const FloatPlace* source = nullptr;
@@ -452,7 +455,7 @@ class Planner {
     } else {
       source = floats(step.inputs[0]);
     }
-    if (step.padding_level == 0) return source;
+    if (!frames(step)) return source;
     FloatPlace* framed =
         new_floats({source->height + 2 * to_int(step.padding.height),
                     source->width + 2 * to_int(step.padding.width), source->channels});

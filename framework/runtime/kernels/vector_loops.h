@@ -1,0 +1,725 @@
+/// kernels/vector_loops.h: the loops of the convolutions over vectors of an instruction set, for
+/// avx2.cpp and avx512.cpp. All of it has internal linkage: it is compiled once for each of them.
+///
+/// One lane belongs to one output channel, so that no sum is ever taken across a vector. A tile is P
+/// output pixels by V vectors of channels; its sums stay in registers. In each step it loads V
+/// vectors of weights and, for each pixel, one word of 4 bytes that all lanes share: 32 bits, 4
+/// codes, or one float. The pixels of a tile follow each other in the order of rows, also across the
+/// end of a row, so that images narrower than a tile fill it too. The block of channels is the
+/// outermost loop: its weights serve the whole image before the next ones are read.
+///
+/// An instruction set I has:
+///     lanes, Ints, Floats     32-bit lanes of a vector, and the vectors
+///     Some                    which lanes of a vector memory has
+///     Binary, Integer, Float  the steps of a convolution: `pixels` of a tile, Weights, Word, Sum;
+///                             add(sum, weights, word); `burst`: the steps after which sums must
+///                             be flushed, 0: none
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "runtime/kernels.h"
+
+#define QHOST_INLINE [[gnu::always_inline]] inline
+#define QHOST_UNROLL _Pragma("GCC unroll 16")
+
+namespace qhost::runtime {
+namespace {
+
+constexpr int word_bytes = 4;
+/// Weights of one step: a word for each channel of a block.
+constexpr int step_bytes = channel_block * word_bytes;
+
+constexpr int smaller(int a, int b) {
+  return a < b ? a : b;
+}
+
+/// What a call has to do: rows of an image.
+struct Job {
+  const ConvShape& shape;
+  const Epilogue& epilogue;
+  int first_row, last_row;
+  const std::uint8_t* data;  ///< pixel (0, 0)
+  std::ptrdiff_t row_bytes, pixel_bytes;
+  /// The words of a kernel row: `segments` of `words` side by side, the first ones of two segments
+  /// a pixel apart.
+  int segments, words;
+  std::ptrdiff_t group_bytes;  ///< of an input pixel
+  const std::uint8_t* weights;
+};
+
+/// Output channels [first, first + count), no more than a tile computes at once.
+struct Block {
+  int first = 0, count = 0;
+  std::ptrdiff_t group_offset = 0;  ///< of the input pixel's bytes
+  const std::uint8_t* weights = nullptr;
+  int group_first_byte = 0;
+  std::uint32_t mask = 0;                              ///< a bit for each channel
+  int bytes = 0;                                       ///< of bits that it stores; 0: see put_bits
+  alignas(64) std::int32_t limit[channel_block] = {};  ///< see BinaryJob
+  std::uint32_t flip = 0;
+};
+
+/// The output pixels of a tile; where there are fewer than P, the last one again.
+template <int P>
+struct Pixels {
+  int count;
+  std::ptrdiff_t first;  ///< number of the first in the image
+  const std::uint8_t* in[P];
+  int y[P], x[P];
+
+  QHOST_INLINE std::ptrdiff_t number(int p) const { return first + smaller(p, count - 1); }
+};
+
+template <int P>
+QHOST_INLINE Pixels<P> pixels_at(const Job& job, const Block& block, int y, int x, int count) {
+  const ConvShape& s = job.shape;
+  Pixels<P> pixels;
+  pixels.count = count;
+  pixels.first = static_cast<std::ptrdiff_t>(y) * s.out_width + x;
+  const std::ptrdiff_t step = job.pixel_bytes * s.stride_width;
+  const std::ptrdiff_t down = job.row_bytes * s.stride_height;
+  const std::uint8_t* row = job.data + block.group_offset + y * down -
+                            s.pad_height * job.row_bytes - s.pad_width * job.pixel_bytes;
+  if (x + P <= s.out_width) {
+    row += x * step;
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      pixels.in[p] = row + p * step;
+      pixels.y[p] = y;
+      pixels.x[p] = x + p;
+    }
+    return pixels;
+  }
+  QHOST_UNROLL for (int p = 0; p < P; ++p) {
+    pixels.in[p] = row + x * step;
+    pixels.y[p] = y;
+    pixels.x[p] = x;
+    if (p + 1 >= count) continue;
+    if (++x < s.out_width) continue;
+    x = 0;
+    ++y;
+    row += down;
+  }
+  return pixels;
+}
+
+/// Stores the bits of a block's channels. A block that shares bytes with others (of another group)
+/// adds them to what is there.
+QHOST_INLINE void put_bits(std::uint8_t* pixel, std::uint32_t bits, const Block& block) {
+  pixel += block.first / 8;
+  switch (block.bytes) {
+    case 4:
+      std::memcpy(pixel, &bits, 4);
+      return;
+    case 2:
+      std::memcpy(pixel, &bits, 2);
+      return;
+    case 1:
+      std::memcpy(pixel, &bits, 1);
+      return;
+    default:
+      break;
+  }
+  const std::uint64_t shifted = static_cast<std::uint64_t>(bits) << (block.first % 8);
+  const int bytes = (block.first % 8 + block.count + 7) / 8;
+  for (int i = 0; i < bytes; ++i) {
+    pixel[i] = static_cast<std::uint8_t>(pixel[i] | shifted >> (8 * i));
+  }
+}
+
+QHOST_INLINE std::uint8_t* bits_of(const Bits& bits, int y, int x) {
+  return bits.data + y * bits.row_bytes + static_cast<std::ptrdiff_t>(x) * bits.pixel_bytes;
+}
+
+/// The epilogue of float sums, part by part over the whole tile.
+template <class I, int P, int V>
+QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
+                                const Pixels<P>& pixels, const Block& block) {
+  const Epilogue& e = job.epilogue;
+  const int channels = job.shape.out_channels;
+  typename I::Some some[V];
+  QHOST_UNROLL for (int v = 0; v < V; ++v) some[v] = I::some(block.count - v * I::lanes);
+  if (e.position != nullptr) {
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const auto k = I::spread(e.position[pixels.number(p)]);
+      QHOST_UNROLL for (int v = 0; v < V; ++v) y[p][v] = I::times(y[p][v], k);
+    }
+  }
+  const auto* scale = e.scale + block.first;
+  const auto* bias = e.bias + block.first;
+  if (e.scale != nullptr && e.bias != nullptr) {
+    QHOST_UNROLL for (int v = 0; v < V; ++v) {
+      const auto a = I::load(scale + v * I::lanes, some[v]);
+      const auto b = I::load(bias + v * I::lanes, some[v]);
+      QHOST_UNROLL for (int p = 0; p < P; ++p) y[p][v] = I::fma(y[p][v], a, b);
+    }
+  } else if (e.scale != nullptr) {
+    QHOST_UNROLL for (int v = 0; v < V; ++v) {
+      const auto a = I::load(scale + v * I::lanes, some[v]);
+      QHOST_UNROLL for (int p = 0; p < P; ++p) y[p][v] = I::times(y[p][v], a);
+    }
+  } else if (e.bias != nullptr) {
+    QHOST_UNROLL for (int v = 0; v < V; ++v) {
+      const auto b = I::load(bias + v * I::lanes, some[v]);
+      QHOST_UNROLL for (int p = 0; p < P; ++p) y[p][v] = I::plus(y[p][v], b);
+    }
+  }
+  if (e.residual != nullptr) {
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const float* residual = e.residual + pixels.number(p) * channels + block.first;
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        y[p][v] = I::plus(y[p][v], I::load(residual + v * I::lanes, some[v]));
+      }
+    }
+  }
+  if (e.thresholds != nullptr) {
+    std::uint32_t bits[P] = {};
+    QHOST_UNROLL for (int v = 0; v < V; ++v) {
+      const auto t = I::load(e.thresholds + block.first + v * I::lanes, some[v]);
+      if (e.direction != nullptr) {
+        const auto d = I::load(e.direction + block.first + v * I::lanes, some[v]);
+        QHOST_UNROLL for (int p = 0; p < P; ++p) {
+          bits[p] |= I::at_least(I::times(d, y[p][v]), t) << (v * I::lanes);
+        }
+      } else {
+        QHOST_UNROLL for (int p = 0; p < P; ++p) {
+          bits[p] |= I::at_least(y[p][v], t) << (v * I::lanes);
+        }
+      }
+    }
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      if (p < pixels.count) {
+        put_bits(bits_of(e.bits, pixels.y[p], pixels.x[p]), bits[p] & block.mask, block);
+      }
+    }
+  }
+  if (e.out == nullptr) return;
+  if (e.relu) {
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) y[p][v] = I::positive(y[p][v]);
+    }
+  }
+  QHOST_UNROLL for (int p = 0; p < P; ++p) {
+    if (p >= pixels.count) continue;
+    float* out = e.out + pixels.number(p) * channels + block.first;
+    QHOST_UNROLL for (int v = 0; v < V; ++v) I::store(out + v * I::lanes, y[p][v], some[v]);
+  }
+}
+
+/// A bit for each channel: direction * sum >= threshold.
+template <class I, int V>
+QHOST_INLINE std::uint32_t bits_of_sums(const typename I::Ints (&sums)[V], const Epilogue& e,
+                                        const Block& block) {
+  std::uint32_t bits = 0;
+  QHOST_UNROLL for (int v = 0; v < V; ++v) {
+    const auto some = I::some(block.count - v * I::lanes);
+    const int at = block.first + v * I::lanes;
+    auto sum = sums[v];
+    if (e.sum_direction != nullptr) sum = I::times(sum, I::load(e.sum_direction + at, some));
+    bits |= I::at_least(sum, I::load(e.sum_thresholds + at, some)) << (v * I::lanes);
+  }
+  return bits & block.mask;
+}
+
+template <class I, int P, int V>
+QHOST_INLINE void finish_ints(typename I::Ints (&sums)[P][V], const Job& job,
+                              const Pixels<P>& pixels, const Block& block) {
+  const Epilogue& e = job.epilogue;
+  if (e.sum_thresholds != nullptr) {
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      if (p >= pixels.count) continue;
+      put_bits(bits_of(e.bits, pixels.y[p], pixels.x[p]), bits_of_sums<I, V>(sums[p], e, block),
+               block);
+    }
+    return;
+  }
+  typename I::Floats y[P][V];
+  QHOST_UNROLL for (int p = 0; p < P; ++p) {
+    QHOST_UNROLL for (int v = 0; v < V; ++v) y[p][v] = I::to_floats(sums[p][v]);
+  }
+  finish_floats<I, P, V>(y, job, pixels, block);
+}
+
+/// `words` steps over words side by side.
+template <class Step, int P, int V>
+QHOST_INLINE void steps(typename Step::Sum (&sums)[P][V], const std::uint8_t* const (&in)[P],
+                        std::ptrdiff_t offset, const std::uint8_t* weights, int words) {
+  for (int i = 0; i < words; ++i, offset += word_bytes, weights += step_bytes) {
+    typename Step::Weights w[V];
+    QHOST_UNROLL for (int v = 0; v < V; ++v) w[v] = Step::weights(weights + v * Step::vector_bytes);
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const typename Step::Word x = Step::word(in[p] + offset);
+      QHOST_UNROLL for (int v = 0; v < V; ++v) Step::add(sums[p][v], w[v], x);
+    }
+  }
+}
+
+/// The sums of a tile, with flushes where a step needs them.
+template <class Step, int P, int V>
+struct Sums {
+  typename Step::Sum sums[P][V];
+  int room = Step::burst;
+
+  QHOST_INLINE Sums() {
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) sums[p][v] = Step::zero();
+    }
+  }
+  QHOST_INLINE void flush() {
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) Step::flush(sums[p][v]);
+    }
+    room = Step::burst;
+  }
+  QHOST_INLINE void add(const std::uint8_t* const (&in)[P], std::ptrdiff_t offset,
+                        const std::uint8_t*& weights, int words) {
+    if constexpr (Step::burst == 0) {
+      steps<Step, P, V>(sums, in, offset, weights, words);
+      weights += static_cast<std::ptrdiff_t>(words) * step_bytes;
+    } else {
+      while (words > 0) {
+        if (room == 0) flush();
+        const int some = smaller(words, room);
+        steps<Step, P, V>(sums, in, offset, weights, some);
+        weights += static_cast<std::ptrdiff_t>(some) * step_bytes;
+        offset += static_cast<std::ptrdiff_t>(some) * word_bytes;
+        words -= some;
+        room -= some;
+      }
+    }
+  }
+  QHOST_INLINE void finish() {
+    if constexpr (Step::burst != 0) flush();
+  }
+};
+
+// ---- binary
+
+template <class I>
+struct BinaryJob : Job {
+  using Step = typename I::Binary;
+  const BinaryConv& conv;
+  /// Groups that are no whole words are gathered byte by byte, this many of a pixel.
+  bool gathers = false;
+  int group_pixel = 0;
+
+  /// With thresholds of sums and no border: bit = (different <= limit) != flip, where
+  /// sum = terms - 2 * different.
+  void prepare(Block& block) const {
+    const Epilogue& e = epilogue;
+    if (e.sum_thresholds == nullptr) return;
+    block.flip = 0;
+    const int terms = conv.terms;
+    for (int i = 0; i < block.count; ++i) {
+      // No sum is as large as a threshold that is changed here.
+      std::int32_t t = e.sum_thresholds[block.first + i];
+      t = t < -terms - 1 ? -terms - 1 : t > terms + 1 ? terms + 1 : t;
+      const bool less = e.sum_direction != nullptr && e.sum_direction[block.first + i] < 0;
+      block.limit[i] = less ? ((terms + t + 1) >> 1) - 1 : (terms - t) >> 1;
+      block.flip |= static_cast<std::uint32_t>(less) << i;
+    }
+  }
+
+  template <int P, int V>
+  void tile(const Block& block, int y, int x, int count) const {
+    const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
+    Sums<Step, P, V> sums;
+    const std::uint8_t* weights = block.weights;
+    if (gathers) {
+      gather(sums, pixels, weights);
+    } else {
+      for (int u = 0; u < shape.kernel_height; ++u) {
+        std::ptrdiff_t offset = u * row_bytes;
+        for (int s = 1; s < segments; ++s, offset += pixel_bytes) {
+          sums.add(pixels.in, offset, weights, words);
+        }
+        sums.add(pixels.in, offset, weights, words - 1);
+        // The last word is that of the last pixel, or of the next pixels, too.
+        last_word(sums, pixels, offset + (words - 1) * word_bytes, weights);
+      }
+    }
+    sums.finish();
+    finish(sums.sums, pixels, block);
+  }
+
+ private:
+  template <int P, int V>
+  QHOST_INLINE void last_word(Sums<Step, P, V>& sums, const Pixels<P>& pixels,
+                              std::ptrdiff_t offset, const std::uint8_t*& weights) const {
+    if constexpr (Step::burst != 0) {
+      if (sums.room == 0) sums.flush();
+      --sums.room;
+    }
+    const auto mask = Step::mask(conv.last_mask);
+    typename Step::Weights w[V];
+    QHOST_UNROLL for (int v = 0; v < V; ++v) w[v] = Step::weights(weights + v * Step::vector_bytes);
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const typename Step::Word word = Step::word(pixels.in[p] + offset);
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        Step::add_masked(sums.sums[p][v], w[v], word, mask);
+      }
+    }
+    weights += step_bytes;
+  }
+
+  template <int P, int V>
+  [[gnu::noinline]] void gather(Sums<Step, P, V>& sums, const Pixels<P>& pixels,
+                                const std::uint8_t* weights) const {
+    constexpr int most = 16;
+    std::uint8_t gathered[P][most * word_bytes];
+    const std::uint8_t* in[P];
+    for (int p = 0; p < P; ++p) in[p] = gathered[p];
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      for (int done = 0; done < conv.words; done += most) {
+        const int now = smaller(most, conv.words - done);
+        for (int i = 0; i < now * word_bytes; ++i) {
+          const int at = done * word_bytes + i, tap = at / group_pixel, byte = at % group_pixel;
+          const bool there = tap < shape.kernel_width && byte < group_bytes;
+          const std::ptrdiff_t offset = u * row_bytes + tap * pixel_bytes + byte;
+          for (int p = 0; p < P; ++p) gathered[p][i] = there ? pixels.in[p][offset] : 0;
+        }
+        sums.add(in, 0, weights, now);
+      }
+    }
+  }
+
+  template <int P, int V>
+  QHOST_INLINE void finish(typename Step::Sum (&different)[P][V], const Pixels<P>& pixels,
+                           const Block& block) const {
+    const Epilogue& e = epilogue;
+    const auto terms = I::spread(static_cast<std::int32_t>(conv.terms));
+    const int cases = conv.column_cases;
+    if (e.sum_thresholds != nullptr) {
+      typename I::Ints limit[V];
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        limit[v] = I::load(block.limit + v * I::lanes, I::some(I::lanes));
+      }
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        if (p >= pixels.count) continue;
+        std::uint32_t bits = 0;
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          bits |= I::at_least(limit[v], Step::count(different[p][v])) << (v * I::lanes);
+        }
+        bits = (bits ^ block.flip) & block.mask;
+        const int border = conv.row_case[pixels.y[p]] * cases + conv.column_case[pixels.x[p]];
+        if (border != 0) {
+          typename I::Ints sums[V];
+          QHOST_UNROLL for (int v = 0; v < V; ++v) {
+            sums[v] = I::plus(I::minus_twice(terms, Step::count(different[p][v])),
+                              border_sums(border, block, v));
+          }
+          bits = bits_of_sums<I, V>(sums, e, block);
+        }
+        put_bits(bits_of(e.bits, pixels.y[p], pixels.x[p]), bits, block);
+      }
+      return;
+    }
+    typename I::Ints sums[P][V];
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        sums[p][v] = I::minus_twice(terms, Step::count(different[p][v]));
+      }
+      const int border = conv.row_case[pixels.y[p]] * cases + conv.column_case[pixels.x[p]];
+      if (border == 0) continue;
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        sums[p][v] = I::plus(sums[p][v], border_sums(border, block, v));
+      }
+    }
+    finish_ints<I, P, V>(sums, *this, pixels, block);
+  }
+
+  QHOST_INLINE typename I::Ints border_sums(int border, const Block& block, int v) const {
+    return I::load(conv.border_sums +
+                       static_cast<std::ptrdiff_t>(border) * padded(shape.out_channels) +
+                       block.first + v * I::lanes,
+                   I::some(block.count - v * I::lanes));
+  }
+};
+
+// ---- integer
+
+template <class I>
+struct IntegerJob : Job {
+  using Step = typename I::Integer;
+  const IntegerConv& conv;
+
+  void prepare(Block&) const {}
+
+  template <int P, int V>
+  void tile(const Block& block, int y, int x, int count) const {
+    const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
+    Sums<Step, P, V> sums;
+    const std::uint8_t* weights = block.weights;
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      std::ptrdiff_t offset = u * row_bytes;
+      for (int s = 0; s < segments; ++s, offset += pixel_bytes) {
+        sums.add(pixels.in, offset, weights, words);
+      }
+    }
+    sums.finish();
+    typename I::Ints all[P][V];
+    const auto factor = I::spread(conv.factor);
+    QHOST_UNROLL for (int v = 0; v < V; ++v) {
+      const auto offset =
+          I::load(conv.offset + block.first + v * I::lanes, I::some(block.count - v * I::lanes));
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        all[p][v] = I::plus(I::times(Step::count(sums.sums[p][v]), factor), offset);
+      }
+    }
+    finish_ints<I, P, V>(all, *this, pixels, block);
+  }
+};
+
+// ---- float
+
+template <class I>
+struct FloatJob : Job {
+  using Step = typename I::Float;
+  const FloatConv& conv;
+
+  void prepare(Block&) const {}
+
+  template <int P, int V>
+  void tile(const Block& block, int y, int x, int count) const {
+    const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
+    Sums<Step, P, V> sums;
+    const std::uint8_t* weights = block.weights;
+    // Where the kernel begins.
+    alignas(32) int rows[I::most_pixels] = {}, columns[I::most_pixels] = {};
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      rows[p] = pixels.y[p] * shape.stride_height - shape.pad_height;
+      columns[p] = pixels.x[p] * shape.stride_width - shape.pad_width;
+    }
+    constexpr unsigned all = (1U << P) - 1;
+    const unsigned inner = I::inside(rows, 0, shape.in_height) &
+                           I::inside(rows, shape.kernel_height - 1, shape.in_height) &
+                           I::inside(columns, 0, shape.in_width) &
+                           I::inside(columns, shape.kernel_width - 1, shape.in_width);
+    if ((inner & all) == all) {
+      for (int u = 0; u < shape.kernel_height; ++u) {
+        std::ptrdiff_t offset = u * row_bytes;
+        for (int s = 0; s < segments; ++s, offset += pixel_bytes) {
+          sums.add(pixels.in, offset, weights, words);
+        }
+      }
+    } else {
+      border(sums, pixels, rows, columns, block);
+    }
+    finish_floats<I, P, V>(sums.sums, *this, pixels, block);
+  }
+
+ private:
+  /// Position by position of the kernel; the pixels for which it lies outside take no part.
+  template <int P, int V>
+  QHOST_INLINE void border(Sums<Step, P, V>& sums, const Pixels<P>& pixels,
+                           const int (&rows)[I::most_pixels], const int (&columns)[I::most_pixels],
+                           const Block& block) const {
+    constexpr unsigned all = (1U << P) - 1;
+    const int in = shape.in_channels / shape.groups;
+    const std::uint8_t* weights = block.weights;
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      const unsigned row = I::inside(rows, u, shape.in_height) & all;
+      for (int v = 0; v < shape.kernel_width; ++v) {
+        const std::ptrdiff_t offset = u * row_bytes + v * pixel_bytes;
+        const unsigned valid = row & I::inside(columns, v, shape.in_width);
+        if (valid == all) {
+          sums.add(pixels.in, offset, weights, in);
+          continue;
+        }
+        if (valid != 0) some(sums, pixels, offset, valid, block, weights, in);
+        weights += static_cast<std::ptrdiff_t>(in) * step_bytes;
+      }
+    }
+  }
+
+  template <int P, int V>
+  QHOST_INLINE void some(Sums<Step, P, V>& sums, const Pixels<P>& pixels, std::ptrdiff_t offset,
+                         unsigned valid, const Block& block, const std::uint8_t* weights,
+                         int words) const {
+    const std::uint8_t* in[P];
+    typename Step::Switch on[P];
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const bool is_valid = (valid >> p & 1) != 0;
+      // What is read for the others is not used, but must be there.
+      in[p] = is_valid ? pixels.in[p] + offset : data + block.group_offset;
+      on[p] = Step::switched(is_valid);
+    }
+    for (std::ptrdiff_t i = 0; i < words; ++i, weights += step_bytes) {
+      typename Step::Weights w[V];
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        w[v] = Step::weights(weights + v * Step::vector_bytes);
+      }
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        const typename Step::Word x = Step::word(in[p] + i * word_bytes);
+        QHOST_UNROLL for (int v = 0; v < V; ++v) Step::add_if(on[p], sums.sums[p][v], w[v], x);
+      }
+    }
+  }
+};
+
+// ---- all of them
+
+template <int V, class J>
+QHOST_INLINE void run_block(const J& job, const Block& block) {
+  constexpr int big = J::Step::pixels, half = (big + 1) / 2;
+  const int width = job.shape.out_width;
+  int left = (job.last_row - job.first_row) * width;
+  int y = job.first_row, x = 0;
+  while (left > 0) {
+    int count = smaller(left, big);
+    if (count == 1) {
+      job.template tile<1, V>(block, y, x, 1);
+    } else if (count <= half) {
+      job.template tile<half, V>(block, y, x, count);
+    } else {
+      job.template tile<big, V>(block, y, x, count);
+    }
+    left -= count;
+    for (x += count; x >= width; x -= width) ++y;
+  }
+}
+
+template <class I, class J>
+QHOST_INLINE void run(const J& job) {
+  constexpr int at_once = 2 * I::lanes;
+  static_assert(at_once <= channel_block);
+  const ConvShape& s = job.shape;
+  const Bits& bits = job.epilogue.bits;
+  const int out = s.out_channels / s.groups;
+  const bool shares_bytes = s.groups > 1 && out % channel_block != 0;
+  if (shares_bytes && bits.data != nullptr) {
+    for (int y = job.first_row; y < job.last_row; ++y) {
+      std::memset(
+          bits_of(bits, y, 0), 0,
+          static_cast<std::size_t>(s.out_width) * static_cast<std::size_t>(bits.pixel_bytes));
+    }
+  }
+  const std::ptrdiff_t block_bytes =
+      static_cast<std::ptrdiff_t>(s.kernel_height) * job.segments * job.words * step_bytes;
+  const std::uint8_t* weights = job.weights;
+  Block block;
+  for (int group = 0; group < s.groups; ++group) {
+    block.group_offset = group * job.group_bytes;
+    for (int done = 0; done < out; done += channel_block, weights += block_bytes) {
+      const int count = smaller(channel_block, out - done);
+      for (int part = 0; part < count; part += at_once) {
+        block.first = group * out + done + part;
+        block.count = smaller(at_once, count - part);
+        block.mask = block.count == channel_block ? ~0U : (1U << block.count) - 1;
+        block.weights = weights + part * word_bytes;
+        if (!shares_bytes) {
+          // Those behind the last channel, too.
+          const int whole = smaller(word_bytes, bits.pixel_bytes - done / 8) - part / 8;
+          block.bytes = part + at_once < count ? at_once / 8 : whole;
+        }
+        job.prepare(block);
+        if (block.count > I::lanes) {
+          run_block<2>(job, block);
+        } else {
+          run_block<1>(job, block);
+        }
+      }
+    }
+  }
+}
+
+template <class I>
+void binary(const BinaryConv& conv, const Bits& x, int first_row, int last_row,
+            const Epilogue& epilogue) {
+  const ConvShape& s = conv.shape;
+  const int in = s.in_channels / s.groups;
+  const bool apart = s.groups > 1;
+  const Job job = {.shape = s,
+                   .epilogue = epilogue,
+                   .first_row = first_row,
+                   .last_row = last_row,
+                   .data = x.data,
+                   .row_bytes = x.row_bytes,
+                   .pixel_bytes = x.pixel_bytes,
+                   .segments = 1,
+                   .words = conv.words,
+                   .group_bytes = apart ? in / 8 : 0,
+                   .weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+  BinaryJob<I> all = {job, conv};
+  if (apart && in % 32 == 0) {
+    all.segments = s.kernel_width;
+    all.words = in / 32;
+  } else if (apart) {
+    all.gathers = true;
+    all.group_pixel = bits_pixel_bytes(in);
+  }
+  run<I>(all);
+}
+
+template <class I>
+void integer(const IntegerConv& conv, const Bytes& x, int first_row, int last_row,
+             const Epilogue& epilogue) {
+  const ConvShape& s = conv.shape;
+  const int in = s.in_channels / s.groups;
+  const bool apart = s.groups > 1;
+  const Job job = {.shape = s,
+                   .epilogue = epilogue,
+                   .first_row = first_row,
+                   .last_row = last_row,
+                   .data = x.data,
+                   .row_bytes = x.row_bytes,
+                   .pixel_bytes = x.pixel_bytes,
+                   .segments = apart ? s.kernel_width : 1,
+                   .words = apart ? in / 4 : conv.run,
+                   .group_bytes = apart ? in : 0,
+                   .weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+  run<I>(IntegerJob<I>{job, conv});
+}
+
+template <class I>
+void floating(const FloatConv& conv, const float* x, int first_row, int last_row,
+              const Epilogue& epilogue) {
+  const ConvShape& s = conv.shape;
+  const int in = s.in_channels / s.groups;
+  const bool apart = s.groups > 1;
+  const std::ptrdiff_t pixel_bytes = static_cast<std::ptrdiff_t>(s.in_channels) * word_bytes;
+  const Job job = {.shape = s,
+                   .epilogue = epilogue,
+                   .first_row = first_row,
+                   .last_row = last_row,
+                   .data = reinterpret_cast<const std::uint8_t*>(x),
+                   .row_bytes = s.in_width * pixel_bytes,
+                   .pixel_bytes = pixel_bytes,
+                   .segments = apart ? s.kernel_width : 1,
+                   .words = apart ? in : in * s.kernel_width,
+                   .group_bytes = static_cast<std::ptrdiff_t>(in) * word_bytes,
+                   .weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+  run<I>(FloatJob<I>{job, conv});
+}
+
+template <class I>
+void encode_bits(const float* x, int pixels, int channels, const float* thresholds,
+                 const float* direction, std::uint8_t* bits, int pixel_bytes) {
+  for (int p = 0; p < pixels; ++p, x += channels, bits += pixel_bytes) {
+    for (int c = 0; c < channels; c += channel_block) {
+      const int count = smaller(channel_block, channels - c);
+      std::uint32_t word = 0;
+      for (int i = 0; i < count; i += I::lanes) {
+        const auto some = I::some(count - i);
+        auto y = I::load(x + c + i, some);
+        if (direction != nullptr) y = I::times(I::load(direction + c + i, some), y);
+        word |= (I::at_least(y, I::load(thresholds + c + i, some)) & I::bits(some)) << i;
+      }
+      switch (smaller(word_bytes, pixel_bytes - c / 8)) {
+        case 4:
+          std::memcpy(bits + c / 8, &word, 4);
+          break;
+        case 2:
+          std::memcpy(bits + c / 8, &word, 2);
+          break;
+        default:
+          std::memcpy(bits + c / 8, &word, 1);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qhost::runtime
