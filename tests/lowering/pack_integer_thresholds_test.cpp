@@ -19,11 +19,15 @@ struct Layer {
   std::vector<float> in_thresholds = {0.0F}, out_thresholds = {0.0F};
   std::vector<float> scale, bias;
   float padding_level = 0;
+  bool all_ones = false;  ///< every code of the weight is 1
 };
 
 /// x -> encode -> conv -> behind... -> encode -> decode -> flat
 Program program_with(const Layer& layer, std::vector<Step> behind) {
-  Step conv_step = conv("conv", {1}, some_weight(layer.weight, {4, 2, 3, 3}), 1);
+  const StoredTensor weight =
+      layer.all_ones ? weight_of(layer.weight, {4, 2, 3, 3}, std::vector<std::uint8_t>(72, 1))
+                     : some_weight(layer.weight, {4, 2, 3, 3});
+  Step conv_step = conv("conv", {1}, weight, 1);
   conv_step.scale = layer.scale;
   conv_step.bias = layer.bias;
   conv_step.padding_level = layer.padding_level;
@@ -86,6 +90,12 @@ TEST(IntegerThresholds, KnowThePaddingAndWhatIsMonotone) {
       {.output = uniform(4),
        .out_thresholds = {0.5F, 1, 1.5F, 2, 2.5F, 3, 3.5F, 4, 4.5F, 5, 5.5F, 6, 7, 8, 9}},
       {activation("relu6", 2, Activation::relu6)}));
+  // Levels 1 to 4 and a padding of 0: 18 at least inside, 8 in a corner.
+  expect_fused(program_with({.input = uniform(2, {-2}),
+                             .in_thresholds = {-1, 0, 1},
+                             .out_thresholds = {14},
+                             .all_ones = true},
+                            {}));
   expect_left(program_with({}, {activation("gelu", 2, Activation::gelu)}));
   expect_left(program_with({}, {activation("leaky", 2, Activation::leaky_relu, -0.1)}));
   expect_left(program_with({.padding_level = 0.25F}, {}));

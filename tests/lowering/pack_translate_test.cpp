@@ -4,6 +4,9 @@
 
 #include "lowering/lower.h"
 #include "lowering/pack/pack.h"
+#include "lowering/pack/passes/drop_dead_steps.h"
+#include "lowering/pack/passes/fold_affine.h"
+#include "lowering/pack/passes/integer_thresholds.h"
 #include "pack_support.h"
 #include "support.h"
 
@@ -176,6 +179,35 @@ TEST(Pack, CarriesOutEveryPass) {
   EXPECT_EQ(at(program, "a").sum_thresholds.size(), 2U);
   EXPECT_EQ(at(program, "b").scale.size(), 2U);
   expect_same_outputs(program, program);
+}
+
+TEST(Pack, TakesThresholdsOfSumsFromWhatEvaluationRounds) {
+  const Encoding sign = Encoding::binary(ScaleKind::channel);
+  const Encoding bare = Encoding::binary(ScaleKind::none);
+  const Graph two = network({{2, 4, 4}}, [](GraphBuilder& g, Value x) {
+    x = g.batch_norm("bn", g.conv2d("a", x, {.out_channels = 64, .kernel = 1}));
+    return g.global_average_pool("pool", g.conv2d("b", x, {.out_channels = 2, .kernel = 1}));
+  });
+  InferenceGraph graph =
+      lowered(two, {{"a", coded(sign, {edge(bare)})}, {"b", coded(bare, {edge(bare)})}});
+  // With a sum of 2 each channel stands at its threshold, but for what was rounded.
+  std::vector<float>& scale = graph.tensors.at("a.weight").scale;
+  for (std::size_t c = 0; c < scale.size(); ++c) scale[c] = 0.1F + 0.01F * static_cast<float>(c);
+  const std::vector<float> zeros(64, 0.0F);
+  graph.tensors.at("bn.running_mean") = float_tensor({64}, zeros);
+  const InputCodesByEdge inputs = {{{"a", 0}, sign_input()}, {{"b", 0}, sign_input()}};
+  const std::vector<float> factor = at(packing::translate(graph, inputs), "bn").scale;
+  std::vector<float> shift;
+  for (std::size_t c = 0; c < scale.size(); ++c) shift.push_back(-(2 * scale[c] * factor[c]));
+  graph.tensors.at("bn.bias") = float_tensor({64}, shift);
+  Program wanted = packing::translate(graph, inputs), other = wanted;
+  packing::integer_thresholds(wanted);
+  packing::fold_affine(other);
+  packing::drop_dead_steps(other);
+  packing::integer_thresholds(other);
+  ASSERT_EQ(at(other, "a").sum_thresholds.size(), 64U);
+  ASSERT_NE(at(wanted, "a").sum_thresholds, at(other, "a").sum_thresholds);
+  EXPECT_EQ(at(pack(graph, inputs), "a").sum_thresholds, at(wanted, "a").sum_thresholds);
 }
 
 }  // namespace
