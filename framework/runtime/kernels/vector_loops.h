@@ -47,7 +47,7 @@ struct Job {
   /// a pixel apart.
   int segments, words;
   std::ptrdiff_t group_bytes;  ///< of an input pixel
-  const std::uint8_t* weights;
+  const std::uint8_t* all_weights;
 };
 
 /// Output channels [first, first + count), no more than a tile computes at once.
@@ -55,7 +55,6 @@ struct Block {
   int first = 0, count = 0;
   std::ptrdiff_t group_offset = 0;  ///< of the input pixel's bytes
   const std::uint8_t* weights = nullptr;
-  int group_first_byte = 0;
   std::uint32_t mask = 0;                              ///< a bit for each channel
   int bytes = 0;                                       ///< of bits that it stores; 0: see put_bits
   alignas(64) std::int32_t limit[channel_block] = {};  ///< see BinaryJob
@@ -537,7 +536,7 @@ struct FloatJob : Job {
   template <int P, int V>
   QHOST_INLINE void some(Sums<Step, P, V>& sums, const Pixels<P>& pixels, std::ptrdiff_t offset,
                          unsigned valid, const Block& block, const std::uint8_t* weights,
-                         int words) const {
+                         int count) const {
     const std::uint8_t* in[P];
     typename Step::Switch on[P];
     QHOST_UNROLL for (int p = 0; p < P; ++p) {
@@ -546,7 +545,7 @@ struct FloatJob : Job {
       in[p] = is_valid ? pixels.in[p] + offset : data + block.group_offset;
       on[p] = Step::switched(is_valid);
     }
-    for (std::ptrdiff_t i = 0; i < words; ++i, weights += step_bytes) {
+    for (std::ptrdiff_t i = 0; i < count; ++i, weights += step_bytes) {
       typename Step::Weights w[V];
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
         w[v] = Step::weights(weights + v * Step::vector_bytes);
@@ -598,7 +597,7 @@ QHOST_INLINE void run(const J& job) {
   }
   const std::ptrdiff_t block_bytes =
       static_cast<std::ptrdiff_t>(s.kernel_height) * job.segments * job.words * step_bytes;
-  const std::uint8_t* weights = job.weights;
+  const std::uint8_t* weights = job.all_weights;
   Block block;
   for (int group = 0; group < s.groups; ++group) {
     block.group_offset = group * job.group_bytes;
@@ -641,7 +640,7 @@ void binary(const BinaryConv& conv, const Bits& x, int first_row, int last_row,
                    .segments = 1,
                    .words = conv.words,
                    .group_bytes = apart ? in / 8 : 0,
-                   .weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
   BinaryJob<I> all = {job, conv};
   if (apart && in % 32 == 0) {
     all.segments = s.kernel_width;
@@ -669,7 +668,7 @@ void integer(const IntegerConv& conv, const Bytes& x, int first_row, int last_ro
                    .segments = apart ? s.kernel_width : 1,
                    .words = apart ? in / 4 : conv.run,
                    .group_bytes = apart ? in : 0,
-                   .weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
   run<I>(IntegerJob<I>{job, conv});
 }
 
@@ -690,7 +689,7 @@ void floating(const FloatConv& conv, const float* x, int first_row, int last_row
                    .segments = apart ? s.kernel_width : 1,
                    .words = apart ? in : in * s.kernel_width,
                    .group_bytes = static_cast<std::ptrdiff_t>(in) * word_bytes,
-                   .weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
   run<I>(FloatJob<I>{job, conv});
 }
 
