@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "common/defect.h"
@@ -28,6 +28,8 @@ using packed::Step;
 using packed::StepOp;
 
 constexpr double float_bound = 1e-5, logit_bound = 1e-4, decision_bound = 1e-3;
+/// The coded values of a batch are kept until its images are compared.
+constexpr std::int64_t largest_batch = 64;
 constexpr double threshold_bound = 1.0 / (1 << 18);
 
 /// A network of one layer, to be given floats or the numbers of codes.
@@ -119,7 +121,8 @@ class LayerAlone {
 struct SeenCodes {
   std::string node;
   std::size_t edge;
-  at::Tensor values, codes;  ///< [N, ...], on the CPU, row-major
+  at::Tensor values;  ///< [N, ...]; no reader of a coded value overwrites it
+  at::Tensor codes;   ///< uint8 on the CPU, channels beside each other
 };
 
 struct Layer {
@@ -164,12 +167,15 @@ class Verifier : public InterpreterWatch {
 
   void codes(const InferenceNode& node, std::size_t edge, const at::Tensor& x,
              const EncodedInput& codes) override {
-    seen_.push_back({node.name, edge, x.to(at::kCPU, at::kFloat).contiguous(),
-                     codes.codes.codes.to(at::kCPU, at::kByte).contiguous()});
+    const auto layout =
+        x.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    seen_.push_back(
+        {node.name, edge, x, codes.codes.codes.to(at::kCPU, at::kByte).contiguous(layout)});
   }
 
   void layer(const InferenceNode& node, const at::Tensor& x, const Finish& finish,
              const at::Tensor& y) override {
+    if (result_.images >= layer_images) return;
     Layer& layer = layer_of(node.name);
     const Step& step = program_.step(layer.step);
     const bool coded = program_.step(step.inputs[0]).codes.has_value();
@@ -267,40 +273,76 @@ class Verifier : public InterpreterWatch {
     for (const SeenCodes& seen : seen_) {
       const int step = step_of(seen);
       if (step < 0) continue;
-      const std::int64_t count = seen.codes.numel() / seen.codes.size(0);
-      const auto* wanted = seen.codes.const_data_ptr<std::uint8_t>() + image * count;
-      const auto* values = seen.values.const_data_ptr<float>() + image * count;
-      bool equal = true;
-      std::optional<double> largest;
-      for (std::int64_t i = 0; i < count; ++i) {
-        const int got = code_at(step, i);
-        if (got == wanted[i]) continue;
-        equal = false;
-        if (!largest) {
-          largest = 0;
-          for (std::int64_t k = 0; k < count; ++k) {
-            largest = std::max(*largest, static_cast<double>(std::abs(values[k])));
-          }
-        }
-        const InputCodes& input = inputs_.at({seen.node, seen.edge});
-        const std::int64_t channel = i / (count / program_.step(step).channels());
-        explain(input, channel, values[i], got, wanted[i], *largest);
-      }
-      if (!equal) return false;
+      if (step_has_codes(step, seen.codes, image)) continue;
+      explain_differences(step, seen, image);
+      return false;
     }
     return true;
   }
 
-  /// The code of element `i`, in the order channel, row, column, of the last image.
-  int code_at(int step, std::int64_t i) const {
+  const runtime::CodePlace& place_of(int step) const {
     const runtime::Plan::StepPlaces& places = apart_->plan().steps[static_cast<std::size_t>(step)];
-    const runtime::CodePlace* place = places.bytes != nullptr ? places.bytes : places.bits;
+    return places.bytes != nullptr ? *places.bytes : *places.bits;
+  }
+  const std::uint8_t* pixel(const runtime::CodePlace& place, int y, int x) const {
     runtime::Work work;
-    work.arena = const_cast<std::byte*>(steps_.arena());
-    const std::int64_t plane = std::int64_t{place->height} * place->width;
-    const auto c = i / plane, y = i % plane / place->width, x = i % place->width;
-    const std::uint8_t* pixel = place->pixel(work, static_cast<int>(y), static_cast<int>(x));
-    return place->bits ? pixel[c / 8] >> (c % 8) & 1 : pixel[c];
+    work.arena = const_cast<std::byte*>(steps_.arena());  // is only read
+    return place.pixel(work, y, x);
+  }
+
+  /// Whether the last image's codes are those of `wanted`, [N, ...] with the channels beside each
+  /// other.
+  bool step_has_codes(int step, const at::Tensor& wanted, std::int64_t image) const {
+    const runtime::CodePlace& place = place_of(step);
+    const auto channels = static_cast<std::size_t>(place.channels);
+    const std::int64_t count = wanted.numel() / wanted.size(0);
+    const auto* codes = wanted.const_data_ptr<std::uint8_t>() + image * count;
+    for (int y = 0; y < place.height; ++y) {
+      for (int x = 0; x < place.width; ++x, codes += channels) {
+        const std::uint8_t* got = pixel(place, y, x);
+        if (place.bits ? !has_bits(got, codes, channels) : std::memcmp(got, codes, channels) != 0) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  static bool has_bits(const std::uint8_t* bits, const std::uint8_t* codes, std::size_t channels) {
+    std::size_t c = 0;
+    for (; c + 8 <= channels; c += 8) {
+      std::uint64_t eight;
+      std::memcpy(&eight, codes + c, sizeof eight);
+      // Eight bytes of 0 or 1 become eight bits of the highest byte.
+      if (static_cast<std::uint8_t>(eight * 0x0102040810204080U >> 56) != bits[c / 8]) return false;
+    }
+    for (; c < channels; ++c) {
+      if ((bits[c / 8] >> (c % 8) & 1) != codes[c]) return false;
+    }
+    return true;
+  }
+
+  void explain_differences(int step, const SeenCodes& seen, std::int64_t image) {
+    const runtime::CodePlace& place = place_of(step);
+    const auto element = [&](const at::Tensor& of) {
+      const at::Tensor one = of[image].to(at::kCPU);
+      return one.dim() == 3 ? one.contiguous() : one.reshape({-1, 1, 1});
+    };
+    const at::Tensor codes = element(seen.codes), values = element(seen.values.to(at::kFloat));
+    const double largest = at::abs(values).max().item<double>();
+    const auto wanted = codes.accessor<std::uint8_t, 3>();
+    const auto x = values.accessor<float, 3>();
+    const InputCodes& input = inputs_.at({seen.node, seen.edge});
+    for (int row = 0; row < place.height; ++row) {
+      for (int column = 0; column < place.width; ++column) {
+        const std::uint8_t* of = pixel(place, row, column);
+        for (int c = 0; c < place.channels; ++c) {
+          const int got = place.bits ? of[c / 8] >> (c % 8) & 1 : of[c];
+          if (got == wanted[c][row][column]) continue;
+          explain(input, c, x[c][row][column], got, wanted[c][row][column], largest);
+        }
+      }
+    }
   }
 
   void explain(const InputCodes& input, std::int64_t channel, float value, int got, int wanted,
@@ -402,7 +444,7 @@ Verification verify_program(Model& model, const Program& program, const data::Sp
   const at::NoGradGuard no_grad;
   const training::Doing doing(training::Activity::evaluating);
   const data::DataLoader batches(split, settings.image, settings.normalization, position.seed,
-                                 std::min(settings.batch_size, split.count()),
+                                 std::min({settings.batch_size, split.count(), largest_batch}),
                                  /*shuffle=*/false, /*drop_last=*/false);
   training::BatchBuffer buffer(settings.image, batches.batch_size(), model.options());
   Verifier verifier(model, program, position);

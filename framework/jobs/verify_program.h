@@ -1,6 +1,7 @@
 /// jobs/verify_program.h: holds the engine against evaluation, image by image.
 ///
-/// 1. Every conv2d and linear layer alone, given what evaluation gives it. Of codes and codes: the
+/// 1. Every conv2d and linear layer alone, given what evaluation gives it for the first
+///    `layer_images` images. Of codes and codes: the
 ///    engine's integer sums, scaled as evaluation scales them, equal evaluation's output to the bit.
 ///    With a float on either side: within 1e-5 of the largest output. Codes that come from
 ///    thresholds of sums are equal.
@@ -34,6 +35,10 @@ struct LayerCheck {
   std::int64_t different_codes = 0;
   double largest_difference = 0;  ///< relative to the largest output of the batch
 };
+
+/// A layer is a function of what it is given, and 512 images give it hundreds of thousands of values;
+/// all images together would take ten times as long as their evaluation.
+inline constexpr std::int64_t layer_images = 512;
 
 struct Verification {
   std::int64_t images = 0;
