@@ -24,6 +24,7 @@
 
 #define QHOST_INLINE [[gnu::always_inline]] inline
 #define QHOST_UNROLL _Pragma("GCC unroll 16")
+#define QHOST_ROLL _Pragma("GCC unroll 1")
 
 namespace qhost::runtime {
 namespace {
@@ -48,6 +49,7 @@ struct Job {
   int segments, words;
   std::ptrdiff_t group_bytes;  ///< of an input pixel
   const std::uint8_t* all_weights;
+  std::ptrdiff_t kernel_row_bytes;  ///< of weights
 };
 
 /// Output channels [first, first + count), no more than a tile computes at once.
@@ -132,6 +134,15 @@ QHOST_INLINE std::uint8_t* bits_of(const Bits& bits, int y, int x) {
   return bits.data + y * bits.row_bytes + static_cast<std::ptrdiff_t>(x) * bits.pixel_bytes;
 }
 
+/// Stores the bits of a tile's pixels.
+template <int P>
+QHOST_INLINE void put_all_bits(const std::uint32_t (&bits)[P], const Bits& to,
+                               const Pixels<P>& pixels, const Block& block) {
+  QHOST_ROLL for (int p = 0; p < pixels.count; ++p) {
+    put_bits(bits_of(to, pixels.y[p], pixels.x[p]), bits[p] & block.mask, block);
+  }
+}
+
 /// The epilogue of float sums, part by part over the whole tile.
 template <class I, int P, int V>
 QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
@@ -188,11 +199,7 @@ QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
         }
       }
     }
-    QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      if (p < pixels.count) {
-        put_bits(bits_of(e.bits, pixels.y[p], pixels.x[p]), bits[p] & block.mask, block);
-      }
-    }
+    put_all_bits<P>(bits, e.bits, pixels, block);
   }
   if (e.out == nullptr) return;
   if (e.relu) {
@@ -207,31 +214,25 @@ QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
   }
 }
 
-/// A bit for each channel: direction * sum >= threshold.
-template <class I, int V>
-QHOST_INLINE std::uint32_t bits_of_sums(const typename I::Ints (&sums)[V], const Epilogue& e,
-                                        const Block& block) {
-  std::uint32_t bits = 0;
-  QHOST_UNROLL for (int v = 0; v < V; ++v) {
-    const auto some = I::some(block.count - v * I::lanes);
-    const int at = block.first + v * I::lanes;
-    auto sum = sums[v];
-    if (e.sum_direction != nullptr) sum = I::times(sum, I::load(e.sum_direction + at, some));
-    bits |= I::at_least(sum, I::load(e.sum_thresholds + at, some)) << (v * I::lanes);
-  }
-  return bits & block.mask;
-}
-
 template <class I, int P, int V>
 QHOST_INLINE void finish_ints(typename I::Ints (&sums)[P][V], const Job& job,
                               const Pixels<P>& pixels, const Block& block) {
   const Epilogue& e = job.epilogue;
   if (e.sum_thresholds != nullptr) {
-    QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      if (p >= pixels.count) continue;
-      put_bits(bits_of(e.bits, pixels.y[p], pixels.x[p]), bits_of_sums<I, V>(sums[p], e, block),
-               block);
+    std::uint32_t bits[P] = {};
+    QHOST_UNROLL for (int v = 0; v < V; ++v) {
+      const auto some = I::some(block.count - v * I::lanes);
+      const int at = block.first + v * I::lanes;
+      if (e.sum_direction != nullptr) {
+        const auto d = I::load(e.sum_direction + at, some);
+        QHOST_UNROLL for (int p = 0; p < P; ++p) sums[p][v] = I::times(sums[p][v], d);
+      }
+      const auto t = I::load(e.sum_thresholds + at, some);
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        bits[p] |= I::at_least(sums[p][v], t) << (v * I::lanes);
+      }
     }
+    put_all_bits<P>(bits, e.bits, pixels, block);
     return;
   }
   typename I::Floats y[P][V];
@@ -300,9 +301,11 @@ template <class I>
 struct BinaryJob : Job {
   using Step = typename I::Binary;
   const BinaryConv& conv;
-  /// Groups that are no whole words are gathered byte by byte, this many of a pixel.
+  /// Groups that are no whole words are gathered byte by byte, `words` at a time.
   bool gathers = false;
   int group_pixel = 0;
+
+  static constexpr int gather_words = 16;
 
   /// With thresholds of sums and no border: bit = (different <= limit) != flip, where
   /// sum = terms - 2 * different.
@@ -323,64 +326,76 @@ struct BinaryJob : Job {
 
   template <int P, int V>
   void tile(const Block& block, int y, int x, int count) const {
+    if (conv.last_mask == ~0U) {
+      tile<P, V, false>(block, y, x, count);
+    } else {
+      tile<P, V, true>(block, y, x, count);
+    }
+  }
+
+ private:
+  template <int P, int V, bool masked>
+  [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
     const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
+    std::uint8_t gathered[P][gather_words * word_bytes];
+    const std::uint8_t* in[P];
+    QHOST_UNROLL for (int p = 0; p < P; ++p) in[p] = gathers ? gathered[p] : pixels.in[p];
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
-    if (gathers) {
-      gather(sums, pixels, weights);
-    } else {
-      for (int u = 0; u < shape.kernel_height; ++u) {
-        std::ptrdiff_t offset = u * row_bytes;
-        for (int s = 1; s < segments; ++s, offset += pixel_bytes) {
-          sums.add(pixels.in, offset, weights, words);
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      for (int s = 0; s < segments; ++s) {
+        std::ptrdiff_t offset = u * row_bytes + s * pixel_bytes;
+        int now = words;
+        if (gathers) {
+          now = smaller(words, conv.words - s * words);
+          for (int p = 0; p < P; ++p) {
+            gather(pixels.in[p] + u * row_bytes, s * words * word_bytes, now * word_bytes,
+                   gathered[p]);
+          }
+          offset = 0;
         }
-        sums.add(pixels.in, offset, weights, words - 1);
-        // The last word is that of the last pixel, or of the next pixels, too.
-        last_word(sums, pixels, offset + (words - 1) * word_bytes, weights);
+        if constexpr (masked) {
+          masked_steps(sums, in, offset, weights, now);
+        } else {
+          sums.add(in, offset, weights, now);
+        }
       }
     }
     sums.finish();
     finish(sums.sums, pixels, block);
   }
 
- private:
+  /// The last word is partly of the pixels behind.
   template <int P, int V>
-  QHOST_INLINE void last_word(Sums<Step, P, V>& sums, const Pixels<P>& pixels,
-                              std::ptrdiff_t offset, const std::uint8_t*& weights) const {
-    if constexpr (Step::burst != 0) {
-      if (sums.room == 0) sums.flush();
-      --sums.room;
-    }
-    const auto mask = Step::mask(conv.last_mask);
-    typename Step::Weights w[V];
-    QHOST_UNROLL for (int v = 0; v < V; ++v) w[v] = Step::weights(weights + v * Step::vector_bytes);
-    QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      const typename Step::Word word = Step::word(pixels.in[p] + offset);
+  QHOST_INLINE void masked_steps(Sums<Step, P, V>& sums, const std::uint8_t* const (&in)[P],
+                                 std::ptrdiff_t offset, const std::uint8_t*& weights,
+                                 int count) const {
+    for (int i = 0; i < count; ++i, offset += word_bytes, weights += step_bytes) {
+      if constexpr (Step::burst != 0) {
+        if (sums.room == 0) sums.flush();
+        --sums.room;
+      }
+      const auto mask = Step::mask(i + 1 < count ? ~0U : conv.last_mask);
+      typename Step::Weights w[V];
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
-        Step::add_masked(sums.sums[p][v], w[v], word, mask);
+        w[v] = Step::weights(weights + v * Step::vector_bytes);
+      }
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        const typename Step::Word word = Step::word(in[p] + offset);
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          Step::add_masked(sums.sums[p][v], w[v], word, mask);
+        }
       }
     }
-    weights += step_bytes;
   }
 
-  template <int P, int V>
-  [[gnu::noinline]] void gather(Sums<Step, P, V>& sums, const Pixels<P>& pixels,
-                                const std::uint8_t* weights) const {
-    constexpr int most = 16;
-    std::uint8_t gathered[P][most * word_bytes];
-    const std::uint8_t* in[P];
-    for (int p = 0; p < P; ++p) in[p] = gathered[p];
-    for (int u = 0; u < shape.kernel_height; ++u) {
-      for (int done = 0; done < conv.words; done += most) {
-        const int now = smaller(most, conv.words - done);
-        for (int i = 0; i < now * word_bytes; ++i) {
-          const int at = done * word_bytes + i, tap = at / group_pixel, byte = at % group_pixel;
-          const bool there = tap < shape.kernel_width && byte < group_bytes;
-          const std::ptrdiff_t offset = u * row_bytes + tap * pixel_bytes + byte;
-          for (int p = 0; p < P; ++p) gathered[p][i] = there ? pixels.in[p][offset] : 0;
-        }
-        sums.add(in, 0, weights, now);
-      }
+  /// Bytes [first, first + count) of the run of a group's pixels, as the weights have it.
+  [[gnu::noinline]] void gather(const std::uint8_t* run, int first, int count,
+                                std::uint8_t* to) const {
+    for (int i = 0; i < count; ++i) {
+      const int tap = (first + i) / group_pixel, byte = (first + i) % group_pixel;
+      const bool there = tap < shape.kernel_width && byte < group_bytes;
+      to[i] = there ? run[tap * pixel_bytes + byte] : std::uint8_t{0};
     }
   }
 
@@ -388,52 +403,42 @@ struct BinaryJob : Job {
   QHOST_INLINE void finish(typename Step::Sum (&different)[P][V], const Pixels<P>& pixels,
                            const Block& block) const {
     const Epilogue& e = epilogue;
-    const auto terms = I::spread(static_cast<std::int32_t>(conv.terms));
-    const int cases = conv.column_cases;
-    if (e.sum_thresholds != nullptr) {
-      typename I::Ints limit[V];
+    const std::int32_t* border[P];
+    bool at_border = false;
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const int at = conv.row_case[pixels.y[p]] * conv.column_cases + conv.column_case[pixels.x[p]];
+      at_border = at_border || at != 0;
+      border[p] = conv.border_sums + static_cast<std::ptrdiff_t>(at) * padded(shape.out_channels) +
+                  block.first;
+    }
+    if (!at_border && e.sum_thresholds != nullptr) {
+      std::uint32_t bits[P] = {};
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
-        limit[v] = I::load(block.limit + v * I::lanes, I::some(I::lanes));
-      }
-      QHOST_UNROLL for (int p = 0; p < P; ++p) {
-        if (p >= pixels.count) continue;
-        std::uint32_t bits = 0;
-        QHOST_UNROLL for (int v = 0; v < V; ++v) {
-          bits |= I::at_least(limit[v], Step::count(different[p][v])) << (v * I::lanes);
+        const auto limit = I::load(block.limit + v * I::lanes, I::some(I::lanes));
+        QHOST_UNROLL for (int p = 0; p < P; ++p) {
+          bits[p] |= I::at_least(limit, Step::count(different[p][v])) << (v * I::lanes);
         }
-        bits = (bits ^ block.flip) & block.mask;
-        const int border = conv.row_case[pixels.y[p]] * cases + conv.column_case[pixels.x[p]];
-        if (border != 0) {
-          typename I::Ints sums[V];
-          QHOST_UNROLL for (int v = 0; v < V; ++v) {
-            sums[v] = I::plus(I::minus_twice(terms, Step::count(different[p][v])),
-                              border_sums(border, block, v));
-          }
-          bits = bits_of_sums<I, V>(sums, e, block);
-        }
-        put_bits(bits_of(e.bits, pixels.y[p], pixels.x[p]), bits, block);
       }
+      QHOST_UNROLL for (int p = 0; p < P; ++p) bits[p] ^= block.flip;
+      put_all_bits<P>(bits, e.bits, pixels, block);
       return;
     }
+    const auto terms = I::spread(static_cast<std::int32_t>(conv.terms));
     typename I::Ints sums[P][V];
     QHOST_UNROLL for (int p = 0; p < P; ++p) {
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
         sums[p][v] = I::minus_twice(terms, Step::count(different[p][v]));
       }
-      const int border = conv.row_case[pixels.y[p]] * cases + conv.column_case[pixels.x[p]];
-      if (border == 0) continue;
+    }
+    if (at_border) {
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
-        sums[p][v] = I::plus(sums[p][v], border_sums(border, block, v));
+        const auto some = I::some(block.count - v * I::lanes);
+        QHOST_UNROLL for (int p = 0; p < P; ++p) {
+          sums[p][v] = I::plus(sums[p][v], I::load(border[p] + v * I::lanes, some));
+        }
       }
     }
     finish_ints<I, P, V>(sums, *this, pixels, block);
-  }
-
-  QHOST_INLINE typename I::Ints border_sums(int border, const Block& block, int v) const {
-    return I::load(conv.border_sums +
-                       static_cast<std::ptrdiff_t>(border) * padded(shape.out_channels) +
-                       block.first + v * I::lanes,
-                   I::some(block.count - v * I::lanes));
   }
 };
 
@@ -447,7 +452,7 @@ struct IntegerJob : Job {
   void prepare(Block&) const {}
 
   template <int P, int V>
-  void tile(const Block& block, int y, int x, int count) const {
+  [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
     const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
@@ -481,7 +486,7 @@ struct FloatJob : Job {
   void prepare(Block&) const {}
 
   template <int P, int V>
-  void tile(const Block& block, int y, int x, int count) const {
+  [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
     const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
@@ -595,8 +600,7 @@ QHOST_INLINE void run(const J& job) {
           static_cast<std::size_t>(s.out_width) * static_cast<std::size_t>(bits.pixel_bytes));
     }
   }
-  const std::ptrdiff_t block_bytes =
-      static_cast<std::ptrdiff_t>(s.kernel_height) * job.segments * job.words * step_bytes;
+  const std::ptrdiff_t block_bytes = s.kernel_height * job.kernel_row_bytes;
   const std::uint8_t* weights = job.all_weights;
   Block block;
   for (int group = 0; group < s.groups; ++group) {
@@ -640,13 +644,16 @@ void binary(const BinaryConv& conv, const Bits& x, int first_row, int last_row,
                    .segments = 1,
                    .words = conv.words,
                    .group_bytes = apart ? in / 8 : 0,
-                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights),
+                   .kernel_row_bytes = static_cast<std::ptrdiff_t>(conv.words) * step_bytes};
   BinaryJob<I> all = {job, conv};
   if (apart && in % 32 == 0) {
     all.segments = s.kernel_width;
     all.words = in / 32;
   } else if (apart) {
     all.gathers = true;
+    all.words = all.gather_words;
+    all.segments = (conv.words + all.words - 1) / all.words;
     all.group_pixel = bits_pixel_bytes(in);
   }
   run<I>(all);
@@ -668,7 +675,8 @@ void integer(const IntegerConv& conv, const Bytes& x, int first_row, int last_ro
                    .segments = apart ? s.kernel_width : 1,
                    .words = apart ? in / 4 : conv.run,
                    .group_bytes = apart ? in : 0,
-                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights),
+                   .kernel_row_bytes = static_cast<std::ptrdiff_t>(conv.run) * step_bytes};
   run<I>(IntegerJob<I>{job, conv});
 }
 
@@ -679,17 +687,19 @@ void floating(const FloatConv& conv, const float* x, int first_row, int last_row
   const int in = s.in_channels / s.groups;
   const bool apart = s.groups > 1;
   const std::ptrdiff_t pixel_bytes = static_cast<std::ptrdiff_t>(s.in_channels) * word_bytes;
-  const Job job = {.shape = s,
-                   .epilogue = epilogue,
-                   .first_row = first_row,
-                   .last_row = last_row,
-                   .data = reinterpret_cast<const std::uint8_t*>(x),
-                   .row_bytes = s.in_width * pixel_bytes,
-                   .pixel_bytes = pixel_bytes,
-                   .segments = apart ? s.kernel_width : 1,
-                   .words = apart ? in : in * s.kernel_width,
-                   .group_bytes = static_cast<std::ptrdiff_t>(in) * word_bytes,
-                   .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights)};
+  const Job job = {
+      .shape = s,
+      .epilogue = epilogue,
+      .first_row = first_row,
+      .last_row = last_row,
+      .data = reinterpret_cast<const std::uint8_t*>(x),
+      .row_bytes = s.in_width * pixel_bytes,
+      .pixel_bytes = pixel_bytes,
+      .segments = apart ? s.kernel_width : 1,
+      .words = apart ? in : in * s.kernel_width,
+      .group_bytes = static_cast<std::ptrdiff_t>(in) * word_bytes,
+      .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights),
+      .kernel_row_bytes = static_cast<std::ptrdiff_t>(in) * s.kernel_width * step_bytes};
   run<I>(FloatJob<I>{job, conv});
 }
 
