@@ -53,6 +53,53 @@ TEST(Engine, ComputesWhatTheProgramSays) {
   }
 }
 
+/// Codes of four bits with a scale, of thresholds that a rounding gives, or nearly gives.
+TEST(Engine, TakesARoundingOnlyWhereItAgreesEverywhere) {
+  constexpr float scale = 0.1F, infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> exact;
+  for (int j = 0; j < 15; ++j) {
+    // The smallest float whose quotient rounds to j - 1 or more; the zero point is 2.
+    float t = scale * (static_cast<float>(j) - 1.5F);
+    while (std::nearbyint(t / scale) + 2 > static_cast<float>(j)) t = std::nextafter(t, -infinity);
+    while (std::nearbyint(t / scale) + 2 <= static_cast<float>(j)) t = std::nextafter(t, infinity);
+    exact.push_back(t);
+  }
+  for (const int moved : {-1, 0, 7, 14}) {
+    for (const float towards : {-infinity, infinity}) {
+      std::vector<float> thresholds = exact, image;
+      if (moved >= 0) {
+        float& t = thresholds[static_cast<std::size_t>(moved)];
+        t = std::nextafter(t, towards);
+      }
+      for (const float t : exact) {
+        for (const float x : {std::nextafter(t, -infinity), t, std::nextafter(t, infinity)}) {
+          image.push_back(x);
+        }
+      }
+      image.insert(image.end(), {1e9F, -1e9F, -0.0F});
+      packed::Program program;
+      packed::Step input{.name = "x"};
+      input.shape.dims = {static_cast<std::int64_t>(image.size())};
+      packed::Step encode{.name = "encode",
+                          .op = packed::StepOp::encode,
+                          .inputs = {0},
+                          .shape = input.shape,
+                          .thresholds = thresholds};
+      encode.codes =
+          packed::Codes{.encoding = Encoding::uniform(4, ScaleKind::tensor, ZeroPointKind::tensor),
+                        .scale = {scale},
+                        .zero_point = {4}};
+      packed::Step decode{
+          .name = "decode", .op = packed::StepOp::decode, .inputs = {1}, .shape = input.shape};
+      program.steps = {input, encode, decode};
+      program.output = 2;
+      tests::ReferenceInterpreter reference(program);
+      EXPECT_EQ(logits_of(program, nullptr, true, 1, {image}), reference.logits(image))
+          << moved << " " << towards;
+    }
+  }
+}
+
 TEST(Arena, ValuesOfOneTimeDoNotMeet) {
   std::mt19937 random(3);
   for (int round = 0; round < 200; ++round) {
