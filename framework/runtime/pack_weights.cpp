@@ -1,6 +1,7 @@
 #include "runtime/pack_weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <utility>
 
@@ -29,6 +30,18 @@ Cases cases(int out, int in, int kernel, int stride, int pad) {
     result.of.push_back(static_cast<int>(found - result.inside.begin()));
   }
   return result;
+}
+
+/// The weights at the beginning of a cache line, so that no vector of them lies in two.
+template <class Weight>
+const Weight* aligned(std::vector<Weight>& weights) {
+  constexpr std::size_t line = 64;
+  const std::size_t count = weights.size();
+  weights.resize(count + line / sizeof(Weight));
+  const auto address = reinterpret_cast<std::uintptr_t>(weights.data());
+  Weight* begin = weights.data() + (line - address % line) % line / sizeof(Weight);
+  std::memmove(begin, weights.data(), count * sizeof(Weight));
+  return begin;
 }
 
 }  // namespace
@@ -94,7 +107,7 @@ PackedBinary pack_binary(const ConvShape& shape, const std::vector<std::uint8_t>
       }
     }
   }
-  conv.weights = packed.weights.data();
+  conv.weights = aligned(packed.weights);
   conv.border_sums = packed.border_sums.data();
   conv.row_case = packed.row_case.data();
   conv.column_case = packed.column_case.data();
@@ -133,7 +146,7 @@ PackedInteger pack_integer(const ConvShape& shape, const std::vector<std::int8_t
     }
     packed.offset[static_cast<std::size_t>(channel)] = -shift * sum;
   }
-  conv.weights = packed.weights.data();
+  conv.weights = aligned(packed.weights);
   conv.offset = packed.offset.data();
   return packed;
 }
@@ -158,7 +171,7 @@ PackedFloat pack_float(const ConvShape& shape, const std::vector<float>& weights
       }
     }
   }
-  packed.conv.weights = packed.weights.data();
+  packed.conv.weights = aligned(packed.weights);
   return packed;
 }
 

@@ -16,6 +16,7 @@ struct Avx512 {
   using Ints = __m512i;
   using Floats = __m512;
   using Some = __mmask16;
+  using Places = __m256i;  ///< rows or columns of the pixels of a tile
 
   QHOST_INLINE static Some some(int count) {
     return static_cast<Some>(count >= lanes ? 0xFFFF : (1 << count) - 1);
@@ -51,11 +52,19 @@ struct Avx512 {
   QHOST_INLINE static std::uint32_t at_least(Ints a, Ints b) {
     return _mm512_cmp_epi32_mask(a, b, _MM_CMPINT_NLT);
   }
+  QHOST_INLINE static Places ramp(int first, int step) {
+    const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_add_epi32(_mm256_set1_epi32(first),
+                            _mm256_mullo_epi32(numbers, _mm256_set1_epi32(step)));
+  }
+  QHOST_INLINE static Places places(const int (&at)[most_pixels]) {
+    // One by one: a vector that is loaded from numbers just stored waits for them.
+    return _mm256_setr_epi32(at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7]);
+  }
   /// A bit for each pixel: 0 <= start + offset < size.
-  QHOST_INLINE static unsigned inside(const int (&start)[most_pixels], int offset, int size) {
-    const __m256i at = _mm256_add_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(start)),
-                                        _mm256_set1_epi32(offset));
-    return _mm256_cmp_epu32_mask(at, _mm256_set1_epi32(size), _MM_CMPINT_LT);
+  QHOST_INLINE static unsigned inside(Places start, int offset, int size) {
+    return _mm256_cmp_epu32_mask(_mm256_add_epi32(start, _mm256_set1_epi32(offset)),
+                                 _mm256_set1_epi32(size), _MM_CMPINT_LT);
   }
 
   struct Ints32 {

@@ -70,6 +70,7 @@ struct Pixels {
   std::ptrdiff_t first;  ///< number of the first in the image
   const std::uint8_t* in[P];
   int y[P], x[P];
+  bool one_row;
 
   QHOST_INLINE std::ptrdiff_t number(int p) const { return first + smaller(p, count - 1); }
 };
@@ -84,7 +85,8 @@ QHOST_INLINE Pixels<P> pixels_at(const Job& job, const Block& block, int y, int 
   const std::ptrdiff_t down = job.row_bytes * s.stride_height;
   const std::uint8_t* row = job.data + block.group_offset + y * down -
                             s.pad_height * job.row_bytes - s.pad_width * job.pixel_bytes;
-  if (x + P <= s.out_width) {
+  pixels.one_row = x + P <= s.out_width;
+  if (pixels.one_row) {
     row += x * step;
     QHOST_UNROLL for (int p = 0; p < P; ++p) {
       pixels.in[p] = row + p * step;
@@ -491,10 +493,18 @@ struct FloatJob : Job {
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     // Where the kernel begins.
-    alignas(32) int rows[I::most_pixels] = {}, columns[I::most_pixels] = {};
-    QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      rows[p] = pixels.y[p] * shape.stride_height - shape.pad_height;
-      columns[p] = pixels.x[p] * shape.stride_width - shape.pad_width;
+    typename I::Places rows, columns;
+    if (pixels.one_row) {
+      rows = I::ramp(y * shape.stride_height - shape.pad_height, 0);
+      columns = I::ramp(x * shape.stride_width - shape.pad_width, shape.stride_width);
+    } else {
+      int row[I::most_pixels] = {}, column[I::most_pixels] = {};
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        row[p] = pixels.y[p] * shape.stride_height - shape.pad_height;
+        column[p] = pixels.x[p] * shape.stride_width - shape.pad_width;
+      }
+      rows = I::places(row);
+      columns = I::places(column);
     }
     constexpr unsigned all = (1U << P) - 1;
     const unsigned inner = I::inside(rows, 0, shape.in_height) &
@@ -517,9 +527,8 @@ struct FloatJob : Job {
  private:
   /// Position by position of the kernel; the pixels for which it lies outside take no part.
   template <int P, int V>
-  QHOST_INLINE void border(Sums<Step, P, V>& sums, const Pixels<P>& pixels,
-                           const int (&rows)[I::most_pixels], const int (&columns)[I::most_pixels],
-                           const Block& block) const {
+  QHOST_INLINE void border(Sums<Step, P, V>& sums, const Pixels<P>& pixels, typename I::Places rows,
+                           typename I::Places columns, const Block& block) const {
     constexpr unsigned all = (1U << P) - 1;
     const int in = shape.in_channels / shape.groups;
     const std::uint8_t* weights = block.weights;
