@@ -23,6 +23,7 @@
 #include "runtime/kernels.h"
 
 #define QHOST_INLINE [[gnu::always_inline]] inline
+#define QHOST_INLINE_LAMBDA __attribute__((always_inline))
 #define QHOST_UNROLL _Pragma("GCC unroll 16")
 #define QHOST_ROLL _Pragma("GCC unroll 1")
 
@@ -67,45 +68,43 @@ struct Block {
 template <int P>
 struct Pixels {
   int count;
-  std::ptrdiff_t first;  ///< number of the first in the image
+  bool one_row;          ///< and P of them
+  int y, x;              ///< of the first
+  std::ptrdiff_t first;  ///< its number in the image
   const std::uint8_t* in[P];
-  int y[P], x[P];
-  bool one_row;
+  int ys[P], xs[P];  ///< unless they are in one row
 
   QHOST_INLINE std::ptrdiff_t number(int p) const { return first + smaller(p, count - 1); }
 };
 
 template <int P>
-QHOST_INLINE Pixels<P> pixels_at(const Job& job, const Block& block, int y, int x, int count) {
+QHOST_INLINE void find_pixels(const Job& job, const Block& block, int y, int x, int count,
+                              Pixels<P>& pixels) {
   const ConvShape& s = job.shape;
-  Pixels<P> pixels;
   pixels.count = count;
+  pixels.one_row = count == P && x + P <= s.out_width;
+  pixels.y = y;
+  pixels.x = x;
   pixels.first = static_cast<std::ptrdiff_t>(y) * s.out_width + x;
   const std::ptrdiff_t step = job.pixel_bytes * s.stride_width;
   const std::ptrdiff_t down = job.row_bytes * s.stride_height;
   const std::uint8_t* row = job.data + block.group_offset + y * down -
                             s.pad_height * job.row_bytes - s.pad_width * job.pixel_bytes;
-  pixels.one_row = x + P <= s.out_width;
   if (pixels.one_row) {
     row += x * step;
-    QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      pixels.in[p] = row + p * step;
-      pixels.y[p] = y;
-      pixels.x[p] = x + p;
-    }
-    return pixels;
+    QHOST_UNROLL for (int p = 0; p < P; ++p) pixels.in[p] = row + p * step;
+    return;
   }
   QHOST_UNROLL for (int p = 0; p < P; ++p) {
     pixels.in[p] = row + x * step;
-    pixels.y[p] = y;
-    pixels.x[p] = x;
+    pixels.ys[p] = y;
+    pixels.xs[p] = x;
     if (p + 1 >= count) continue;
     if (++x < s.out_width) continue;
     x = 0;
     ++y;
     row += down;
   }
-  return pixels;
 }
 
 /// Stores the bits of a block's channels. A block that shares bytes with others (of another group)
@@ -136,12 +135,33 @@ QHOST_INLINE std::uint8_t* bits_of(const Bits& bits, int y, int x) {
   return bits.data + y * bits.row_bytes + static_cast<std::ptrdiff_t>(x) * bits.pixel_bytes;
 }
 
-/// Stores the bits of a tile's pixels.
-template <int P>
-QHOST_INLINE void put_all_bits(const std::uint32_t (&bits)[P], const Bits& to,
-                               const Pixels<P>& pixels, const Block& block) {
+template <int bytes, int P, class BitsOf>
+QHOST_INLINE void put_row(std::uint8_t* to, std::ptrdiff_t step, const BitsOf& of) {
+  QHOST_UNROLL for (int p = 0; p < P; ++p) {
+    const std::uint32_t bits = of(p);
+    std::memcpy(to + p * step, &bits, bytes);
+  }
+}
+
+/// Stores the bits of a tile: `of(p)`, with a bit for each lane.
+template <int P, class BitsOf>
+QHOST_INLINE void put_all_bits(const Bits& to, const Pixels<P>& pixels, const Block& block,
+                               const BitsOf& of) {
+  const std::uint32_t mask = block.mask;
+  const auto masked = [&](int p) QHOST_INLINE_LAMBDA { return of(p) & mask; };
+  if (pixels.one_row) {
+    std::uint8_t* first = bits_of(to, pixels.y, pixels.x) + block.first / 8;
+    const std::ptrdiff_t step = to.pixel_bytes;
+    if (block.bytes == 4) return put_row<4, P>(first, step, masked);
+    if (block.bytes == 2) return put_row<2, P>(first, step, masked);
+    if (block.bytes == 1) return put_row<1, P>(first, step, masked);
+  }
+  std::uint32_t bits[P];
+  QHOST_UNROLL for (int p = 0; p < P; ++p) bits[p] = masked(p);
   QHOST_ROLL for (int p = 0; p < pixels.count; ++p) {
-    put_bits(bits_of(to, pixels.y[p], pixels.x[p]), bits[p] & block.mask, block);
+    const int y = pixels.one_row ? pixels.y : pixels.ys[p];
+    const int x = pixels.one_row ? pixels.x + p : pixels.xs[p];
+    put_bits(bits_of(to, y, x), bits[p], block);
   }
 }
 
@@ -187,21 +207,30 @@ QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
     }
   }
   if (e.thresholds != nullptr) {
-    std::uint32_t bits[P] = {};
+    typename I::Floats t[V], d[V];
     QHOST_UNROLL for (int v = 0; v < V; ++v) {
-      const auto t = I::load(e.thresholds + block.first + v * I::lanes, some[v]);
-      if (e.direction != nullptr) {
-        const auto d = I::load(e.direction + block.first + v * I::lanes, some[v]);
-        QHOST_UNROLL for (int p = 0; p < P; ++p) {
-          bits[p] |= I::at_least(I::times(d, y[p][v]), t) << (v * I::lanes);
-        }
-      } else {
-        QHOST_UNROLL for (int p = 0; p < P; ++p) {
-          bits[p] |= I::at_least(y[p][v], t) << (v * I::lanes);
-        }
-      }
+      t[v] = I::load(e.thresholds + block.first + v * I::lanes, some[v]);
     }
-    put_all_bits<P>(bits, e.bits, pixels, block);
+    if (e.direction != nullptr) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        d[v] = I::load(e.direction + block.first + v * I::lanes, some[v]);
+      }
+      put_all_bits<P>(e.bits, pixels, block, [&](int p) QHOST_INLINE_LAMBDA {
+        std::uint32_t bits = 0;
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          bits |= I::at_least(I::times(d[v], y[p][v]), t[v]) << (v * I::lanes);
+        }
+        return bits;
+      });
+    } else {
+      put_all_bits<P>(e.bits, pixels, block, [&](int p) QHOST_INLINE_LAMBDA {
+        std::uint32_t bits = 0;
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          bits |= I::at_least(y[p][v], t[v]) << (v * I::lanes);
+        }
+        return bits;
+      });
+    }
   }
   if (e.out == nullptr) return;
   if (e.relu) {
@@ -221,20 +250,22 @@ QHOST_INLINE void finish_ints(typename I::Ints (&sums)[P][V], const Job& job,
                               const Pixels<P>& pixels, const Block& block) {
   const Epilogue& e = job.epilogue;
   if (e.sum_thresholds != nullptr) {
-    std::uint32_t bits[P] = {};
+    typename I::Ints t[V];
     QHOST_UNROLL for (int v = 0; v < V; ++v) {
       const auto some = I::some(block.count - v * I::lanes);
       const int at = block.first + v * I::lanes;
-      if (e.sum_direction != nullptr) {
-        const auto d = I::load(e.sum_direction + at, some);
-        QHOST_UNROLL for (int p = 0; p < P; ++p) sums[p][v] = I::times(sums[p][v], d);
-      }
-      const auto t = I::load(e.sum_thresholds + at, some);
-      QHOST_UNROLL for (int p = 0; p < P; ++p) {
-        bits[p] |= I::at_least(sums[p][v], t) << (v * I::lanes);
-      }
+      t[v] = I::load(e.sum_thresholds + at, some);
+      if (e.sum_direction == nullptr) continue;
+      const auto d = I::load(e.sum_direction + at, some);
+      QHOST_UNROLL for (int p = 0; p < P; ++p) sums[p][v] = I::times(sums[p][v], d);
     }
-    put_all_bits<P>(bits, e.bits, pixels, block);
+    put_all_bits<P>(e.bits, pixels, block, [&](int p) QHOST_INLINE_LAMBDA {
+      std::uint32_t bits = 0;
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        bits |= I::at_least(sums[p][v], t[v]) << (v * I::lanes);
+      }
+      return bits;
+    });
     return;
   }
   typename I::Floats y[P][V];
@@ -303,7 +334,7 @@ template <class I>
 struct BinaryJob : Job {
   using Step = typename I::Binary;
   const BinaryConv& conv;
-  /// Groups that are no whole words are gathered byte by byte, `words` at a time.
+  /// Groups that are no whole words are gathered byte by byte.
   bool gathers = false;
   int group_pixel = 0;
 
@@ -328,38 +359,42 @@ struct BinaryJob : Job {
 
   template <int P, int V>
   void tile(const Block& block, int y, int x, int count) const {
-    if (conv.last_mask == ~0U) {
-      tile<P, V, false>(block, y, x, count);
+    if (gathers) {
+      tile<P, V, Words::gathered>(block, y, x, count);
+    } else if (conv.last_mask != ~0U) {
+      tile<P, V, Words::masked>(block, y, x, count);
     } else {
-      tile<P, V, true>(block, y, x, count);
+      tile<P, V, Words::whole>(block, y, x, count);
     }
   }
 
  private:
-  template <int P, int V, bool masked>
+  enum class Words { whole, masked, gathered };
+
+  template <int P, int V, Words kind>
   [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
-    const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
-    std::uint8_t gathered[P][gather_words * word_bytes];
-    const std::uint8_t* in[P];
-    QHOST_UNROLL for (int p = 0; p < P; ++p) in[p] = gathers ? gathered[p] : pixels.in[p];
+    Pixels<P> pixels;
+    find_pixels<P>(*this, block, y, x, count, pixels);
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     for (int u = 0; u < shape.kernel_height; ++u) {
-      for (int s = 0; s < segments; ++s) {
-        std::ptrdiff_t offset = u * row_bytes + s * pixel_bytes;
-        int now = words;
-        if (gathers) {
-          now = smaller(words, conv.words - s * words);
-          for (int p = 0; p < P; ++p) {
-            gather(pixels.in[p] + u * row_bytes, s * words * word_bytes, now * word_bytes,
-                   gathered[p]);
-          }
-          offset = 0;
+      std::ptrdiff_t offset = u * row_bytes;
+      if constexpr (kind == Words::masked) {
+        masked_steps(sums, pixels.in, offset, weights);
+      } else if constexpr (kind == Words::whole) {
+        for (int s = 0; s < segments; ++s, offset += pixel_bytes) {
+          sums.add(pixels.in, offset, weights, words);
         }
-        if constexpr (masked) {
-          masked_steps(sums, in, offset, weights, now);
-        } else {
-          sums.add(in, offset, weights, now);
+      } else {
+        for (int done = 0; done < words; done += gather_words) {
+          std::uint8_t gathered[P][gather_words * word_bytes];
+          const std::uint8_t* in[P];
+          const int now = smaller(gather_words, words - done);
+          QHOST_UNROLL for (int p = 0; p < P; ++p) {
+            in[p] = gathered[p];
+            gather(pixels.in[p] + offset, done * word_bytes, now * word_bytes, gathered[p]);
+          }
+          sums.add(in, 0, weights, now);
         }
       }
     }
@@ -370,14 +405,13 @@ struct BinaryJob : Job {
   /// The last word is partly of the pixels behind.
   template <int P, int V>
   QHOST_INLINE void masked_steps(Sums<Step, P, V>& sums, const std::uint8_t* const (&in)[P],
-                                 std::ptrdiff_t offset, const std::uint8_t*& weights,
-                                 int count) const {
-    for (int i = 0; i < count; ++i, offset += word_bytes, weights += step_bytes) {
+                                 std::ptrdiff_t offset, const std::uint8_t*& weights) const {
+    for (int i = 0; i < words; ++i, offset += word_bytes, weights += step_bytes) {
       if constexpr (Step::burst != 0) {
         if (sums.room == 0) sums.flush();
         --sums.room;
       }
-      const auto mask = Step::mask(i + 1 < count ? ~0U : conv.last_mask);
+      const auto mask = Step::mask(i + 1 < words ? ~0U : conv.last_mask);
       typename Step::Weights w[V];
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
         w[v] = Step::weights(weights + v * Step::vector_bytes);
@@ -405,24 +439,31 @@ struct BinaryJob : Job {
   QHOST_INLINE void finish(typename Step::Sum (&different)[P][V], const Pixels<P>& pixels,
                            const Block& block) const {
     const Epilogue& e = epilogue;
-    const std::int32_t* border[P];
-    bool at_border = false;
-    QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      const int at = conv.row_case[pixels.y[p]] * conv.column_cases + conv.column_case[pixels.x[p]];
-      at_border = at_border || at != 0;
-      border[p] = conv.border_sums + static_cast<std::ptrdiff_t>(at) * padded(shape.out_channels) +
-                  block.first;
-    }
-    if (!at_border && e.sum_thresholds != nullptr) {
-      std::uint32_t bits[P] = {};
-      QHOST_UNROLL for (int v = 0; v < V; ++v) {
-        const auto limit = I::load(block.limit + v * I::lanes, I::some(I::lanes));
-        QHOST_UNROLL for (int p = 0; p < P; ++p) {
-          bits[p] |= I::at_least(limit, Step::count(different[p][v])) << (v * I::lanes);
-        }
+    int cases[P];
+    int border = 0;
+    if (pixels.one_row) {
+      const int row = conv.row_case[pixels.y] * conv.column_cases;
+      const int* column = conv.column_case + pixels.x;
+      QHOST_UNROLL for (int p = 0; p < P; ++p) border |= cases[p] = row + column[p];
+    } else {
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        border |= cases[p] =
+            conv.row_case[pixels.ys[p]] * conv.column_cases + conv.column_case[pixels.xs[p]];
       }
-      QHOST_UNROLL for (int p = 0; p < P; ++p) bits[p] ^= block.flip;
-      put_all_bits<P>(bits, e.bits, pixels, block);
+    }
+    if (border == 0 && e.sum_thresholds != nullptr) {
+      typename I::Ints limit[V];
+      QHOST_UNROLL for (int v = 0; v < V; ++v) {
+        limit[v] = I::load(block.limit + v * I::lanes, I::some(I::lanes));
+      }
+      const std::uint32_t flip = block.flip;
+      put_all_bits<P>(e.bits, pixels, block, [&](int p) QHOST_INLINE_LAMBDA {
+        std::uint32_t bits = 0;
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          bits |= I::at_least(limit[v], Step::count(different[p][v])) << (v * I::lanes);
+        }
+        return bits ^ flip;
+      });
       return;
     }
     const auto terms = I::spread(static_cast<std::int32_t>(conv.terms));
@@ -432,11 +473,13 @@ struct BinaryJob : Job {
         sums[p][v] = I::minus_twice(terms, Step::count(different[p][v]));
       }
     }
-    if (at_border) {
+    if (border != 0) {
+      const std::ptrdiff_t channels = padded(shape.out_channels);
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
         const auto some = I::some(block.count - v * I::lanes);
+        const std::int32_t* first = conv.border_sums + block.first + v * I::lanes;
         QHOST_UNROLL for (int p = 0; p < P; ++p) {
-          sums[p][v] = I::plus(sums[p][v], I::load(border[p] + v * I::lanes, some));
+          sums[p][v] = I::plus(sums[p][v], I::load(first + cases[p] * channels, some));
         }
       }
     }
@@ -455,7 +498,8 @@ struct IntegerJob : Job {
 
   template <int P, int V>
   [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
-    const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
+    Pixels<P> pixels;
+    find_pixels<P>(*this, block, y, x, count, pixels);
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     for (int u = 0; u < shape.kernel_height; ++u) {
@@ -489,7 +533,8 @@ struct FloatJob : Job {
 
   template <int P, int V>
   [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
-    const Pixels<P> pixels = pixels_at<P>(*this, block, y, x, count);
+    Pixels<P> pixels;
+    find_pixels<P>(*this, block, y, x, count, pixels);
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     // Where the kernel begins.
@@ -500,8 +545,8 @@ struct FloatJob : Job {
     } else {
       int row[I::most_pixels] = {}, column[I::most_pixels] = {};
       QHOST_UNROLL for (int p = 0; p < P; ++p) {
-        row[p] = pixels.y[p] * shape.stride_height - shape.pad_height;
-        column[p] = pixels.x[p] * shape.stride_width - shape.pad_width;
+        row[p] = pixels.ys[p] * shape.stride_height - shape.pad_height;
+        column[p] = pixels.xs[p] * shape.stride_width - shape.pad_width;
       }
       rows = I::places(row);
       columns = I::places(column);
@@ -661,8 +706,6 @@ void binary(const BinaryConv& conv, const Bits& x, int first_row, int last_row,
     all.words = in / 32;
   } else if (apart) {
     all.gathers = true;
-    all.words = all.gather_words;
-    all.segments = (conv.words + all.words - 1) / all.words;
     all.group_pixel = bits_pixel_bytes(in);
   }
   run<I>(all);
