@@ -547,6 +547,20 @@ void check_many(int count, const Check& check) {
   }
 }
 
+TEST(Kernels, NamesOfTheLevels) {
+  const auto name = [](const Kernels* kernels) {
+    return std::string(kernels != nullptr ? kernels->name : "none");
+  };
+  EXPECT_EQ(name(&portable_kernels()), "portable");
+#if defined(__x86_64__)
+  EXPECT_EQ(name(avx2_kernels()), "avx2");
+  EXPECT_EQ(name(avx512_kernels()), "avx512");
+#else
+  EXPECT_EQ(name(avx2_kernels()), "none");
+  EXPECT_EQ(name(avx512_kernels()), "none");
+#endif
+}
+
 /// The linker keeps one of several definitions of a weak symbol. If it kept one from here, a CPU
 /// without these instructions would execute them in code that has nothing to do with convolutions.
 TEST(Kernels, ObjectsOfALevelDefineNoWeakSymbols) {

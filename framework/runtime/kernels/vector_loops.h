@@ -93,6 +93,8 @@ QHOST_INLINE void find_pixels(const Job& job, const Block& block, int y, int x, 
   if (pixels.one_row) {
     row += x * step;
     QHOST_UNROLL for (int p = 0; p < P; ++p) pixels.in[p] = row + p * step;
+    pixels.ys[0] = y;  // for g++, which follows a path that no tile takes
+    pixels.xs[0] = x;
     return;
   }
   QHOST_UNROLL for (int p = 0; p < P; ++p) {
