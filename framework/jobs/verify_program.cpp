@@ -1,13 +1,16 @@
 #include "jobs/verify_program.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <map>
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "common/defect.h"
@@ -140,8 +143,10 @@ class Verifier : public InterpreterWatch {
         inputs_(model.input_codes(position)),
         merged_(std::make_shared<const runtime::Engine>(program)),
         apart_(std::make_shared<const runtime::Engine>(program, nullptr, /*merge=*/false)),
-        logits_(merged_),
-        steps_(apart_) {
+        logits_(merged_, at::get_num_threads()) {
+    for (int i = 0; i < at::get_num_threads(); ++i) {
+      steps_.push_back(std::make_unique<runtime::Runner>(apart_));
+    }
     for (std::size_t i = 0; i < program.steps.size(); ++i) {
       by_name_[program.steps[i].name] = static_cast<int>(i);
     }
@@ -156,7 +161,7 @@ class Verifier : public InterpreterWatch {
     at::Tensor logits = at::empty_like(expected);
     logits_.run(x.const_data_ptr<float>(), static_cast<std::size_t>(x.size(0)),
                 logits.mutable_data_ptr<float>());
-    for (std::int64_t i = 0; i < x.size(0); ++i) image(x, expected, logits, i);
+    compare_images(x, expected, logits);
   }
 
   Verification result() {
@@ -238,43 +243,86 @@ class Verifier : public InterpreterWatch {
     made_codes_.clear();
   }
 
-  void image(const at::Tensor& x, const at::Tensor& expected, const at::Tensor& merged,
-             std::int64_t index) {
+  /// What one image, or several, showed.
+  struct Seen {
+    std::int64_t images = 0, other_codes = 0, explained = 0, unexplained = 0;
+    std::int64_t changed_decisions = 0, changed_with_equal_codes = 0, merged_differences = 0;
+    double largest_logit_difference = 0;
+  };
+
+  /// Threads share the images of a batch; each has a runner.
+  void compare_images(const at::Tensor& x, const at::Tensor& expected, const at::Tensor& merged) {
+    std::vector<Seen> shares(steps_.size());
+    std::vector<std::exception_ptr> failures(steps_.size());
+    const auto work = [&](std::size_t share) {
+      try {
+        const auto stride = static_cast<std::int64_t>(steps_.size());
+        for (auto i = static_cast<std::int64_t>(share); i < x.size(0); i += stride) {
+          compare_image(*steps_[share], x, expected, merged, i, shares[share]);
+        }
+      } catch (...) {
+        failures[share] = std::current_exception();
+      }
+    };
+    std::vector<std::thread> threads;
+    for (std::size_t share = 1; share < steps_.size(); ++share) threads.emplace_back(work, share);
+    work(0);
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t share = 0; share < shares.size(); ++share) {
+      if (failures[share]) std::rethrow_exception(failures[share]);
+      add(shares[share]);
+    }
+  }
+
+  void add(const Seen& seen) {
+    result_.images += seen.images;
+    result_.images_with_other_codes += seen.other_codes;
+    result_.explained_codes += seen.explained;
+    result_.unexplained_codes += seen.unexplained;
+    result_.changed_decisions += seen.changed_decisions;
+    changed_with_equal_codes_ += seen.changed_with_equal_codes;
+    result_.merged_differences += seen.merged_differences;
+    result_.largest_logit_difference =
+        std::max(result_.largest_logit_difference, seen.largest_logit_difference);
+  }
+
+  void compare_image(runtime::Runner& runner, const at::Tensor& x, const at::Tensor& expected,
+                     const at::Tensor& merged, std::int64_t index, Seen& result) const {
     std::vector<float> logits(apart_->classes());
     const auto values = static_cast<std::ptrdiff_t>(apart_->input_values());
-    steps_.run(x.const_data_ptr<float>() + index * values, 1, logits.data());
+    runner.run(x.const_data_ptr<float>() + index * values, 1, logits.data());
     const auto classes = static_cast<std::ptrdiff_t>(logits.size());
     const float* now = merged.const_data_ptr<float>() + index * classes;
     const float* wanted = expected.const_data_ptr<float>() + index * classes;
     for (std::size_t c = 0; c < logits.size(); ++c) {
       const bool same = logits[c] == now[c] || (std::isnan(logits[c]) && std::isnan(now[c]));
-      result_.merged_differences += same ? 0 : 1;
+      result.merged_differences += same ? 0 : 1;
     }
-    ++result_.images;
-    const bool equal = codes_are_equal(index);
+    ++result.images;
+    const bool equal = codes_are_equal(runner, index, result);
     const auto choice = [&](const float* of) { return std::max_element(of, of + classes) - of; };
-    if (choice(now) != choice(wanted)) ++result_.changed_decisions;
+    const bool changed = choice(now) != choice(wanted);
+    result.changed_decisions += changed ? 1 : 0;
     if (!equal) {
-      ++result_.images_with_other_codes;
+      ++result.other_codes;
       return;
     }
-    if (choice(now) != choice(wanted)) ++changed_with_equal_codes_;
+    result.changed_with_equal_codes += changed ? 1 : 0;
     double largest = 1e-30, difference = 0;
     for (std::ptrdiff_t c = 0; c < classes; ++c) {
       largest = std::max(largest, static_cast<double>(std::abs(wanted[c])));
       difference = std::max(difference, static_cast<double>(std::abs(wanted[c] - now[c])));
     }
-    result_.largest_logit_difference =
-        std::max(result_.largest_logit_difference, difference / largest);
+    result.largest_logit_difference =
+        std::max(result.largest_logit_difference, difference / largest);
   }
 
   /// Judges the first layer whose codes differ; the later ones follow from it.
-  bool codes_are_equal(std::int64_t image) {
+  bool codes_are_equal(const runtime::Runner& runner, std::int64_t image, Seen& result) const {
     for (const SeenCodes& seen : seen_) {
       const int step = step_of(seen);
-      if (step < 0) continue;
-      if (step_has_codes(step, seen.codes, image)) continue;
-      explain_differences(step, seen, image);
+      if (step < 0 || step_has_codes(runner, step, seen.codes, image)) continue;
+      explain_differences(runner, step, seen, image, result);
       return false;
     }
     return true;
@@ -284,22 +332,24 @@ class Verifier : public InterpreterWatch {
     const runtime::Plan::StepPlaces& places = apart_->plan().steps[static_cast<std::size_t>(step)];
     return places.bytes != nullptr ? *places.bytes : *places.bits;
   }
-  const std::uint8_t* pixel(const runtime::CodePlace& place, int y, int x) const {
+  static const std::uint8_t* pixel(const runtime::Runner& runner, const runtime::CodePlace& place,
+                                   int y, int x) {
     runtime::Work work;
-    work.arena = const_cast<std::byte*>(steps_.arena());  // is only read
+    work.arena = const_cast<std::byte*>(runner.arena());  // is only read
     return place.pixel(work, y, x);
   }
 
   /// Whether the last image's codes are those of `wanted`, [N, ...] with the channels beside each
   /// other.
-  bool step_has_codes(int step, const at::Tensor& wanted, std::int64_t image) const {
+  bool step_has_codes(const runtime::Runner& runner, int step, const at::Tensor& wanted,
+                      std::int64_t image) const {
     const runtime::CodePlace& place = place_of(step);
     const auto channels = static_cast<std::size_t>(place.channels);
     const std::int64_t count = wanted.numel() / wanted.size(0);
     const auto* codes = wanted.const_data_ptr<std::uint8_t>() + image * count;
     for (int y = 0; y < place.height; ++y) {
       for (int x = 0; x < place.width; ++x, codes += channels) {
-        const std::uint8_t* got = pixel(place, y, x);
+        const std::uint8_t* got = pixel(runner, place, y, x);
         if (place.bits ? !has_bits(got, codes, channels) : std::memcmp(got, codes, channels) != 0) {
           return false;
         }
@@ -322,7 +372,8 @@ class Verifier : public InterpreterWatch {
     return true;
   }
 
-  void explain_differences(int step, const SeenCodes& seen, std::int64_t image) {
+  void explain_differences(const runtime::Runner& runner, int step, const SeenCodes& seen,
+                           std::int64_t image, Seen& result) const {
     const runtime::CodePlace& place = place_of(step);
     const auto element = [&](const at::Tensor& of) {
       const at::Tensor one = of[image].to(at::kCPU);
@@ -335,18 +386,20 @@ class Verifier : public InterpreterWatch {
     const InputCodes& input = inputs_.at({seen.node, seen.edge});
     for (int row = 0; row < place.height; ++row) {
       for (int column = 0; column < place.width; ++column) {
-        const std::uint8_t* of = pixel(place, row, column);
+        const std::uint8_t* of = pixel(runner, place, row, column);
         for (int c = 0; c < place.channels; ++c) {
           const int got = place.bits ? of[c / 8] >> (c % 8) & 1 : of[c];
           if (got == wanted[c][row][column]) continue;
-          explain(input, c, x[c][row][column], got, wanted[c][row][column], largest);
+          const bool near =
+              is_explained(input, c, x[c][row][column], got, wanted[c][row][column], largest);
+          ++(near ? result.explained : result.unexplained);
         }
       }
     }
   }
 
-  void explain(const InputCodes& input, std::int64_t channel, float value, int got, int wanted,
-               double largest) {
+  static bool is_explained(const InputCodes& input, std::int64_t channel, float value, int got,
+                           int wanted, double largest) {
     const int n = input.codes.count() - 1;
     const bool rows = static_cast<int>(input.thresholds.size()) > n;
     bool near = true;
@@ -354,7 +407,7 @@ class Verifier : public InterpreterWatch {
       const double t = input.thresholds[static_cast<std::size_t>((rows ? channel * n : 0) + j)];
       near = near && std::abs(value - t) <= threshold_bound * std::max(std::abs(t), largest);
     }
-    ++(near ? result_.explained_codes : result_.unexplained_codes);
+    return near;
   }
 
   void fail(const std::string& sentence) { result_.failures.push_back(sentence); }
@@ -400,7 +453,8 @@ class Verifier : public InterpreterWatch {
   const RunPosition position_;
   const InputCodesByEdge inputs_;
   std::shared_ptr<const runtime::Engine> merged_, apart_;
-  runtime::Runner logits_, steps_;
+  runtime::Runner logits_;
+  std::vector<std::unique_ptr<runtime::Runner>> steps_;
   std::map<std::string, int> by_name_;
   std::map<std::string, Layer> layers_;
   std::vector<std::string> order_;
