@@ -21,13 +21,14 @@ struct Cases {
 Cases cases(int out, int in, int kernel, int stride, int pad) {
   Cases result;
   result.inside.push_back({0, kernel});
+  std::map<std::pair<int, int>, int> known = {{{0, kernel}, 0}};
   for (int i = 0; i < out; ++i) {
     const int start = i * stride - pad;
     const std::pair<int, int> range = {std::clamp(-start, 0, kernel),
                                        std::clamp(in - start, 0, kernel)};
-    auto found = std::find(result.inside.begin(), result.inside.end(), range);
-    if (found == result.inside.end()) found = result.inside.insert(found, range);
-    result.of.push_back(static_cast<int>(found - result.inside.begin()));
+    const auto [found, is_new] = known.try_emplace(range, static_cast<int>(result.inside.size()));
+    if (is_new) result.inside.push_back(range);
+    result.of.push_back(found->second);
   }
   return result;
 }
@@ -77,10 +78,14 @@ PackedBinary pack_binary(const ConvShape& shape, const std::vector<std::uint8_t>
       }
     }
   }
-  const Cases rows =
-      cases(shape.out_height, shape.in_height, kh, shape.stride_height, shape.pad_height);
-  const Cases columns =
-      cases(shape.out_width, shape.in_width, kw, shape.stride_width, shape.pad_width);
+  Cases rows = cases(shape.out_height, shape.in_height, kh, shape.stride_height, shape.pad_height);
+  Cases columns = cases(shape.out_width, shape.in_width, kw, shape.stride_width, shape.pad_width);
+  if (padding == -1) {  // a border of 0 bits is what it stands for
+    for (Cases* each : {&rows, &columns}) {
+      std::fill(each->of.begin(), each->of.end(), 0);
+      each->inside.resize(1);
+    }
+  }
   packed.row_case = rows.of;
   packed.column_case = columns.of;
   conv.column_cases = static_cast<int>(columns.inside.size());

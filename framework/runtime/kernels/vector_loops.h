@@ -78,7 +78,7 @@ struct Pixels {
 };
 
 template <int P>
-QHOST_INLINE void find_pixels(const Job& job, const Block& block, int y, int x, int count,
+QHOST_INLINE void find_pixels(const Job& job, std::ptrdiff_t group_offset, int y, int x, int count,
                               Pixels<P>& pixels) {
   const ConvShape& s = job.shape;
   pixels.count = count;
@@ -88,8 +88,8 @@ QHOST_INLINE void find_pixels(const Job& job, const Block& block, int y, int x, 
   pixels.first = static_cast<std::ptrdiff_t>(y) * s.out_width + x;
   const std::ptrdiff_t step = job.pixel_bytes * s.stride_width;
   const std::ptrdiff_t down = job.row_bytes * s.stride_height;
-  const std::uint8_t* row = job.data + block.group_offset + y * down -
-                            s.pad_height * job.row_bytes - s.pad_width * job.pixel_bytes;
+  const std::uint8_t* row = job.data + group_offset + y * down - s.pad_height * job.row_bytes -
+                            s.pad_width * job.pixel_bytes;
   if (pixels.one_row) {
     row += x * step;
     QHOST_UNROLL for (int p = 0; p < P; ++p) pixels.in[p] = row + p * step;
@@ -172,7 +172,7 @@ template <class I, int P, int V>
 QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
                                 const Pixels<P>& pixels, const Block& block) {
   const Epilogue& e = job.epilogue;
-  const int channels = job.shape.out_channels;
+  const std::ptrdiff_t channels = job.shape.out_channels;
   typename I::Some some[V];
   QHOST_UNROLL for (int v = 0; v < V; ++v) some[v] = I::some(block.count - v * I::lanes);
   if (e.position != nullptr) {
@@ -201,11 +201,12 @@ QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
     }
   }
   if (e.residual != nullptr) {
+    const float* residual = e.residual + pixels.first * channels + block.first;
     QHOST_UNROLL for (int p = 0; p < P; ++p) {
-      const float* residual = e.residual + pixels.number(p) * channels + block.first;
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
         y[p][v] = I::plus(y[p][v], I::load(residual + v * I::lanes, some[v]));
       }
+      if (p + 1 < pixels.count) residual += channels;
     }
   }
   if (e.thresholds != nullptr) {
@@ -240,9 +241,9 @@ QHOST_INLINE void finish_floats(typename I::Floats (&y)[P][V], const Job& job,
       QHOST_UNROLL for (int v = 0; v < V; ++v) y[p][v] = I::positive(y[p][v]);
     }
   }
-  QHOST_UNROLL for (int p = 0; p < P; ++p) {
-    if (p >= pixels.count) continue;
-    float* out = e.out + pixels.number(p) * channels + block.first;
+  float* out = e.out + pixels.first * channels + block.first;
+  QHOST_UNROLL for (int p = 0; p < P; ++p, out += channels) {
+    if (p >= pixels.count) return;
     QHOST_UNROLL for (int v = 0; v < V; ++v) I::store(out + v * I::lanes, y[p][v], some[v]);
   }
 }
@@ -360,13 +361,13 @@ struct BinaryJob : Job {
   }
 
   template <int P, int V>
-  void tile(const Block& block, int y, int x, int count) const {
+  void tile(const Block& block, const Pixels<P>& pixels) const {
     if (gathers) {
-      tile<P, V, Words::gathered>(block, y, x, count);
+      tile<P, V, Words::gathered>(block, pixels);
     } else if (conv.last_mask != ~0U) {
-      tile<P, V, Words::masked>(block, y, x, count);
+      tile<P, V, Words::masked>(block, pixels);
     } else {
-      tile<P, V, Words::whole>(block, y, x, count);
+      tile<P, V, Words::whole>(block, pixels);
     }
   }
 
@@ -374,9 +375,7 @@ struct BinaryJob : Job {
   enum class Words { whole, masked, gathered };
 
   template <int P, int V, Words kind>
-  [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
-    Pixels<P> pixels;
-    find_pixels<P>(*this, block, y, x, count, pixels);
+  [[gnu::noinline]] void tile(const Block& block, const Pixels<P>& pixels) const {
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     for (int u = 0; u < shape.kernel_height; ++u) {
@@ -477,11 +476,12 @@ struct BinaryJob : Job {
     }
     if (border != 0) {
       const std::ptrdiff_t channels = padded(shape.out_channels);
-      QHOST_UNROLL for (int v = 0; v < V; ++v) {
-        const auto some = I::some(block.count - v * I::lanes);
-        const std::int32_t* first = conv.border_sums + block.first + v * I::lanes;
-        QHOST_UNROLL for (int p = 0; p < P; ++p) {
-          sums[p][v] = I::plus(sums[p][v], I::load(first + cases[p] * channels, some));
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        if (cases[p] == 0) continue;
+        const std::int32_t* add = conv.border_sums + cases[p] * channels + block.first;
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          const auto some = I::some(block.count - v * I::lanes);
+          sums[p][v] = I::plus(sums[p][v], I::load(add + v * I::lanes, some));
         }
       }
     }
@@ -499,9 +499,7 @@ struct IntegerJob : Job {
   void prepare(Block&) const {}
 
   template <int P, int V>
-  [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
-    Pixels<P> pixels;
-    find_pixels<P>(*this, block, y, x, count, pixels);
+  [[gnu::noinline]] void tile(const Block& block, const Pixels<P>& pixels) const {
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     for (int u = 0; u < shape.kernel_height; ++u) {
@@ -512,12 +510,20 @@ struct IntegerJob : Job {
     }
     sums.finish();
     typename I::Ints all[P][V];
-    const auto factor = I::spread(conv.factor);
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) all[p][v] = Step::count(sums.sums[p][v]);
+    }
+    if (conv.factor != 1) {
+      const auto factor = I::spread(conv.factor);
+      QHOST_UNROLL for (int p = 0; p < P; ++p) {
+        QHOST_UNROLL for (int v = 0; v < V; ++v) all[p][v] = I::times(all[p][v], factor);
+      }
+    }
     QHOST_UNROLL for (int v = 0; v < V; ++v) {
       const auto offset =
           I::load(conv.offset + block.first + v * I::lanes, I::some(block.count - v * I::lanes));
       QHOST_UNROLL for (int p = 0; p < P; ++p) {
-        all[p][v] = I::plus(I::times(Step::count(sums.sums[p][v]), factor), offset);
+        all[p][v] = I::plus(all[p][v], offset);
       }
     }
     finish_ints<I, P, V>(all, *this, pixels, block);
@@ -534,16 +540,14 @@ struct FloatJob : Job {
   void prepare(Block&) const {}
 
   template <int P, int V>
-  [[gnu::noinline]] void tile(const Block& block, int y, int x, int count) const {
-    Pixels<P> pixels;
-    find_pixels<P>(*this, block, y, x, count, pixels);
+  [[gnu::noinline]] void tile(const Block& block, const Pixels<P>& pixels) const {
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
     // Where the kernel begins.
     typename I::Places rows, columns;
     if (pixels.one_row) {
-      rows = I::ramp(y * shape.stride_height - shape.pad_height, 0);
-      columns = I::ramp(x * shape.stride_width - shape.pad_width, shape.stride_width);
+      rows = I::ramp(pixels.y * shape.stride_height - shape.pad_height, 0);
+      columns = I::ramp(pixels.x * shape.stride_width - shape.pad_width, shape.stride_width);
     } else {
       int row[I::most_pixels] = {}, column[I::most_pixels] = {};
       QHOST_UNROLL for (int p = 0; p < P; ++p) {
@@ -621,24 +625,48 @@ struct FloatJob : Job {
 
 // ---- all of them
 
-template <int V, class J>
-QHOST_INLINE void run_block(const J& job, const Block& block) {
+/// Blocks of the same group, whose weights stay in the first cache from tile to tile.
+struct Blocks {
+  static constexpr int most = 8;
+  static constexpr std::ptrdiff_t most_bytes = 24 << 10;
+
+  Block blocks[most];
+  int count = 0;
+};
+
+template <int P, class I, class J>
+[[gnu::noinline]] void run_tile(const J& job, const Blocks& blocks, int y, int x, int count) {
+  Pixels<P> pixels;
+  find_pixels<P>(job, blocks.blocks[0].group_offset, y, x, count, pixels);
+  for (int i = 0; i < blocks.count; ++i) {
+    const Block& block = blocks.blocks[i];
+    if (block.count > I::lanes) {
+      job.template tile<P, 2>(block, pixels);
+    } else {
+      job.template tile<P, 1>(block, pixels);
+    }
+  }
+}
+
+template <class I, class J>
+void run_blocks(const J& job, Blocks& blocks) {
   constexpr int big = J::Step::pixels, half = (big + 1) / 2;
   const int width = job.shape.out_width;
   int left = (job.last_row - job.first_row) * width;
   int y = job.first_row, x = 0;
   while (left > 0) {
-    int count = smaller(left, big);
+    const int count = smaller(left, big);
     if (count == 1) {
-      job.template tile<1, V>(block, y, x, 1);
+      run_tile<1, I>(job, blocks, y, x, 1);
     } else if (count <= half) {
-      job.template tile<half, V>(block, y, x, count);
+      run_tile<half, I>(job, blocks, y, x, count);
     } else {
-      job.template tile<big, V>(block, y, x, count);
+      run_tile<big, I>(job, blocks, y, x, count);
     }
     left -= count;
     for (x += count; x >= width; x -= width) ++y;
   }
+  blocks.count = 0;
 }
 
 template <class I, class J>
@@ -658,12 +686,19 @@ QHOST_INLINE void run(const J& job) {
   }
   const std::ptrdiff_t block_bytes = s.kernel_height * job.kernel_row_bytes;
   const std::uint8_t* weights = job.all_weights;
-  Block block;
+  Blocks blocks;
   for (int group = 0; group < s.groups; ++group) {
-    block.group_offset = group * job.group_bytes;
+    std::ptrdiff_t bytes = 0;
     for (int done = 0; done < out; done += channel_block, weights += block_bytes) {
       const int count = smaller(channel_block, out - done);
       for (int part = 0; part < count; part += at_once) {
+        bytes += block_bytes;
+        if (blocks.count == Blocks::most || (blocks.count > 0 && bytes > Blocks::most_bytes)) {
+          run_blocks<I>(job, blocks);
+          bytes = block_bytes;
+        }
+        Block& block = blocks.blocks[blocks.count++];
+        block.group_offset = group * job.group_bytes;
         block.first = group * out + done + part;
         block.count = smaller(at_once, count - part);
         block.mask = block.count == channel_block ? ~0U : (1U << block.count) - 1;
@@ -674,13 +709,9 @@ QHOST_INLINE void run(const J& job) {
           block.bytes = part + at_once < count ? at_once / 8 : whole;
         }
         job.prepare(block);
-        if (block.count > I::lanes) {
-          run_block<2>(job, block);
-        } else {
-          run_block<1>(job, block);
-        }
       }
     }
+    run_blocks<I>(job, blocks);
   }
 }
 
