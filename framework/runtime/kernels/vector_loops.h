@@ -532,6 +532,24 @@ struct IntegerJob : Job {
 
 // ---- float
 
+/// Where the kernel begins for each pixel.
+template <class I, int P>
+QHOST_INLINE void find_places(const ConvShape& s, const Pixels<P>& pixels, typename I::Places& rows,
+                              typename I::Places& columns) {
+  if (pixels.one_row) {
+    rows = I::ramp(pixels.y * s.stride_height - s.pad_height, 0);
+    columns = I::ramp(pixels.x * s.stride_width - s.pad_width, s.stride_width);
+    return;
+  }
+  int row[I::most_pixels] = {}, column[I::most_pixels] = {};
+  QHOST_UNROLL for (int p = 0; p < P; ++p) {
+    row[p] = pixels.ys[p] * s.stride_height - s.pad_height;
+    column[p] = pixels.xs[p] * s.stride_width - s.pad_width;
+  }
+  rows = I::places(row);
+  columns = I::places(column);
+}
+
 template <class I>
 struct FloatJob : Job {
   using Step = typename I::Float;
@@ -543,20 +561,8 @@ struct FloatJob : Job {
   [[gnu::noinline]] void tile(const Block& block, const Pixels<P>& pixels) const {
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
-    // Where the kernel begins.
     typename I::Places rows, columns;
-    if (pixels.one_row) {
-      rows = I::ramp(pixels.y * shape.stride_height - shape.pad_height, 0);
-      columns = I::ramp(pixels.x * shape.stride_width - shape.pad_width, shape.stride_width);
-    } else {
-      int row[I::most_pixels] = {}, column[I::most_pixels] = {};
-      QHOST_UNROLL for (int p = 0; p < P; ++p) {
-        row[p] = pixels.ys[p] * shape.stride_height - shape.pad_height;
-        column[p] = pixels.xs[p] * shape.stride_width - shape.pad_width;
-      }
-      rows = I::places(row);
-      columns = I::places(column);
-    }
+    find_places<I, P>(shape, pixels, rows, columns);
     constexpr unsigned all = (1U << P) - 1;
     const unsigned inner = I::inside(rows, 0, shape.in_height) &
                            I::inside(rows, shape.kernel_height - 1, shape.in_height) &
@@ -623,6 +629,52 @@ struct FloatJob : Job {
   }
 };
 
+/// Float convolutions whose groups have one channel. A lane is a channel on both sides: what would be
+/// one useful lane of each group's weights is gathered to vectors of 32 groups.
+template <class I>
+struct DepthwiseJob : Job {
+  using Step = typename I::Float;
+  const FloatConv& conv;
+
+  static constexpr int most_taps = 49;
+
+  void prepare(Block&) const {}
+
+  template <int P, int V>
+  [[gnu::noinline]] void tile(const Block& block, const Pixels<P>& pixels) const {
+    typename I::Floats sums[P][V];
+    typename I::Some some[V];
+    QHOST_UNROLL for (int v = 0; v < V; ++v) some[v] = I::some(block.count - v * I::lanes);
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      QHOST_UNROLL for (int v = 0; v < V; ++v) sums[p][v] = I::spread(0.0F);
+    }
+    typename I::Places rows, columns;
+    find_places<I, P>(shape, pixels, rows, columns);
+    constexpr unsigned all = (1U << P) - 1;
+    const std::uint8_t* weights = block.weights;
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      const unsigned row = I::inside(rows, u, shape.in_height) & all;
+      for (int tap = 0; tap < shape.kernel_width; ++tap, weights += step_bytes) {
+        const unsigned valid = row & I::inside(columns, tap, shape.in_width);
+        const std::ptrdiff_t offset = u * row_bytes + tap * pixel_bytes +
+                                      static_cast<std::ptrdiff_t>(block.first) * word_bytes;
+        typename I::Floats w[V];
+        QHOST_UNROLL for (int v = 0; v < V; ++v) {
+          w[v] = Step::weights(weights + v * Step::vector_bytes);
+        }
+        QHOST_UNROLL for (int p = 0; p < P; ++p) {
+          if ((valid >> p & 1) == 0) continue;
+          const auto* x = reinterpret_cast<const float*>(pixels.in[p] + offset);
+          QHOST_UNROLL for (int v = 0; v < V; ++v) {
+            sums[p][v] = I::fma(w[v], I::load(x + v * I::lanes, some[v]), sums[p][v]);
+          }
+        }
+      }
+    }
+    finish_floats<I, P, V>(sums, *this, pixels, block);
+  }
+};
+
 // ---- all of them
 
 /// Blocks of the same group, whose weights stay in the first cache from tile to tile.
@@ -669,6 +721,16 @@ void run_blocks(const J& job, Blocks& blocks) {
   blocks.count = 0;
 }
 
+/// Channels from `part` on of the `count` channels from `first` on.
+inline void fill_block(const Job& job, int first, int part, int count, int at_once, Block& block) {
+  block.first = first + part;
+  block.count = smaller(at_once, count - part);
+  block.mask = block.count == channel_block ? ~0U : (1U << block.count) - 1;
+  // The bits behind the last channel, too.
+  const int whole = smaller(word_bytes, job.epilogue.bits.pixel_bytes - first / 8) - part / 8;
+  block.bytes = part + at_once < count ? at_once / 8 : whole;
+}
+
 template <class I, class J>
 QHOST_INLINE void run(const J& job) {
   constexpr int at_once = 2 * I::lanes;
@@ -699,15 +761,9 @@ QHOST_INLINE void run(const J& job) {
         }
         Block& block = blocks.blocks[blocks.count++];
         block.group_offset = group * job.group_bytes;
-        block.first = group * out + done + part;
-        block.count = smaller(at_once, count - part);
-        block.mask = block.count == channel_block ? ~0U : (1U << block.count) - 1;
+        fill_block(job, group * out + done, part, count, at_once, block);
         block.weights = weights + part * word_bytes;
-        if (!shares_bytes) {
-          // Those behind the last channel, too.
-          const int whole = smaller(word_bytes, bits.pixel_bytes - done / 8) - part / 8;
-          block.bytes = part + at_once < count ? at_once / 8 : whole;
-        }
+        if (shares_bytes) block.bytes = 0;
         job.prepare(block);
       }
     }
@@ -766,6 +822,29 @@ void integer(const IntegerConv& conv, const Bytes& x, int first_row, int last_ro
 }
 
 template <class I>
+void run_depthwise(const DepthwiseJob<I>& job) {
+  constexpr int at_once = 2 * I::lanes;
+  const ConvShape& s = job.shape;
+  const int taps = s.kernel_height * s.kernel_width;
+  alignas(64) float gathered[DepthwiseJob<I>::most_taps * channel_block] = {};
+  Blocks blocks;
+  for (int first = 0; first < s.out_channels; first += channel_block) {
+    const int count = smaller(channel_block, s.out_channels - first);
+    for (int i = 0; i < count; ++i) {
+      const float* group =
+          job.conv.weights + static_cast<std::ptrdiff_t>(first + i) * taps * channel_block;
+      for (int t = 0; t < taps; ++t) gathered[t * channel_block + i] = group[t * channel_block];
+    }
+    for (int part = 0; part < count; part += at_once) {
+      fill_block(job, first, part, count, at_once, blocks.blocks[0]);
+      blocks.blocks[0].weights = reinterpret_cast<const std::uint8_t*>(gathered + part);
+      blocks.count = 1;
+      run_blocks<I>(job, blocks);
+    }
+  }
+}
+
+template <class I>
 void floating(const FloatConv& conv, const float* x, int first_row, int last_row,
               const Epilogue& epilogue) {
   const ConvShape& s = conv.shape;
@@ -785,7 +864,12 @@ void floating(const FloatConv& conv, const float* x, int first_row, int last_row
       .group_bytes = static_cast<std::ptrdiff_t>(in) * word_bytes,
       .all_weights = reinterpret_cast<const std::uint8_t*>(conv.weights),
       .kernel_row_bytes = static_cast<std::ptrdiff_t>(in) * s.kernel_width * step_bytes};
-  run<I>(FloatJob<I>{job, conv});
+  const int taps = s.kernel_height * s.kernel_width;
+  if (apart && in == 1 && s.groups == s.out_channels && taps <= DepthwiseJob<I>::most_taps) {
+    run_depthwise<I>(DepthwiseJob<I>{job, conv});
+  } else {
+    run<I>(FloatJob<I>{job, conv});
+  }
 }
 
 template <class I>
