@@ -125,6 +125,9 @@ ConvShape draw_shape(Draw& draw, int unit) {
     s.in_channels = s.groups * unit * (unit == 1 && draw.chance(50) ? 1 : draw.between(1, 5));
     s.out_channels = s.groups * (draw.chance(30) ? 32 : draw.chance(20) ? 1 : draw.between(1, 40));
   }
+  if (unit == 1 && draw.chance(10)) {  // depthwise
+    s.in_channels = s.out_channels = s.groups = draw_channels(draw);
+  }
   const int low_height = std::max(1, s.kernel_height - 2 * s.pad_height);
   const int low_width = std::max(1, s.kernel_width - 2 * s.pad_width);
   s.in_height = low_height + draw.between(0, 10);

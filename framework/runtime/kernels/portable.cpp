@@ -8,10 +8,69 @@ namespace {
 
 constexpr int lanes = channel_block;
 
-std::uint32_t word_at(const std::uint8_t* bytes) {
-  std::uint32_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word;
+/// Vectors of the compiler, which each processor has in some form: no instruction is named.
+using Words [[gnu::vector_size(16)]] = std::uint32_t;
+using Ints [[gnu::vector_size(16)]] = std::int32_t;
+using Shorts [[gnu::vector_size(16)]] = std::int16_t;
+using Floats [[gnu::vector_size(16)]] = float;
+constexpr int vector_lanes = 4;
+
+template <class Value>
+Value at(const void* memory) {
+  Value value;
+  std::memcpy(&value, memory, sizeof value);
+  return value;
+}
+
+/// The sums of N vectors of channels.
+template <class Vector, int N>
+struct Sums {
+  Vector v[N] = {};
+
+  template <class Number>
+  void store(Number* to) const {
+    std::memcpy(to, v, sizeof v);
+  }
+};
+
+/// The bits of each lane.
+Words popcount(Words x) {
+  x = x - ((x >> 1) & 0x55555555U);
+  x = (x & 0x33333333U) + ((x >> 2) & 0x33333333U);
+  x = (x + (x >> 4)) & 0x0F0F0F0FU;
+  x = x + (x >> 8);
+  return (x + (x >> 16)) & 0x3FU;
+}
+
+template <int N>
+void add_bits(Sums<Words, N>& different, const std::uint32_t* weights, std::uint32_t word,
+              std::uint32_t mask) {
+#pragma GCC unroll 8
+  for (int i = 0; i < N; ++i) {
+    different.v[i] += popcount((at<Words>(weights + i * vector_lanes) ^ word) & mask);
+  }
+}
+
+/// Four products of bytes for each channel. They fit into 16 bits.
+template <int N>
+void add_products(Sums<Ints, N>& sums, const std::int8_t* weights, const std::uint8_t* codes) {
+  const auto word = at<std::uint32_t>(codes);
+  const auto even = reinterpret_cast<Shorts>(Words{} + (word & 0x00FF00FFU));
+  const auto odd = reinterpret_cast<Shorts>(Words{} + (word >> 8 & 0x00FF00FFU));
+#pragma GCC unroll 8
+  for (int i = 0; i < N; ++i) {
+    const auto w = at<Shorts>(weights + 4 * i * vector_lanes);
+    const auto first = reinterpret_cast<Ints>(((w << 8) >> 8) * even);
+    const auto second = reinterpret_cast<Ints>((w >> 8) * odd);
+    sums.v[i] += ((first << 16) >> 16) + (first >> 16);
+    sums.v[i] += ((second << 16) >> 16) + (second >> 16);
+  }
+}
+
+template <int N>
+void add_scaled(Sums<Floats, N>& sums, const float* weights, float x) {
+#pragma GCC unroll 8
+  for (int i = 0; i < N; ++i) sums.v[i] += x * at<Floats>(weights + i * vector_lanes);
 }
 
 /// Up to 32 channels of one pixel, from channel `first` on.
@@ -70,18 +129,21 @@ struct Pixel {
   }
 };
 
-/// Calls `sums(group, block, y, x, first, count)` for every block of channels of every pixel.
+/// Calls `body.template operator()<N>(group, block, y, x, first, count)` for each block of channels
+/// of each pixel; N vectors have those channels.
 template <class Body>
 void for_each_block(const ConvShape& shape, int first_row, int last_row, const Body& body) {
   const int out = shape.out_channels / shape.groups;
   const int blocks = padded(out) / lanes;
-  for (int y = first_row; y < last_row; ++y) {
-    for (int x = 0; x < shape.out_width; ++x) {
-      for (int group = 0; group < shape.groups; ++group) {
-        for (int block = 0; block < blocks; ++block) {
-          const int begin = block * lanes;
-          const int count = out - begin < lanes ? out - begin : lanes;
-          body(group, group * blocks + block, y, x, group * out + begin, count);
+  for (int block = 0; block < shape.groups * blocks; ++block) {
+    const int group = block / blocks, begin = block % blocks * lanes;
+    const int first = group * out + begin, count = out - begin < lanes ? out - begin : lanes;
+    for (int y = first_row; y < last_row; ++y) {
+      for (int x = 0; x < shape.out_width; ++x) {
+        if (count <= vector_lanes) {
+          body.template operator()<1>(group, block, y, x, first, count);
+        } else {
+          body.template operator()<lanes / vector_lanes>(group, block, y, x, first, count);
         }
       }
     }
@@ -94,45 +156,43 @@ void binary(const BinaryConv& conv, const Bits& input, int first_row, int last_r
   const int in = shape.in_channels / shape.groups;
   const int group_bytes = shape.groups == 1 ? 0 : in / 8;
   const int group_pixel = bits_pixel_bytes(in);
-  for_each_block(
-      shape, first_row, last_row, [&](int group, int block, int y, int x, int first, int count) {
-        std::int32_t different[lanes] = {};
-        const std::uint32_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
-                                                          shape.kernel_height * conv.words * lanes;
-        for (int u = 0; u < shape.kernel_height; ++u) {
-          const std::uint8_t* run =
-              input.data + (y * shape.stride_height + u - shape.pad_height) * input.row_bytes +
-              static_cast<std::ptrdiff_t>(x * shape.stride_width - shape.pad_width) *
-                  input.pixel_bytes;
+  const auto body = [&]<int N>(int group, int block, int y, int x, int first, int count) {
+    Sums<Words, N> different;
+    const std::uint32_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
+                                                      shape.kernel_height * conv.words * lanes;
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      const std::uint8_t* run =
+          input.data + (y * shape.stride_height + u - shape.pad_height) * input.row_bytes +
+          static_cast<std::ptrdiff_t>(x * shape.stride_width - shape.pad_width) * input.pixel_bytes;
+      for (int w = 0; w < conv.words; ++w, weights += lanes) {
+        std::uint32_t word;
+        if (shape.groups == 1) {
+          word = at<std::uint32_t>(run + 4 * w);
+        } else {
           // The run of one group, byte by byte where groups share a pixel.
           std::uint8_t gathered[4];
-          for (int w = 0; w < conv.words; ++w, weights += lanes) {
-            std::uint32_t word;
-            if (shape.groups == 1) {
-              word = word_at(run + 4 * w);
-            } else {
-              for (int b = 0; b < 4; ++b) {
-                const int at = 4 * w + b, tap = at / group_pixel, byte = at % group_pixel;
-                const bool there = tap < shape.kernel_width && byte < in / 8;
-                gathered[b] = there ? run[static_cast<std::ptrdiff_t>(tap) * input.pixel_bytes +
-                                          group * group_bytes + byte]
-                                    : std::uint8_t{0};
-              }
-              word = word_at(gathered);
-            }
-            const std::uint32_t mask = w + 1 == conv.words ? conv.last_mask : ~0U;
-            for (int i = 0; i < lanes; ++i) {
-              different[i] += __builtin_popcount((word ^ weights[i]) & mask);
-            }
+          for (int b = 0; b < 4; ++b) {
+            const int place = 4 * w + b, tap = place / group_pixel, byte = place % group_pixel;
+            const bool there = tap < shape.kernel_width && byte < in / 8;
+            gathered[b] = there ? run[static_cast<std::ptrdiff_t>(tap) * input.pixel_bytes +
+                                      group * group_bytes + byte]
+                                : std::uint8_t{0};
           }
+          word = at<std::uint32_t>(gathered);
         }
-        const int at = conv.row_case[y] * conv.column_cases + conv.column_case[x];
-        const std::int32_t* border =
-            conv.border_sums + static_cast<std::ptrdiff_t>(at) * padded(shape.out_channels) + first;
-        std::int32_t sums[lanes];
-        for (int i = 0; i < count; ++i) sums[i] = conv.terms - 2 * different[i] + border[i];
-        Pixel{shape, epilogue, y, x, first, count}.finish_sums(sums);
-      });
+        add_bits<N>(different, weights, word, w + 1 == conv.words ? conv.last_mask : ~0U);
+      }
+    }
+    const int border_case = conv.row_case[y] * conv.column_cases + conv.column_case[x];
+    const std::int32_t* border =
+        conv.border_sums + static_cast<std::ptrdiff_t>(border_case) * padded(shape.out_channels) +
+        first;
+    std::int32_t sums[lanes] = {};
+    different.store(sums);
+    for (int i = 0; i < count; ++i) sums[i] = conv.terms - 2 * sums[i] + border[i];
+    Pixel{shape, epilogue, y, x, first, count}.finish_sums(sums);
+  };
+  for_each_block(shape, first_row, last_row, body);
 }
 
 void integer(const IntegerConv& conv, const Bytes& input, int first_row, int last_row,
@@ -140,57 +200,55 @@ void integer(const IntegerConv& conv, const Bytes& input, int first_row, int las
   const ConvShape& shape = conv.shape;
   const int in = shape.in_channels / shape.groups;
   const int group_pixel = (in + 3) / 4 * 4;
-  for_each_block(
-      shape, first_row, last_row, [&](int group, int block, int y, int x, int first, int count) {
-        std::int32_t sums[lanes] = {};
-        const std::int8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
-                                                        shape.kernel_height * conv.run * lanes * 4;
-        for (int u = 0; u < shape.kernel_height; ++u) {
-          for (int v = 0; v < shape.kernel_width; ++v) {
-            const std::uint8_t* pixel =
-                input.data + (y * shape.stride_height + u - shape.pad_height) * input.row_bytes +
-                static_cast<std::ptrdiff_t>(x * shape.stride_width + v - shape.pad_width) *
-                    input.pixel_bytes +
-                (shape.groups == 1 ? 0 : group * in);
-            for (int k = 0; k < group_pixel; k += 4, weights += 4 * lanes) {
-              for (int i = 0; i < lanes; ++i) {
-                for (int b = 0; b < 4; ++b) sums[i] += weights[4 * i + b] * pixel[k + b];
-              }
-            }
-          }
+  const auto body = [&]<int N>(int group, int block, int y, int x, int first, int count) {
+    Sums<Ints, N> products;
+    const std::int8_t* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
+                                                    shape.kernel_height * conv.run * lanes * 4;
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      for (int v = 0; v < shape.kernel_width; ++v) {
+        const std::uint8_t* pixel =
+            input.data + (y * shape.stride_height + u - shape.pad_height) * input.row_bytes +
+            static_cast<std::ptrdiff_t>(x * shape.stride_width + v - shape.pad_width) *
+                input.pixel_bytes +
+            (shape.groups == 1 ? 0 : group * in);
+        for (int k = 0; k < group_pixel; k += 4, weights += 4 * lanes) {
+          add_products<N>(products, weights, pixel + k);
         }
-        for (int i = 0; i < count; ++i) sums[i] = conv.factor * sums[i] + conv.offset[first + i];
-        Pixel{shape, epilogue, y, x, first, count}.finish_sums(sums);
-      });
+      }
+    }
+    std::int32_t sums[lanes] = {};
+    products.store(sums);
+    for (int i = 0; i < count; ++i) sums[i] = conv.factor * sums[i] + conv.offset[first + i];
+    Pixel{shape, epilogue, y, x, first, count}.finish_sums(sums);
+  };
+  for_each_block(shape, first_row, last_row, body);
 }
 
 void floating(const FloatConv& conv, const float* input, int first_row, int last_row,
               const Epilogue& epilogue) {
   const ConvShape& shape = conv.shape;
   const int in = shape.in_channels / shape.groups;
-  for_each_block(
-      shape, first_row, last_row, [&](int group, int block, int y, int x, int first, int count) {
-        float sums[lanes] = {};
-        const float* weights = conv.weights + static_cast<std::ptrdiff_t>(block) *
-                                                  shape.kernel_height * shape.kernel_width * in *
-                                                  lanes;
-        for (int u = 0; u < shape.kernel_height; ++u) {
-          const int row = y * shape.stride_height + u - shape.pad_height;
-          for (int v = 0; v < shape.kernel_width; ++v, weights += in * lanes) {
-            const int column = x * shape.stride_width + v - shape.pad_width;
-            if (row < 0 || row >= shape.in_height || column < 0 || column >= shape.in_width)
-              continue;
-            const float* pixel =
-                input +
-                (static_cast<std::ptrdiff_t>(row) * shape.in_width + column) * shape.in_channels +
-                group * in;
-            for (int k = 0; k < in; ++k) {
-              for (int i = 0; i < lanes; ++i) sums[i] += pixel[k] * weights[k * lanes + i];
-            }
-          }
-        }
-        Pixel{shape, epilogue, y, x, first, count}.finish(sums);
-      });
+  const auto body = [&]<int N>(int group, int block, int y, int x, int first, int count) {
+    Sums<Floats, N> products;
+    const float* weights = conv.weights + static_cast<std::ptrdiff_t>(block) * shape.kernel_height *
+                                              shape.kernel_width * in * lanes;
+    for (int u = 0; u < shape.kernel_height; ++u) {
+      const int row = y * shape.stride_height + u - shape.pad_height;
+      for (int v = 0; v < shape.kernel_width; ++v, weights += in * lanes) {
+        const int column = x * shape.stride_width + v - shape.pad_width;
+        if (row < 0 || row >= shape.in_height || column < 0 || column >= shape.in_width) continue;
+        const float* pixel =
+            input +
+            (static_cast<std::ptrdiff_t>(row) * shape.in_width + column) * shape.in_channels +
+            group * in;
+        for (int k = 0; k < in; ++k) add_scaled<N>(products, weights + k * lanes, pixel[k]);
+      }
+    }
+    float sums[lanes] = {};
+    products.store(sums);
+    Pixel{shape, epilogue, y, x, first, count}.finish(sums);
+  };
+  for_each_block(shape, first_row, last_row, body);
 }
 
 void encode_bits(const float* x, int pixels, int channels, const float* thresholds,
