@@ -131,4 +131,15 @@ std::vector<std::string> Arguments::values(const std::string& name) const {
   return values_[name].as<std::vector<std::string>>();
 }
 
+int Arguments::number(const std::string& name, int fallback, int most) const {
+  const std::string text = value(name);
+  if (text.empty()) return fallback;
+  const bool digits = text.size() <= 7 && text.find_first_not_of("0123456789") == std::string::npos;
+  const int given = digits ? std::stoi(text) : 0;
+  if (given >= 1 && given <= most) return given;
+  throw Error(ErrorKind::configuration,
+              "--" + name + " " + text + " is not a number from 1 to " + std::to_string(most),
+              "leave --" + name + " out for " + std::to_string(fallback));
+}
+
 }  // namespace qhost::cli

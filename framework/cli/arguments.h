@@ -41,6 +41,8 @@ class Arguments {
   /// "" when not given.
   std::string value(const std::string& name) const;
   std::vector<std::string> values(const std::string& name) const;
+  /// A number from 1 to `most`, `fallback` when not given. Throws Error (configuration).
+  int number(const std::string& name, int fallback, int most) const;
   const std::vector<std::string>& positional() const { return positional_; }
 
  private:

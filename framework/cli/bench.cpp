@@ -1,10 +1,9 @@
 /// qhost bench: times a packed network.
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/packed_file.h"
 #include "common/number_text.h"
 #include "jobs/bench_program.h"
-#include "packed/program_file.h"
-#include "qhost/error.h"
 
 namespace qhost::cli {
 namespace {
@@ -78,24 +77,12 @@ report::Document document_of(const jobs::BenchedProgram& bench, const jobs::Benc
   return document;
 }
 
-int number(const Arguments& arguments, const char* name, int fallback, int most) {
-  const std::string text = arguments.value(name);
-  if (text.empty()) return fallback;
-  const bool digits = text.size() <= 6 && text.find_first_not_of("0123456789") == std::string::npos;
-  const int value = digits ? std::stoi(text) : 0;
-  if (value >= 1 && value <= most) return value;
-  throw Error(
-      ErrorKind::configuration,
-      std::string("--") + name + " " + text + " is not a number from 1 to " + std::to_string(most),
-      std::string("leave --") + name + " out for " + std::to_string(fallback));
-}
-
 int execute(Context&, const Arguments& arguments) {
-  const packed::Program program = packed::read_program(arguments.positional().at(0));
+  const packed::Program program = read_packed_file(arguments.positional().at(0));
   jobs::BenchRequest request;
-  request.threads = number(arguments, "threads", 1, 1024);
-  request.batch = number(arguments, "batch", 8, 4096);
-  request.rounds = number(arguments, "rounds", 30, 100000);
+  request.threads = arguments.number("threads", 1, 1024);
+  request.batch = arguments.number("batch", 8, 4096);
+  request.rounds = arguments.number("rounds", 30, 100000);
   print(document_of(jobs::bench_program(program, request), request), arguments.flag("json"));
   return 0;
 }

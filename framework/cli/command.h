@@ -44,6 +44,7 @@ Command weights_command();
 Command export_command();
 Command verify_command();
 Command bench_command();
+Command predict_command();
 Command data_list_command();
 Command doctor_command();
 

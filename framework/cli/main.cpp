@@ -191,10 +191,10 @@ int dispatch(const std::vector<std::string>& words) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> list = {
-      run_command(),       list_command(),         describe_command(), summary_command(),
-      eval_command(),      compare_command(),      score_command(),    quantize_command(),
-      weights_command(),   export_command(),       verify_command(),   bench_command(),
-      data_list_command(), plugin_check_command(), doctor_command()};
+      run_command(),     list_command(),      describe_command(),     summary_command(),
+      eval_command(),    compare_command(),   score_command(),        quantize_command(),
+      weights_command(), export_command(),    verify_command(),       bench_command(),
+      predict_command(), data_list_command(), plugin_check_command(), doctor_command()};
   return list;
 }
 
