@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "common/number_text.h"
+#include "common/utf8.h"
 #include "images/decode.h"
 #include "storage/io_error.h"
 #include "storage/regular_file.h"
@@ -41,9 +42,10 @@ std::string other_image_format(std::string_view bytes) {
 /// `"hello"`, or "0x00 0x01 0x02": the first bytes.
 std::string beginning(std::string_view bytes) {
   const std::string_view first = bytes.substr(0, 8);
-  const bool readable =
-      std::all_of(first.begin(), first.end(), [](char c) { return c >= ' ' && c <= '~'; });
-  if (readable) return '"' + std::string(first) + '"';
+  const bool readable = std::all_of(first.begin(), first.end(), [](char c) {
+    return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t';
+  });
+  if (readable) return '"' + escape_controls(first) + '"';
   static constexpr std::array digits = {'0', '1', '2', '3', '4', '5', '6', '7',
                                         '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
   std::string text = "0x";

@@ -24,6 +24,9 @@ constexpr std::array formats = {
     Format{std::string_view("\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras writes"},
     Format{std::string_view("\x93NUMPY"), "a NumPy array"},
     Format{std::string_view("GGUF"), "a GGUF file"},
+    Format{std::string_view("\x89PNG\r\n\x1a\n"), "a PNG image"},
+    Format{std::string_view("\xff\xd8\xff\xe0"), "a JPEG image"},
+    Format{std::string_view("\xff\xd8\xff\xe1"), "a JPEG image"},
 };
 
 constexpr Format text{"", "a text file"};

@@ -8,7 +8,7 @@ namespace qhost::storage {
 
 /// What the first bytes of the file say it is, with its article, if that is a format in which
 /// weights are often stored: "a zip archive, as torch.save() writes", "an HDF5 file, as Keras
-/// writes". "" for any other file, and for one that cannot be read.
+/// writes"; or text or an image, by mistake. "" for any other file, and for one that cannot be read.
 std::string other_format(const std::filesystem::path& file);
 
 /// True for the formats that torch.save() writes: a zip archive or a pickle.

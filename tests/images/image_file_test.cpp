@@ -171,8 +171,9 @@ TEST(ImageFile, OtherFormatsAreNamed) {
   }
   EXPECT_EQ(refused("", "x.png"),
             "x.png is empty, and no image\nhelp: copy it again from where it came");
-  EXPECT_EQ(refused("hello world", "x.png"),
-            "x.png is no PNG or JPEG: it begins with \"hello wo\"\nhelp: give a PNG or JPEG file");
+  EXPECT_EQ(
+      refused("hello\nworld", "x.png"),
+      "x.png is no PNG or JPEG: it begins with \"hello\\nwo\"\nhelp: give a PNG or JPEG file");
   EXPECT_EQ(refused("\x01\xfe\x20", "x.png"),
             "x.png is no PNG or JPEG: it begins with 0x01fe20\nhelp: give a PNG or JPEG file");
 }
