@@ -62,7 +62,8 @@ struct Bytes {
 ///     y = fma(y, scale[c], bias[c]), or y * scale[c], or y + bias[c]
 ///     y = y + residual[pixel][c]
 ///     bit = direction[c] * y >= thresholds[c]         (thresholds; no direction: +1)
-///     out[pixel][c] = y, or max(y, 0) with `relu`     (NaN stays)
+///     out[pixel][c] = y, or with `relu` y > 0 ? y : 0     (NaN stays; -0 becomes +0)
+/// What the arrays hold behind the last channel has no effect. `out` may be `residual`.
 /// Pixels of position, residual and out: out_height * out_width of them, without borders. Bits are
 /// written a whole pixel at a time: bits behind the last channel are 0. With groups, a group's
 /// channels follow the previous group's.
@@ -89,7 +90,7 @@ struct Epilogue {
 /// the bits that count.
 /// border_sums: with padding 0, -1 or +1 what is to be added to the sum that a border of 0 bits
 /// gives, by case: [case][padded(Cout)]; the case of a pixel is row_case[y] * column_cases +
-/// column_case[x]; case 0 has no border under the kernel and adds 0.
+/// column_case[x]; case 0 has no border under the kernel, or one of -1, and adds 0.
 /// With more than one group a group's channels must fill whole bytes: a multiple of 8 input
 /// channels a group; otherwise the planner takes the float kernel.
 struct BinaryConv {
@@ -130,10 +131,8 @@ struct FloatConv {
 struct Kernels {
   const char* name = "";  ///< "portable", "avx2", "avx512"
   void (*binary)(const BinaryConv&, const Bits& x, int first_row, int last_row, const Epilogue&);
-  void (*integer)(const IntegerConv&, const Bytes& x, int first_row, int last_row,
-                  const Epilogue&);
-  void (*floating)(const FloatConv&, const float* x, int first_row, int last_row,
-                   const Epilogue&);
+  void (*integer)(const IntegerConv&, const Bytes& x, int first_row, int last_row, const Epilogue&);
+  void (*floating)(const FloatConv&, const float* x, int first_row, int last_row, const Epilogue&);
   /// bit = direction[c] * x >= thresholds[c] of `pixels` pixels of a row of floats; arrays as in
   /// Epilogue.
   void (*encode_bits)(const float* x, int pixels, int channels, const float* thresholds,

@@ -364,6 +364,8 @@ struct BinaryJob : Job {
   void tile(const Block& block, const Pixels<P>& pixels) const {
     if (gathers) {
       tile<P, V, Words::gathered>(block, pixels);
+    } else if (conv.last_mask != ~0U && words == 2) {
+      tile<P, V, Words::one_and_masked>(block, pixels);
     } else if (conv.last_mask != ~0U) {
       tile<P, V, Words::masked>(block, pixels);
     } else {
@@ -372,16 +374,25 @@ struct BinaryJob : Job {
   }
 
  private:
-  enum class Words { whole, masked, gathered };
+  /// one_and_masked: 16 channels and a kernel 3 wide, for one.
+  enum class Words { whole, masked, one_and_masked, gathered };
 
   template <int P, int V, Words kind>
   [[gnu::noinline]] void tile(const Block& block, const Pixels<P>& pixels) const {
     Sums<Step, P, V> sums;
     const std::uint8_t* weights = block.weights;
+    [[maybe_unused]] const auto all_bits = Step::mask(~0U), last_bits = Step::mask(conv.last_mask);
     for (int u = 0; u < shape.kernel_height; ++u) {
       std::ptrdiff_t offset = u * row_bytes;
       if constexpr (kind == Words::masked) {
-        masked_steps(sums, pixels.in, offset, weights);
+        // The last word is partly of the pixels behind.
+        for (int i = 0; i < words; ++i, offset += word_bytes) {
+          const auto mask = Step::mask(i + 1 < words ? ~0U : conv.last_mask);
+          masked_step(sums, pixels.in, offset, weights, mask);
+        }
+      } else if constexpr (kind == Words::one_and_masked) {
+        masked_step(sums, pixels.in, offset, weights, all_bits);
+        masked_step(sums, pixels.in, offset + word_bytes, weights, last_bits);
       } else if constexpr (kind == Words::whole) {
         for (int s = 0; s < segments; ++s, offset += pixel_bytes) {
           sums.add(pixels.in, offset, weights, words);
@@ -403,27 +414,24 @@ struct BinaryJob : Job {
     finish(sums.sums, pixels, block);
   }
 
-  /// The last word is partly of the pixels behind.
+  /// One step; the word counts where `mask` is set.
   template <int P, int V>
-  QHOST_INLINE void masked_steps(Sums<Step, P, V>& sums, const std::uint8_t* const (&in)[P],
-                                 std::ptrdiff_t offset, const std::uint8_t*& weights) const {
-    for (int i = 0; i < words; ++i, offset += word_bytes, weights += step_bytes) {
-      if constexpr (Step::burst != 0) {
-        if (sums.room == 0) sums.flush();
-        --sums.room;
-      }
-      const auto mask = Step::mask(i + 1 < words ? ~0U : conv.last_mask);
-      typename Step::Weights w[V];
+  QHOST_INLINE void masked_step(Sums<Step, P, V>& sums, const std::uint8_t* const (&in)[P],
+                                std::ptrdiff_t offset, const std::uint8_t*& weights,
+                                typename Step::Word mask) const {
+    if constexpr (Step::burst != 0) {
+      if (sums.room == 0) sums.flush();
+      --sums.room;
+    }
+    typename Step::Weights w[V];
+    QHOST_UNROLL for (int v = 0; v < V; ++v) w[v] = Step::weights(weights + v * Step::vector_bytes);
+    QHOST_UNROLL for (int p = 0; p < P; ++p) {
+      const typename Step::Word word = Step::word(in[p] + offset);
       QHOST_UNROLL for (int v = 0; v < V; ++v) {
-        w[v] = Step::weights(weights + v * Step::vector_bytes);
-      }
-      QHOST_UNROLL for (int p = 0; p < P; ++p) {
-        const typename Step::Word word = Step::word(in[p] + offset);
-        QHOST_UNROLL for (int v = 0; v < V; ++v) {
-          Step::add_masked(sums.sums[p][v], w[v], word, mask);
-        }
+        Step::add_masked(sums.sums[p][v], w[v], word, mask);
       }
     }
+    weights += step_bytes;
   }
 
   /// Bytes [first, first + count) of the run of a group's pixels, as the weights have it.
