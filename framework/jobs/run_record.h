@@ -38,9 +38,9 @@ void add_metrics(training::Trainer& trainer, const data::Dataset& data,
                  training::Progress& progress, runs::RunResult& result);
 /// Verifies the packed network on the test images, as `train.verify` says: `verified` is true, false,
 /// or null if there is no packed form or it is off. Throws Interrupted.
-void add_verification(const config::Experiment& experiment, Model& model,
-                      const data::Dataset& data, const training::Trainer& trainer,
-                      training::Progress& progress, runs::RunResult& result);
+void add_verification(const config::Experiment& experiment, Model& model, const data::Dataset& data,
+                      const training::Trainer& trainer, training::Progress& progress,
+                      runs::RunResult& result);
 /// Writes result.json and moves `latest` here.
 void write_result(const runs::RunDirectory& run, const runs::RunResult& result,
                   training::Progress& progress);

@@ -80,8 +80,7 @@ void note_verification(Comparison& comparison) {
   Sentences sentences;
   for (const ComparedRun& run : comparison.runs) {
     if (run.result.verified != nlohmann::json(false)) continue;
-    sentences.add("the packed network does not compute what was trained (qhost verify)",
-                  run.label);
+    sentences.add("the packed network does not compute what was trained (qhost verify)", run.label);
   }
   for (const auto& [sentence, labels] : sentences.list()) {
     comparison.notes.push_back(joined(labels) + ": " + sentence);
