@@ -41,20 +41,21 @@ class JpegReader {
     jpeg_read_header(&jpeg_, TRUE);
     return true;
   }
-  /// [height][width][jpeg_.num_components or 3]
-  bool read_pixels(std::uint8_t* pixels) {
+  /// Into image.pixels, which grows row by row: a file that is cut off costs little memory.
+  bool read_pixels(Image& image) {
     if (setjmp(jump_) != 0) return false;
     jpeg_.out_color_space = jpeg_.num_components == 1   ? JCS_GRAYSCALE
                             : jpeg_.num_components == 4 ? JCS_CMYK
                                                         : JCS_RGB;
     jpeg_start_decompress(&jpeg_);
     while (jpeg_.output_scanline < jpeg_.output_height) {
-      row_ = pixels + std::size_t{jpeg_.output_scanline} * jpeg_.output_width *
-                          static_cast<std::size_t>(jpeg_.output_components);
+      const std::size_t done = image.pixels.size();
+      image.pixels.resize(done + static_cast<std::size_t>(image.width * image.channels));
+      row_ = image.pixels.data() + done;
       jpeg_read_scanlines(&jpeg_, &row_, 1);
     }
     jpeg_finish_decompress(&jpeg_);
-    return !warned_;
+    return true;
   }
 
   std::int64_t width() const { return jpeg_.image_width; }
@@ -70,20 +71,17 @@ class JpegReader {
   }
   [[noreturn]] static void fail(j_common_ptr jpeg) {
     auto* reader = static_cast<JpegReader*>(jpeg->client_data);
-    // After a warning the file is damaged already, and the warning is nearer to the cause.
-    if (!reader->warned_) reader->take_message();
+    reader->take_message();
     std::longjmp(reader->jump_, 1);
   }
   static void warn(j_common_ptr jpeg, int level) {
-    auto* reader = static_cast<JpegReader*>(jpeg->client_data);
     const int code = jpeg->err->msg_code;
-    if (level >= 0 || reader->warned_ ||
+    if (level >= 0 ||
         std::find(fatal_warnings.begin(), fatal_warnings.end(), code) == fatal_warnings.end()) {
       return;
     }
-    reader->warned_ = true;
-    reader->complaint_.cut_off = code == JWRN_JPEG_EOF;
-    reader->take_message();
+    static_cast<JpegReader*>(jpeg->client_data)->complaint_.cut_off = code == JWRN_JPEG_EOF;
+    fail(jpeg);
   }
 
   jpeg_decompress_struct jpeg_{};
@@ -91,7 +89,6 @@ class JpegReader {
   std::jmp_buf jump_{};
   JSAMPROW row_ = nullptr;
   const std::string_view bytes_;
-  bool warned_ = false;
   Complaint complaint_;
 };
 
@@ -131,10 +128,8 @@ Image decode_jpeg(std::string_view bytes, const std::string& name) {
                     " channels; gray, color and CMYK have 1, 3 and 4",
                 "save it anew with an image editor");
   }
-  image.pixels.resize(static_cast<std::size_t>(image.width * image.height * image.channels));
-  if (!reader.read_pixels(image.pixels.data())) {
-    throw error_of(reader.complaint(), bytes, name, "JPEG");
-  }
+  image.pixels.reserve(static_cast<std::size_t>(image.width * image.height * image.channels));
+  if (!reader.read_pixels(image)) throw error_of(reader.complaint(), bytes, name, "JPEG");
   if (image.channels == 4) {
     image.pixels = rgb_of_cmyk(image.pixels);
     image.channels = 3;

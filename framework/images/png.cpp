@@ -35,18 +35,25 @@ class PngReader {
     // The caller has a limit of its own.
     png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_read_info(png_, info_);
-    png_set_expand(png_);  // palettes, and fewer than 8 bits
-    png_set_strip_16(png_);
-    png_set_strip_alpha(png_);
-    passes_ = png_set_interlace_handling(png_);
-    png_read_update_info(png_, info_);
-    return true;
+    // No memory for pixels that cannot be there: deflate makes at most 1032 bytes of one.
+    constexpr std::size_t most_of_a_byte = 1032;
+    const std::size_t most = most_of_a_byte * bytes_.size() / png_get_image_height(png_, info_);
+    complaint_.cut_off = png_get_rowbytes(png_, info_) > most;
+    return !complaint_.cut_off;
   }
   bool read_pixels(Image& image) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
-    for (int pass = 0; pass < passes_; ++pass) {
+    png_set_expand(png_);  // palettes, and fewer than 8 bits
+    png_set_strip_16(png_);
+    png_set_strip_alpha(png_);
+    const int passes = png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    image.channels = png_get_channels(png_, info_);
+    const std::size_t row = png_get_rowbytes(png_, info_);
+    image.pixels.resize(row * static_cast<std::size_t>(image.height));
+    for (int pass = 0; pass < passes; ++pass) {
       for (std::int64_t y = 0; y < image.height; ++y) {
-        png_read_row(png_, image.pixels.data() + y * image.width * image.channels, nullptr);
+        png_read_row(png_, image.pixels.data() + static_cast<std::size_t>(y) * row, nullptr);
       }
     }
     png_read_end(png_, nullptr);
@@ -55,8 +62,6 @@ class PngReader {
 
   std::int64_t width() const { return png_get_image_width(png_, info_); }
   std::int64_t height() const { return png_get_image_height(png_, info_); }
-  std::int64_t channels() const { return png_get_channels(png_, info_); }
-  std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
   const Complaint& complaint() const { return complaint_; }
 
  private:
@@ -80,7 +85,6 @@ class PngReader {
   png_infop info_ = nullptr;
   const std::string_view bytes_;
   std::size_t position_ = 0;
-  int passes_ = 1;
   Complaint complaint_;
 };
 
@@ -92,16 +96,18 @@ bool is_png(std::string_view bytes) {
 
 Image decode_png(std::string_view bytes, const std::string& name) {
   PngReader reader(bytes);
-  if (!reader.read_header()) throw error_of(reader.complaint(), bytes, name, "PNG");
-  Image image{.width = reader.width(), .height = reader.height(), .channels = reader.channels()};
+  const bool sound = reader.read_header();
+  Image image{.width = reader.width(), .height = reader.height()};
   check_size(image.width, image.height, name);
-  const auto row = static_cast<std::size_t>(image.width * image.channels);
-  if ((image.channels != 1 && image.channels != 3) || reader.row_bytes() != row) {
-    throw defect("libpng gives " + std::to_string(image.channels) + " channels in rows of " +
-                 std::to_string(reader.row_bytes()) + " bytes");
+  if (!sound || !reader.read_pixels(image)) {
+    throw error_of(reader.complaint(), bytes, name, "PNG");
   }
-  image.pixels.resize(row * static_cast<std::size_t>(image.height));
-  if (!reader.read_pixels(image)) throw error_of(reader.complaint(), bytes, name, "PNG");
+  const std::int64_t values = image.width * image.height * image.channels;
+  if ((image.channels != 1 && image.channels != 3) ||
+      image.pixels.size() != static_cast<std::size_t>(values)) {
+    throw defect("libpng gives " + std::to_string(image.channels) + " channels and " +
+                 std::to_string(image.pixels.size()) + " bytes");
+  }
   return image;
 }
 

@@ -68,6 +68,8 @@ TEST(Fit, SaysWhatItDid) {
   // A network that is not square.
   EXPECT_THAT(notes(100, 100, 8, 16),
               ElementsAre("100x100 was resized to 16x16 and cropped to 16x8"));
+  EXPECT_THAT(notes(100, 80, 8, 16),
+              ElementsAre("100x80 was resized to 16x12 and cropped to 16x8"));
   EXPECT_THAT(notes(100, 20, 8, 16), ElementsAre("100x20 was resized to 40x8 and cropped to 16x8"));
   EXPECT_THAT(notes(2, 1, 8, 16), ElementsAre("2x1 was resized to 16x8"));
 }
