@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/utf8.h"
 #include "qhost/error.h"
 #include "qhost/graph.h"
 
@@ -29,7 +30,8 @@ class JsonObject {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorKind::storage, source_.file + ": " + place_ + " " + what, source_.help);
+    throw Error(ErrorKind::storage, source_.file + ": " + place_ + " " + escape_controls(what),
+                source_.help);
   }
 
   bool has(const char* key) const { return value_.contains(key); }

@@ -63,6 +63,15 @@ class Inference {
         !is_size(step_.padding, 0, "padding")) {
       return {};
     }
+    const auto framed = [](std::int64_t size, std::int64_t padding) {
+      return static_cast<double>(size + 2 * padding);
+    };
+    if (framed(input().height(), step_.padding.height) *
+            framed(input().width(), step_.padding.width) * static_cast<double>(input().channels()) >
+        static_cast<double>(most_values)) {
+      return fail("its padding " + qhost::to_string(step_.padding) + " around " +
+                  to_string(input()) + " makes more than 2^31 - 1 values");
+    }
     return Shape{
         {channels,
          positions(input().height(), kernel.height, step_.stride.height, step_.padding.height),

@@ -102,6 +102,8 @@ class Check {
     if (!step_->weight) return;
     const StoredTensor& weight = *step_->weight;
     require(weight.has_contents(), "its weight has no contents");
+    require(weight.elements() < std::int64_t{1} << 31,
+            "its weight has more than 2^31 - 1 elements");
     require(step_->op == StepOp::linear ? step_->kernel == Size2(1)
                                         : step_->kernel == Size2(weight.shape[2], weight.shape[3]),
             "its kernel is not that of its weight");
@@ -236,9 +238,15 @@ class Check {
     for (const float level : levels(*step_->weight)) {
       weight = std::max(weight, static_cast<double>(std::abs(level)));
     }
-    const std::int64_t rows = input.codes->zero_point.size() > 1 ? input.channels() : 1;
-    for (std::int64_t c = 0; c < rows; ++c) {
-      for (const float level : levels(*input.codes, c)) {
+    // Of the zero points, that of the largest levels: one pass for any number of channels.
+    packed::Codes codes = *input.codes;
+    if (codes.zero_point.size() > 1) {
+      const auto [low, high] =
+          std::minmax_element(codes.zero_point.begin(), codes.zero_point.end());
+      codes.zero_point = {*low, *high};
+    }
+    for (std::size_t c = 0; c < std::max<std::size_t>(codes.zero_point.size(), 1); ++c) {
+      for (const float level : levels(codes, static_cast<std::int64_t>(c))) {
         value = std::max(value, static_cast<double>(std::abs(level)));
       }
     }

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "common/utf8.h"
 #include "graph/json_object.h"
 #include "packed/infer_shape.h"
 #include "packed/program_file.h"
@@ -32,6 +33,34 @@ Size2 read_size(JsonObject& object, const char* key, std::int64_t fallback) {
   if (!object.has(key)) return fallback;
   if (object.at(key).is_number_integer()) return object.small_integer(key);
   return object.size(key);
+}
+
+/// How deep the lists and objects of a JSON text lie in each other: nlohmann::json copies and writes
+/// a value by calls of functions in each other.
+std::size_t depth_of(const std::string& text) {
+  std::size_t depth = 0, deepest = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+bool has_control(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    if (is_control(next_code_point(text, at))) return true;
+  }
+  return false;
 }
 
 /// The last 40 bits of every number that is read here stay within the limits of the checks.
@@ -71,6 +100,7 @@ class Reader {
 
  private:
   static constexpr std::size_t most_steps = 1 << 20;
+  static constexpr std::size_t deepest = 64;
 
   std::string metadata(const char* key) const {
     const auto found = file_.metadata().find(key);
@@ -82,26 +112,44 @@ class Reader {
 
   void check_version() const {
     if (metadata("format") != file_format) {
-      throw Error(
-          ErrorKind::storage,
-          source_.file + " has the format `" + metadata("format") + "`, not `" + file_format + "`",
-          "`qhost export RUN -o FILE.safetensors` writes a packed network");
+      throw Error(ErrorKind::storage,
+                  source_.file + " has the format `" + escape_controls(metadata("format")) +
+                      "`, not `" + file_format + "`",
+                  "`qhost export RUN -o FILE.safetensors` writes a packed network");
     }
     const std::string version = metadata("version");
     const bool digits = !version.empty() && version.size() <= 6 &&
                         version.find_first_not_of("0123456789") == std::string::npos;
     if (digits && std::stoi(version) >= 1 && std::stoi(version) <= format_version) return;
     throw Error(ErrorKind::storage,
-                source_.file + " has version `" + version +
+                source_.file + " has version `" + escape_controls(version) +
                     "` of the packed format, and this build " + "reads up to " +
                     std::to_string(format_version),
                 "read it with the qhost that wrote it, or a later one");
   }
 
   json parse(const char* key) const {
-    json value = json::parse(metadata(key), nullptr, /*allow_exceptions=*/false);
-    if (!value.is_discarded()) return value;
-    throw Error(ErrorKind::storage, source_.file + ": the metadata `" + key + "` is no JSON",
+    const std::string text = metadata(key);
+    std::string fault;
+    if (depth_of(text) > deepest) {
+      fault = "has more than " + std::to_string(deepest) + " levels of lists and objects";
+    } else {
+      // The parser alone would take the last of two equal keys.
+      std::vector<std::set<std::string>> keys;
+      const auto visit = [&](int, json::parse_event_t event, const json& parsed) {
+        if (event == json::parse_event_t::object_start) keys.emplace_back();
+        if (event == json::parse_event_t::object_end) keys.pop_back();
+        if (event == json::parse_event_t::key &&
+            !keys.back().insert(parsed.get<std::string>()).second && fault.empty()) {
+          fault = "has the key `" + escape_controls(parsed.get<std::string>()) + "` twice";
+        }
+        return true;
+      };
+      json value = json::parse(text, visit, /*allow_exceptions=*/false);
+      if (value.is_discarded()) fault = "is no JSON";
+      if (fault.empty()) return value;
+    }
+    throw Error(ErrorKind::storage, source_.file + ": the metadata `" + key + "` " + fault,
                 source_.help);
   }
 
@@ -109,10 +157,10 @@ class Reader {
     const json value = parse("provenance");
     JsonObject object(source_, "the provenance", value);
     Provenance& p = program_.provenance;
-    p.name = object.string("name");
+    p.name = printable(object, "name", object.string("name"));
     for (const json& name : object.array("classes")) {
       if (!name.is_string()) object.fail("names a class by no string");
-      p.class_names.push_back(name.get<std::string>());
+      p.class_names.push_back(printable(object, "classes", name.get<std::string>()));
     }
     const auto numbers = [&](const char* key) {
       std::vector<double> list;
@@ -127,6 +175,14 @@ class Reader {
     p.more = object.at("more");
     if (!p.more.is_object()) object.fail("has no object under `more`");
     object.finish();
+  }
+
+  /// A name, which programs print.
+  static std::string printable(const JsonObject& object, const char* key, std::string name) {
+    if (has_control(name)) {
+      object.fail(std::string("has a control character under `") + key + "`: `" + name + "`");
+    }
+    return name;
   }
 
   const storage::TensorView* tensor(const JsonObject& about, const std::string& name,
@@ -176,7 +232,7 @@ class Reader {
 
   void read_step(JsonObject object) {
     Step step;
-    step.name = object.string("name");
+    step.name = printable(object, "name", object.string("name"));
     step.op = object.word("op", every_op, word<StepOp>);
     if (object.has("in")) {
       for (const json& input : object.array("in")) {
@@ -311,8 +367,8 @@ class Reader {
     codes.encoding.scale = codes.scale.empty()       ? ScaleKind::none
                            : codes.scale.size() == 1 ? ScaleKind::tensor
                                                      : ScaleKind::channel;
-    const std::size_t entries =
-        codes.encoding.bits <= 8 ? std::size_t{1} << codes.encoding.bits : 0;
+    const bool sound = codes.encoding.bits >= 1 && codes.encoding.bits <= 8;
+    const std::size_t entries = sound ? std::size_t{1} << codes.encoding.bits : 0;
     fit(codes.encoding, codes.zero_point.size(), codes.table.size(),
         entries > 0 && codes.table.size() > entries ? 2 : 1);
     step.codes = std::move(codes);
