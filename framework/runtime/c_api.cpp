@@ -2,6 +2,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "common/version.h"
@@ -42,6 +43,12 @@ Result* guarded(qhost_error* error, const Make& make) {
   return nullptr;
 }
 
+constexpr int most_threads = 1024;
+
+void require(bool condition, const std::string& otherwise) {
+  if (!condition) throw std::invalid_argument(otherwise);
+}
+
 qhost_model* model_of(qhost::packed::Program program) {
   auto model = std::make_unique<qhost_model>();
   nlohmann::json info = program.provenance.more;
@@ -59,11 +66,15 @@ const char* qhost_runtime_version(void) {
 }
 
 qhost_model* qhost_model_load(const char* path, qhost_error* error) {
-  return guarded<qhost_model>(error, [&] { return model_of(qhost::packed::read_program(path)); });
+  return guarded<qhost_model>(error, [&] {
+    require(path != nullptr, "the path is NULL");
+    return model_of(qhost::packed::read_program(path));
+  });
 }
 
 qhost_model* qhost_model_load_memory(const void* bytes, size_t size, qhost_error* error) {
   return guarded<qhost_model>(error, [&] {
+    require(bytes != nullptr, "the bytes are NULL");
     const std::string_view text(static_cast<const char*>(bytes), size);
     return model_of(qhost::packed::from_bytes(text, "the packed network in memory"));
   });
@@ -113,8 +124,13 @@ void qhost_normalize(const qhost_model* model, const uint8_t* pixels, float* ima
 }
 
 qhost_runner* qhost_runner_new(const qhost_model* model, int threads, qhost_error* error) {
-  return guarded<qhost_runner>(error,
-                               [&] { return new qhost_runner{Runner(model->engine, threads)}; });
+  return guarded<qhost_runner>(error, [&] {
+    require(model != nullptr, "the model is NULL");
+    require(threads >= 1 && threads <= most_threads,
+            std::to_string(threads) + " threads, and 1 to " + std::to_string(most_threads) +
+                " are possible");
+    return new qhost_runner{Runner(model->engine, threads)};
+  });
 }
 
 void qhost_runner_free(qhost_runner* runner) {

@@ -79,9 +79,15 @@ struct Runner::State {
   State(std::shared_ptr<const Engine> owner, int count)
       : engine(std::move(owner)), threads(std::max(count, 1)), barrier(threads) {
     for (int i = 0; i < threads; ++i) arenas.push_back(new_arena(engine->plan().arena_bytes));
-    for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { serve(i); });
+    try {
+      for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { serve(i); });
+    } catch (...) {  // there are no more threads; those that run must end before they are destroyed
+      stop();
+      throw;
+    }
   }
-  ~State() {
+  ~State() { stop(); }
+  void stop() {
     {
       const std::lock_guard lock(mutex);
       stopping = true;

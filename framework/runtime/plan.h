@@ -32,7 +32,14 @@ struct Plan {
   std::size_t arena_bytes = 0;
 };
 
-/// The program must be sound (packed::why_invalid). `merge` false: every step has operations of its
+/// What a plan may need, so that a small file cannot demand the memory of the machine: bytes of
+/// values for one image, and bytes of weights and tables in the form of the kernels, whose indices
+/// have 31 bits.
+inline constexpr std::size_t most_arena_bytes = std::size_t{1} << 30;
+inline constexpr std::size_t most_constant_bytes = std::size_t{1} << 31;
+
+/// Throws Error (storage) with both numbers if it needs more than the limits. The program must be
+/// sound (packed::why_invalid). `merge` false: every step has operations of its
 /// own and every float value stays until the end, so that each can be looked at.
 Plan make_plan(const packed::Program& program, bool merge = true);
 

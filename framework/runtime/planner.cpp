@@ -4,8 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
+#include "qhost/error.h"
 #include "runtime/arena.h"
 #include "runtime/conv_op.h"
 #include "runtime/ops.h"
@@ -53,8 +55,14 @@ class Planner {
     wanted_.resize(count);
     places_.resize(count);
     done_.resize(count);
+    readers_.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
       if (is_conv(program_.steps[i])) kinds_[i] = kind_of(program_.steps[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      for (const int input : program_.steps[i].inputs) {
+        readers_[static_cast<std::size_t>(input)].push_back(static_cast<int>(i));
+      }
     }
     find_wanted();
     for (std::size_t i = 0; i < count; ++i) {
@@ -167,8 +175,32 @@ class Planner {
     CodePlace* bytes = nullptr;
   };
 
+  static void require(const std::string& what, double bytes, std::size_t most) {
+    if (bytes <= static_cast<double>(most)) return;
+    const auto mebibytes = [](double number) {
+      return std::to_string(
+                 static_cast<std::int64_t>(std::ceil(std::min(number, 1e18) / (1 << 20)))) +
+             " MiB";
+    };
+    throw Error(ErrorKind::storage,
+                what + " " + mebibytes(bytes) + ", and the limit is " +
+                    mebibytes(static_cast<double>(most)),
+                "a smaller network, or smaller images, need less");
+  }
+  /// Before they are allocated.
+  void count_constants(const Step& step, double bytes) {
+    constant_bytes_ += bytes;
+    require("the weights and tables of the packed network up to `" + step.name + "` need",
+            constant_bytes_, most_constant_bytes);
+  }
+  static void require_room(double bytes) {
+    require("a value of the packed network needs", bytes, most_arena_bytes);
+  }
+
   FloatPlace* new_floats(const Geometry& g) {
+    require_room(4.0 * g.height * g.width * g.channels);
     plan_.floats.push_back({.height = g.height, .width = g.width, .channels = g.channels});
+    use_of_[&plan_.floats.back()] = uses_.size();
     uses_.push_back({&plan_.floats.back(), nullptr, 0, -1});
     return &plan_.floats.back();
   }
@@ -176,6 +208,8 @@ class Planner {
   CodePlace* new_codes(int index, bool bits) {
     const Geometry g = geometry(program_.step(index).shape);
     const Wanted& wanted = wanted_[static_cast<std::size_t>(index)];
+    require_room((g.height + 2.0 * wanted.border_height) * (g.width + 2.0 * wanted.border_width) *
+                 (g.channels + 4.0));
     plan_.codes.push_back(
         {.height = g.height,
          .width = g.width,
@@ -185,6 +219,7 @@ class Planner {
          .border_height = wanted.border_height,
          .border_width = wanted.border_width,
          .border = bits ? std::uint8_t{0} : wanted.border});
+    use_of_[&plan_.codes.back()] = uses_.size();
     uses_.push_back({nullptr, &plan_.codes.back(), 0, -1});
     return &plan_.codes.back();
   }
@@ -205,14 +240,9 @@ class Planner {
   template <class Place>
   Place* touch(Place* place) {
     const int now = static_cast<int>(plan_.ops.size());
-    for (Use& use : uses_) {
-      if (static_cast<const void*>(use.floats) != place &&
-          static_cast<const void*>(use.codes) != place) {
-        continue;
-      }
-      if (use.last < 0) use.first = now;
-      use.last = now;
-    }
+    Use& use = uses_[use_of_.at(place)];
+    if (use.last < 0) use.first = now;
+    use.last = now;
     return place;
   }
   template <class Place>
@@ -241,6 +271,8 @@ class Planner {
       (uses_[i].floats ? uses_[i].floats->offset : uses_[i].codes->offset) = arena.offsets[i];
     }
     plan_.arena_bytes = arena.bytes;
+    require("the values of the packed network need", static_cast<double>(arena.bytes),
+            most_arena_bytes);
   }
 
   // ---- operations
@@ -254,6 +286,8 @@ class Planner {
       return add_decode(step, index, /*scaled=*/true, floats(index));
     }
     if (step.op == StepOp::input) return add(step.name, input_op(write(floats(index))));
+    if (step.op == StepOp::affine)
+      count_constants(step, 8.0 * static_cast<double>(step.channels()));
     std::vector<const FloatPlace*> in;
     for (const int each : step.inputs) in.push_back(read(floats(each)));
     add(step.name, plain_op(step, in, write(floats(index))));
@@ -309,6 +343,8 @@ class Planner {
 
   void add_encode(int index) {
     const Step& step = program_.step(index);
+    count_constants(step, 4.0 * static_cast<double>(step.thresholds.size()) +
+                              8.0 * padded(to_int(step.channels())));
     add_encoder(index, encoder(step), floats(step.inputs[0]));
   }
 
@@ -328,6 +364,9 @@ class Planner {
     const packed::Codes& codes = *source.codes;
     const bool per_channel = codes.zero_point.size() > 1 || codes.encoding.codebook_per_channel ||
                              (scaled && codes.scale.size() > 1);
+    if (per_channel) {
+      count_constants(step, 4.0 * static_cast<double>(source.channels()) * codes.count());
+    }
     std::vector<float> values;
     for (std::int64_t c = 0; c < (per_channel ? source.channels() : 1); ++c) {
       for (float level : packed::levels(codes, c)) {
@@ -360,8 +399,26 @@ class Planner {
             .groups = to_int(step.groups)};
   }
 
-  PackedConv packed_weights(const Step& step, ConvKind kind) const {
+  /// In the layouts of runtime/kernels.h, with the arrays of an epilogue.
+  static double packed_bytes(const ConvShape& shape, ConvKind kind) {
+    const int in = shape.in_channels / shape.groups;
+    const double columns = shape.kernel_width, rows = shape.kernel_height;
+    const double run = kind == ConvKind::binary    ? columns * bits_pixel_bytes(in) + 4
+                       : kind == ConvKind::integer ? columns * (in + 4.0)
+                                                   : columns * 4 * in;
+    double bytes =
+        32.0 * padded(shape.out_channels) + 8.0 * shape.out_height + 8.0 * shape.out_width;
+    if (kind == ConvKind::binary) {  // sums of borders
+      bytes += 4.0 * padded(shape.out_channels) *
+               (1 + std::min<double>(shape.out_height, 2 * rows)) *
+               (1 + std::min<double>(shape.out_width, 2 * columns));
+    }
+    return bytes + rows * run * shape.groups * padded(shape.out_channels / shape.groups);
+  }
+
+  PackedConv packed_weights(const Step& step, ConvKind kind) {
     ConvShape shape = conv_shape(step);
+    count_constants(step, packed_bytes(shape, kind));
     if (kind == ConvKind::binary) {
       return std::make_unique<PackedBinary>(
           pack_binary(shape, codes_of(*step.weight), static_cast<int>(step.padding_level)));
@@ -537,7 +594,7 @@ class Planner {
   void extend_tail(int index, ConvTail& tail) {
     int value = index;
     if (merge_) value = take_residual(index, tail);
-    const std::vector<int> readers = program_.readers(value);
+    const std::vector<int>& readers = readers_[static_cast<std::size_t>(value)];
     int relu = -1, encode = -1;
     bool others = value == program_.output;
     for (const int reader : readers) {
@@ -561,7 +618,7 @@ class Planner {
   }
 
   int take_residual(int index, ConvTail& tail) {
-    const std::vector<int> readers = program_.readers(index);
+    const std::vector<int>& readers = readers_[static_cast<std::size_t>(index)];
     if (readers.size() != 1 || index == program_.output) return index;
     const int sum = readers[0];
     const Step& add = program_.step(sum);
@@ -593,7 +650,10 @@ class Planner {
   std::vector<Wanted> wanted_;
   std::vector<Places> places_;
   std::vector<bool> done_;
+  std::vector<std::vector<int>> readers_;  ///< by step
   std::vector<Use> uses_;
+  std::unordered_map<const void*, std::size_t> use_of_;  ///< by place
+  double constant_bytes_ = 0;
   FloatPlace* sums_to_codes_ = nullptr;
   int fused_encode_ = -1;
 };

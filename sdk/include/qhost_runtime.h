@@ -12,7 +12,8 @@
  * find_package(QhostRuntime), qhost::runtime).
  *
  * The kernels are the fastest that the CPU has; QHOST_RUNTIME_ISA=portable|avx2|avx512 in the
- * environment names others.
+ * environment names others. A network may need up to 1 GiB for the values of an image and up to 2 GiB
+ * for its weights in the form of the kernels.
  */
 #ifndef QHOST_RUNTIME_H
 #define QHOST_RUNTIME_H
@@ -41,8 +42,8 @@ typedef struct qhost_error {
 /* "0.2.0" */
 QHOST_RUNTIME_API const char* qhost_runtime_version(void);
 
-/* NULL on failure: no such file, not a packed network, damaged, of a newer version, an unknown
- * QHOST_RUNTIME_ISA. The bytes of qhost_model_load_memory are copied. */
+/* NULL on failure: no such file, not a packed network, damaged, of a newer version, beyond a limit, an
+ * unknown QHOST_RUNTIME_ISA. The bytes of qhost_model_load_memory are copied. */
 QHOST_RUNTIME_API qhost_model* qhost_model_load(const char* path, qhost_error* error);
 QHOST_RUNTIME_API qhost_model* qhost_model_load_memory(const void* bytes, size_t size,
                                                        qhost_error* error);
@@ -65,7 +66,7 @@ QHOST_RUNTIME_API const char* qhost_model_kernels(const qhost_model* model);
 QHOST_RUNTIME_API void qhost_normalize(const qhost_model* model, const uint8_t* pixels,
                                        float* image);
 
-/* `threads`: 1 or more. NULL on failure: no memory. */
+/* `threads`: 1 to 1024. NULL on failure: no memory, no threads. */
 QHOST_RUNTIME_API qhost_runner* qhost_runner_new(const qhost_model* model, int threads,
                                                  qhost_error* error);
 /* NULL is allowed. */
