@@ -3,6 +3,7 @@
 #   bin/qhost   lib/libqhost_core.so   lib/qhost/plugins/*.so   include/qhost/*.h
 #   lib/cmake/QhostSdk/    find_package(QhostSdk)
 #   share/qhost/template/  a plugin project to start from
+#   and what QhostInstallRuntime.cmake names
 #
 # Read at the end of the top folder, when all targets exist.
 include(CMakePackageConfigHelpers)
@@ -54,3 +55,5 @@ install(FILES ${PROJECT_BINARY_DIR}/sdk/QhostSdkConfig.cmake
               ${sdk}/cmake/QhostPlugin.cmake
               ${sdk}/cmake/QhostTorch.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/QhostSdk)
+
+include(${sdk}/cmake/QhostInstallRuntime.cmake)
