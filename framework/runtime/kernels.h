@@ -27,7 +27,8 @@ struct ConvShape {
 
 /// Channels are padded to this many where a block of them is computed at once.
 inline constexpr int channel_block = 32;
-constexpr int padded(int channels) {
+// Always inline: no level of CPU may define them for the others, not even without optimization.
+[[gnu::always_inline]] constexpr int padded(int channels) {
   return (channels + channel_block - 1) / channel_block * channel_block;
 }
 
@@ -40,7 +41,7 @@ struct Bits {
   int pixel_bytes = 0;
   std::ptrdiff_t row_bytes = 0;
 };
-constexpr int bits_pixel_bytes(int channels) {
+[[gnu::always_inline]] constexpr int bits_pixel_bytes(int channels) {
   return channels <= 8 ? 1 : channels <= 16 ? 2 : (channels + 31) / 32 * 4;
 }
 
