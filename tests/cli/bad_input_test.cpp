@@ -111,7 +111,7 @@ TEST_F(BadInput, UnknownComponentsWithTheNearestAndWhereTheyWereSought) {
 TEST_F(BadInput, RulesThatSelectNothing) {
   EXPECT_THAT(
       error(2, {changed("name = \"bwn\"", "name = \"bwn\"\nlayers = [\"stage9.*\"]")}),
-      AllOf(StartsWith("bad.toml:21:10: error: `stage9.*` matches no layer of this network "),
+      AllOf(StartsWith("bad.toml:22:10: error: `stage9.*` matches no layer of this network "),
             HasSubstr("\n  help: `qhost summary` lists the layers' names\n")));
   EXPECT_THAT(error(2, {"e.toml", "quantizer.keep_float=[\"*\"]"}),
               AllOf(HasSubstr("error: `bwn` quantizes nothing: its layers, less keep_float, leave "
@@ -247,7 +247,7 @@ TEST_F(BadInput, ARefusedPlugin) {
   workshop_.write("plugins/mine.so", "this is no library\n");
   const std::string text = error(3, {changed("\"bwn\"", "\"mine\""), "--plugin-path", "plugins"});
   EXPECT_THAT(text,
-              AllOf(StartsWith("bad.toml:20:8: error: quantizer \"mine\" cannot be used "
+              AllOf(StartsWith("bad.toml:21:8: error: quantizer \"mine\" cannot be used "
                                "[config.refused-plugin]\n"),
                     HasSubstr("its plugin was refused:"),
                     HasSubstr((workshop_ / "plugins/mine.so").string()),

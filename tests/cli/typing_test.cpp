@@ -114,8 +114,8 @@ TEST_F(Typing, AnOverriddenRuleHasItsPlace) {
                       "[[quantizer]]\nname = \"ternary\"\nkeep_float = []\n");
   const std::string said = ok({"summary", "rules.toml"}).err;
   EXPECT_THAT(said,
-              HasSubstr("rules.toml:21:10: warning: rule 1 (bwn) is wholly overridden by rule 2 "
-                        "(ternary) [config.rule-overridden]\n    21 | layers = [\"fc\"]\n"));
+              HasSubstr("rules.toml:22:10: warning: rule 1 (bwn) is wholly overridden by rule 2 "
+                        "(ternary) [config.rule-overridden]\n    22 | layers = [\"fc\"]\n"));
   EXPECT_THAT(
       ok({"run", "rules.toml", "--dry-run"}).err + ok({"run", "rules.toml", "--dry-run"}).out,
       HasSubstr("[config.rule-overridden]"));
