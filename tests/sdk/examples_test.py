@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compares the examples in the SDK's comments and in docs/plugins.md with tests/sdk/examples, which
-the build compiles. An example must stand there line by line; the indentation does not matter."""
+"""Compares the examples in the SDK's comments and in docs/plugins.md with tests/sdk/examples and
+sdk/examples, which the build and the tests compile. An example must stand there line by line; the indentation does not matter."""
 import pathlib
 import re
 import sys
@@ -39,7 +39,9 @@ def blocks_of_page(path):
 
 def main():
     examples = {}
-    for path in sorted((root / "tests/sdk/examples").glob("*.cpp")):
+    compiled = list((root / "tests/sdk/examples").glob("*.cpp"))
+    compiled += (root / "sdk/examples").glob("*/*.cpp")
+    for path in sorted(compiled):
         examples[path] = [line.strip() for line in path.read_text().splitlines() if line.strip()]
     sources = [(path, blocks_of_header(path))
                for path in sorted((root / "sdk/include/qhost").glob("*.h"))]

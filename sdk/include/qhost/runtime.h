@@ -1,9 +1,10 @@
 /// qhost/runtime.h: qhost_runtime.h for C++17: what is made is freed, what fails is thrown. Needs no
 /// other header of qhost; link with libqhost_runtime.so alone.
 ///
-///     qhost_runtime::Model model("net.safetensors");
+///     const qhost_runtime::Model model(argv[1]);
 ///     qhost_runtime::Runner runner(model);
-///     std::vector<float> logits = runner.run(model.normalize(pixels));
+///
+///     const std::vector<float> logits = runner.run(model.normalize(pixels));
 #pragma once
 
 #include <array>
