@@ -464,7 +464,10 @@ class Planner {
     const Step& step = program_.step(index);
     const ConvKind kind = this->kind(index);
     const FloatPlace* source = nullptr;
-    if (kind == ConvKind::floating) source = float_source(step, index);
+    if (kind == ConvKind::floating) {
+      require_exact_sums(step);
+      source = float_source(step, index);
+    }
     ConvTail tail;
     if (step.position) tail.position = add_position(step);
     const float unit = sum_unit(step, kind);
@@ -501,6 +504,37 @@ class Planner {
 
   /// A kernel that need not look for the border is worth a copy of the image.
   static bool frames(const Step& step) { return step.padding != Size2(0); }
+
+  /// Floats hold whole numbers up to 2^24: beyond, a sum would be compared after it was rounded.
+  void require_exact_sums(const Step& step) const {
+    if (step.sum_thresholds.empty()) return;
+    const packed::Codes& codes = *input(step).codes;
+    double weight = 0, value = std::abs(step.padding_level);
+    for (const float level : packed::levels(*step.weight)) {
+      weight = std::max(weight, static_cast<double>(std::abs(level)));
+    }
+    packed::Codes ends = codes;  // of the zero points, those of the largest levels
+    if (codes.zero_point.size() > 1) {
+      const auto [low, high] =
+          std::minmax_element(codes.zero_point.begin(), codes.zero_point.end());
+      ends.zero_point = {*low, *high};
+    }
+    for (std::size_t c = 0; c < std::max<std::size_t>(ends.zero_point.size(), 1); ++c) {
+      for (const float level : packed::levels(ends, static_cast<std::int64_t>(c))) {
+        value = std::max(value, static_cast<double>(std::abs(level)));
+      }
+    }
+    const double terms =
+        static_cast<double>(step.weight->elements()) / static_cast<double>(step.channels());
+    if (terms * weight * value * packed::unit(*step.weight) * codes.unit() <= 1 << 24) return;
+    throw Error(
+        ErrorKind::storage,
+        "the step `" + step.name +
+            "` compares sums that may pass 2^24, for which the engine "
+            "has no kernel: its weights are not within -128 and 127 units, its input has zero "
+            "points by channel, or its padding is no level of the input",
+        "export the network with weights and inputs of fewer bits");
+  }
 
   /// What a float convolution reads: the value, the levels of its codes, or either with a frame.
   const FloatPlace* float_source(const Step& step, int index) {

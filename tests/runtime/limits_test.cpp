@@ -111,6 +111,40 @@ TEST(Limits, TablesNeedNoMoreThanTwoGibibytes) {
                                     "4129 MiB, and the limit is 2048 MiB"));
 }
 
+TEST(Limits, FloatsCompareNoSumsThatTheyRound) {
+  // Levels 0..255 on both sides: no kernel of integers.
+  for (const std::int64_t features : {258, 259}) {
+    Program program;
+    program.steps.push_back(input({features}));
+    Step encode{.name = "e", .op = StepOp::encode, .inputs = {0}};
+    encode.shape = program.input().shape;
+    encode.codes =
+        packed::Codes{.encoding = Encoding::uniform(8, ScaleKind::none, ZeroPointKind::none)};
+    for (int j = 0; j < 255; ++j) encode.thresholds.push_back(static_cast<float>(j));
+    program.steps.push_back(encode);
+    Step linear{.name = "fc", .op = StepOp::linear, .inputs = {1}};
+    linear.shape.dims = {1};
+    linear.weight =
+        StoredTensor{.encoding = Encoding::uniform(8, ScaleKind::none, ZeroPointKind::none),
+                     .shape = {1, features},
+                     .codes = std::vector<std::uint8_t>(static_cast<std::size_t>(features), 255)};
+    linear.codes = packed::Codes{.encoding = Encoding::binary(ScaleKind::none)};
+    linear.sum_thresholds = {255 * 255 * 258};
+    program.steps.push_back(linear);
+    Step decode{.name = "d", .op = StepOp::decode, .inputs = {2}};
+    decode.shape = linear.shape;
+    program.steps.push_back(decode);
+    program.output = 3;
+    const std::string why = refused(program);
+    if (features == 258) {
+      EXPECT_EQ(why, "");
+    } else {
+      EXPECT_THAT(why, ::testing::StartsWith("the step `fc` compares sums that may pass 2^24, for "
+                                             "which the engine has no kernel"));
+    }
+  }
+}
+
 TEST(Limits, AWindowMayLieOutsideOfTheImage) {
   // A kernel and a padding that are larger than the image, with every kind of kernel.
   for (const float level : {0.0F, 1.0F, -1.0F}) {
