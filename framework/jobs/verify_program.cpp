@@ -7,10 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <map>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "common/defect.h"
@@ -34,6 +32,30 @@ constexpr double float_bound = 1e-5, logit_bound = 1e-4, decision_bound = 1e-3;
 /// The coded values of a batch are kept until its images are compared.
 constexpr std::int64_t largest_batch = 64;
 constexpr double threshold_bound = 1.0 / (1 << 18);
+
+/// One for each thread of LibTorch's.
+using Runners = std::vector<std::unique_ptr<runtime::Runner>>;
+Runners runners_of(const std::shared_ptr<const runtime::Engine>& engine) {
+  Runners runners;
+  for (int i = 0; i < at::get_num_threads(); ++i) {
+    runners.push_back(std::make_unique<runtime::Runner>(engine));
+  }
+  return runners;
+}
+
+/// `work(share, image)` for each image. LibTorch's own threads share them: after each of its
+/// operations they wait for the next one by spinning, and would take the time of others.
+template <class Work>
+void share_images(std::int64_t images, const Work& work) {
+  const auto shares = static_cast<std::int64_t>(at::get_num_threads());
+  at::parallel_for(0, shares, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t share = first; share < last; ++share) {
+      for (std::int64_t i = share; i < images; i += shares) {
+        work(static_cast<std::size_t>(share), i);
+      }
+    }
+  });
+}
 
 /// A network of one layer, to be given floats or the numbers of codes.
 class LayerAlone {
@@ -74,8 +96,7 @@ class LayerAlone {
       alone.steps.push_back(flat);
     }
     alone.output = static_cast<int>(alone.steps.size()) - 1;
-    runner_ = std::make_unique<runtime::Runner>(
-        std::make_shared<const runtime::Engine>(std::move(alone)));
+    runners_ = runners_of(std::make_shared<const runtime::Engine>(std::move(alone)));
     shape_ = layer.shape;
   }
 
@@ -85,8 +106,12 @@ class LayerAlone {
     std::vector<std::int64_t> shape = {in.size(0)};
     shape.insert(shape.end(), shape_.dims.begin(), shape_.dims.end());
     at::Tensor out = at::empty(shape, at::kFloat);
-    runner_->run(in.const_data_ptr<float>(), static_cast<std::size_t>(in.size(0)),
-                 out.mutable_data_ptr<float>());
+    const float* from = in.const_data_ptr<float>();
+    float* to = out.mutable_data_ptr<float>();
+    const std::int64_t values = in.numel() / in.size(0), results = out.numel() / in.size(0);
+    share_images(in.size(0), [&](std::size_t share, std::int64_t i) {
+      runners_[share]->run(from + i * values, 1, to + i * results);
+    });
     return out;
   }
 
@@ -116,7 +141,7 @@ class LayerAlone {
     alone.steps.push_back(decode);
   }
 
-  std::unique_ptr<runtime::Runner> runner_;
+  Runners runners_;
   Shape shape_;
 };
 
@@ -143,10 +168,8 @@ class Verifier : public InterpreterWatch {
         inputs_(model.input_codes(position)),
         merged_(std::make_shared<const runtime::Engine>(program)),
         apart_(std::make_shared<const runtime::Engine>(program, nullptr, /*merge=*/false)),
-        logits_(merged_, at::get_num_threads()) {
-    for (int i = 0; i < at::get_num_threads(); ++i) {
-      steps_.push_back(std::make_unique<runtime::Runner>(apart_));
-    }
+        logits_(runners_of(merged_)),
+        steps_(runners_of(apart_)) {
     for (std::size_t i = 0; i < program.steps.size(); ++i) {
       by_name_[program.steps[i].name] = static_cast<int>(i);
     }
@@ -158,10 +181,11 @@ class Verifier : public InterpreterWatch {
         model_.evaluate(images, position_, this).to(at::kCPU, at::kFloat).contiguous();
     compare_sums_with_codes();
     const at::Tensor x = images.to(at::kCPU, at::kFloat).contiguous();
-    at::Tensor logits = at::empty_like(expected);
-    logits_.run(x.const_data_ptr<float>(), static_cast<std::size_t>(x.size(0)),
-                logits.mutable_data_ptr<float>());
-    compare_images(x, expected, logits);
+    std::vector<Seen> shares(steps_.size());
+    share_images(x.size(0), [&](std::size_t share, std::int64_t i) {
+      compare_image(share, x, expected, i, shares[share]);
+    });
+    for (const Seen& share : shares) add(share);
   }
 
   Verification result() {
@@ -250,30 +274,6 @@ class Verifier : public InterpreterWatch {
     double largest_logit_difference = 0;
   };
 
-  /// Threads share the images of a batch; each has a runner.
-  void compare_images(const at::Tensor& x, const at::Tensor& expected, const at::Tensor& merged) {
-    std::vector<Seen> shares(steps_.size());
-    std::vector<std::exception_ptr> failures(steps_.size());
-    const auto work = [&](std::size_t share) {
-      try {
-        const auto stride = static_cast<std::int64_t>(steps_.size());
-        for (auto i = static_cast<std::int64_t>(share); i < x.size(0); i += stride) {
-          compare_image(*steps_[share], x, expected, merged, i, shares[share]);
-        }
-      } catch (...) {
-        failures[share] = std::current_exception();
-      }
-    };
-    std::vector<std::thread> threads;
-    for (std::size_t share = 1; share < steps_.size(); ++share) threads.emplace_back(work, share);
-    work(0);
-    for (std::thread& thread : threads) thread.join();
-    for (std::size_t share = 0; share < shares.size(); ++share) {
-      if (failures[share]) std::rethrow_exception(failures[share]);
-      add(shares[share]);
-    }
-  }
-
   void add(const Seen& seen) {
     result_.images += seen.images;
     result_.images_with_other_codes += seen.other_codes;
@@ -286,13 +286,15 @@ class Verifier : public InterpreterWatch {
         std::max(result_.largest_logit_difference, seen.largest_logit_difference);
   }
 
-  void compare_image(runtime::Runner& runner, const at::Tensor& x, const at::Tensor& expected,
-                     const at::Tensor& merged, std::int64_t index, Seen& result) const {
-    std::vector<float> logits(apart_->classes());
+  void compare_image(std::size_t share, const at::Tensor& x, const at::Tensor& expected,
+                     std::int64_t index, Seen& result) const {
+    runtime::Runner& runner = *steps_[share];
+    std::vector<float> logits(apart_->classes()), now(logits.size());
     const auto values = static_cast<std::ptrdiff_t>(apart_->input_values());
-    runner.run(x.const_data_ptr<float>() + index * values, 1, logits.data());
+    const float* image = x.const_data_ptr<float>() + index * values;
+    runner.run(image, 1, logits.data());
+    logits_[share]->run(image, 1, now.data());
     const auto classes = static_cast<std::ptrdiff_t>(logits.size());
-    const float* now = merged.const_data_ptr<float>() + index * classes;
     const float* wanted = expected.const_data_ptr<float>() + index * classes;
     for (std::size_t c = 0; c < logits.size(); ++c) {
       const bool same = logits[c] == now[c] || (std::isnan(logits[c]) && std::isnan(now[c]));
@@ -301,7 +303,7 @@ class Verifier : public InterpreterWatch {
     ++result.images;
     const bool equal = codes_are_equal(runner, index, result);
     const auto choice = [&](const float* of) { return std::max_element(of, of + classes) - of; };
-    const bool changed = choice(now) != choice(wanted);
+    const bool changed = choice(now.data()) != choice(wanted);
     result.changed_decisions += changed ? 1 : 0;
     if (!equal) {
       ++result.other_codes;
@@ -311,7 +313,8 @@ class Verifier : public InterpreterWatch {
     double largest = 1e-30, difference = 0;
     for (std::ptrdiff_t c = 0; c < classes; ++c) {
       largest = std::max(largest, static_cast<double>(std::abs(wanted[c])));
-      difference = std::max(difference, static_cast<double>(std::abs(wanted[c] - now[c])));
+      const float got = now[static_cast<std::size_t>(c)];
+      difference = std::max(difference, static_cast<double>(std::abs(wanted[c] - got)));
     }
     result.largest_logit_difference =
         std::max(result.largest_logit_difference, difference / largest);
@@ -453,8 +456,7 @@ class Verifier : public InterpreterWatch {
   const RunPosition position_;
   const InputCodesByEdge inputs_;
   std::shared_ptr<const runtime::Engine> merged_, apart_;
-  runtime::Runner logits_;
-  std::vector<std::unique_ptr<runtime::Runner>> steps_;
+  Runners logits_, steps_;
   std::map<std::string, int> by_name_;
   std::map<std::string, Layer> layers_;
   std::vector<std::string> order_;

@@ -128,6 +128,29 @@ struct FloatConv {
   const float* weights = nullptr;
 };
 
+/// Codes of floats, one byte each: code = number of j with direction[c] * x >= t[c][j], NaN being 0.
+/// All arrays over channels have padded(channels) entries. The first form that is there counts.
+struct ByteEncoder {
+  int codes = 2;                     ///< 2 to 256
+  const float* direction = nullptr;  ///< +1 and -1; null: all +1
+  /// step != 0, the same for all channels and without direction:
+  ///     code = clamp(round_half_even(divides ? x / step : x * step) + zero, 0, codes - 1)
+  float step = 0, zero = 0;
+  bool divides = false;
+  /// Few thresholds: [codes - 1][padded(channels)], compared one by one.
+  const float* columns = nullptr;
+  /// A channel's row of 2^row_steps + 1 floats begins at row_start[c]: -inf, t[c][0], t[c][1], ...,
+  /// then NaN. It is searched in row_steps steps.
+  const float* rows = nullptr;
+  const std::int32_t* row_start = nullptr;
+  int row_steps = 0;
+  /// Not null: code = round_half_even(clamp(fma(x, slope[c], offset[c]), 0, codes - 1)), and where
+  /// that is within `doubt` of a half, it is one more or less as the row says.
+  const float* slope = nullptr;
+  const float* offset = nullptr;
+  float doubt = 0;
+};
+
 /// The functions of one CPU level. Rows [first_row, last_row) of one image.
 struct Kernels {
   const char* name = "";  ///< "portable", "avx2", "avx512"
@@ -138,6 +161,9 @@ struct Kernels {
   /// Epilogue.
   void (*encode_bits)(const float* x, int pixels, int channels, const float* thresholds,
                       const float* direction, std::uint8_t* bits, int pixel_bytes);
+  /// Of `pixels` pixels of a row of floats; the bytes behind the last channel of a pixel become 0.
+  void (*encode_bytes)(const ByteEncoder&, const float* x, int pixels, int channels,
+                       std::uint8_t* bytes, int pixel_bytes);
 };
 
 const Kernels& portable_kernels();

@@ -71,98 +71,6 @@ Inside inside(int position, int stride, int pad, int kernel, int size) {
   return {std::max(start, 0), std::min(start + kernel, size)};
 }
 
-class EncodeOp : public Op {
- public:
-  EncodeOp(Encoder encoder, const FloatPlace* in, const CodePlace* bits, const CodePlace* bytes)
-      : encoder_(std::move(encoder)), in_(in), bits_(bits), bytes_(bytes) {
-    kernel = "encode";
-    if (encoder_.count == 2) expand();
-  }
-
-  int rows() const override { return in_->height; }
-
-  void run(const Work& work, Rows rows) const override {
-    if (bits_ != nullptr) fill_border(*bits_, work, rows);
-    if (bytes_ != nullptr) fill_border(*bytes_, work, rows);
-    for (int y = rows.first; y < rows.last; ++y) {
-      const float* x = in_->data(work) + static_cast<std::size_t>(y) * in_->row();
-      if (bits_ != nullptr) {
-        work.kernels->encode_bits(x, in_->width, in_->channels, per_channel_.data(),
-                                  direction_.empty() ? nullptr : direction_.data(),
-                                  bits_->pixel(work, y, 0), bits_->pixel_bytes);
-      }
-      if (bytes_ != nullptr) encode_row(x, bytes_->pixel(work, y, 0));
-    }
-  }
-
- private:
-  /// One threshold a channel, as the kernel of bits wants them.
-  void expand() {
-    const auto channels = static_cast<std::size_t>(in_->channels);
-    per_channel_.assign(static_cast<std::size_t>(padded(in_->channels)),
-                        std::numeric_limits<float>::infinity());
-    for (std::size_t c = 0; c < channels; ++c) {
-      per_channel_[c] = encoder_.thresholds[encoder_.per_channel ? c : 0];
-    }
-    if (encoder_.direction.empty()) return;
-    direction_.assign(per_channel_.size(), 1.0F);
-    std::copy(encoder_.direction.begin(), encoder_.direction.end(), direction_.begin());
-  }
-
-  void encode_row(const float* x, std::uint8_t* to) const {
-    const int channels = in_->channels, pixel_bytes = bytes_->pixel_bytes;
-    for (int column = 0; column < in_->width; ++column) {
-      if (encoder_.step != 0) {
-        round(x, channels, to);
-      } else {
-        search(x, channels, to);
-      }
-      std::memset(to + channels, 0, static_cast<std::size_t>(pixel_bytes - channels));
-      x += channels;
-      to += pixel_bytes;
-    }
-  }
-
-  void round(const float* x, int channels, std::uint8_t* to) const {
-    // Adding and taking away 1.5 * 2^23 rounds half to even; the operand is small by then.
-    constexpr float rounder = 12582912.0F;
-    const float lowest = -encoder_.zero - 1;
-    const float highest = static_cast<float>(encoder_.count) - encoder_.zero;
-    const float largest = static_cast<float>(encoder_.count - 1);
-    for (int c = 0; c < channels; ++c) {
-      float q = encoder_.divides ? x[c] / encoder_.step : x[c] * encoder_.step;
-      q = q > lowest ? q : lowest;
-      q = q < highest ? q : highest;
-      q = (q + rounder) - rounder + encoder_.zero;
-      q = q > 0 ? q : 0;
-      to[c] = static_cast<std::uint8_t>(q < largest ? q : largest);
-    }
-  }
-
-  void search(const float* x, int channels, std::uint8_t* to) const {
-    const auto n = static_cast<std::size_t>(encoder_.count - 1);
-    for (int c = 0; c < channels; ++c) {
-      const auto channel = static_cast<std::size_t>(c);
-      const float* t = encoder_.thresholds.data() + (encoder_.per_channel ? channel * n : 0);
-      const float value = encoder_.direction.empty() ? x[c] : encoder_.direction[channel] * x[c];
-      std::size_t code = 0, left = n;  // how many thresholds are not above the value
-      while (left > 0) {
-        const std::size_t half = left / 2;
-        const bool reached = value >= t[code + half];
-        code += reached ? half + 1 : 0;
-        left = reached ? left - half - 1 : half;
-      }
-      to[c] = static_cast<std::uint8_t>(code);
-    }
-  }
-
-  const Encoder encoder_;
-  const FloatPlace* in_;
-  const CodePlace* bits_;
-  const CodePlace* bytes_;
-  std::vector<float> per_channel_, direction_;
-};
-
 class UnpackOp : public Op {
  public:
   UnpackOp(const CodePlace* bits, const CodePlace* bytes) : bits_(bits), bytes_(bytes) {
@@ -240,36 +148,6 @@ OpPointer output_op(const FloatPlace* in) {
   return rows_op(in, "output", [in](const Work& work, Rows) {
     std::memcpy(work.output, in->data(work), in->bytes());
   });
-}
-
-void find_rounding(Encoder& encoder, float scale, std::int32_t zero_point) {
-  if (encoder.per_channel || zero_point % 2 != 0 || !(scale > 0)) return;
-  const auto zero = static_cast<float>(zero_point / 2);
-  if (std::abs(zero) > 1024) return;
-  for (const bool divides : {true, false}) {
-    const float step = divides ? scale : 1 / scale;
-    const auto code = [&](float x) {
-      const float q = std::nearbyint(divides ? x / step : x * step) + zero;
-      return std::clamp(q, 0.0F, static_cast<float>(encoder.count - 1));
-    };
-    bool same = std::isfinite(step);
-    for (std::size_t j = 0; same && j < encoder.thresholds.size(); ++j) {
-      const float t = encoder.thresholds[j];
-      const float below = std::nextafter(t, -std::numeric_limits<float>::infinity());
-      same = std::isfinite(t) && code(t) >= static_cast<float>(j + 1) &&
-             code(below) <= static_cast<float>(j);
-    }
-    if (!same) continue;
-    encoder.step = step;
-    encoder.zero = zero;
-    encoder.divides = divides;
-    return;
-  }
-}
-
-OpPointer encode_op(Encoder encoder, const FloatPlace* in, const CodePlace* bits,
-                    const CodePlace* bytes) {
-  return std::make_unique<EncodeOp>(std::move(encoder), in, bits, bytes);
 }
 
 OpPointer unpack_op(const CodePlace* bits, const CodePlace* bytes) {

@@ -18,23 +18,6 @@ OpPointer input_op(const FloatPlace* out);
 /// To the caller's [classes].
 OpPointer output_op(const FloatPlace* in);
 
-/// Codes of floats by thresholds; `bits` and `bytes` may be null.
-struct Encoder {
-  int count = 2;                  ///< codes
-  std::vector<float> thresholds;  ///< [count - 1], or [C, count - 1] with per_channel
-  bool per_channel = false;
-  std::vector<float> direction;  ///< [C] of +1 and -1, or empty; only with per_channel
-  /// A rounding that gives the same codes for every float; 0: none is known.
-  ///     code = clamp(round_half_even(divides ? x / step : x * step) + zero, 0, count - 1)
-  float step = 0;
-  float zero = 0;
-  bool divides = false;
-};
-/// Looks for that rounding, for codes with the scale `scale` and a zero point in half steps. It is
-/// taken only if it agrees at every threshold and just below, so that it agrees everywhere.
-void find_rounding(Encoder& encoder, float scale, std::int32_t zero_point);
-OpPointer encode_op(Encoder encoder, const FloatPlace* in, const CodePlace* bits,
-                    const CodePlace* bytes);
 /// Bits as bytes 0 and 1.
 OpPointer unpack_op(const CodePlace* bits, const CodePlace* bytes);
 /// values: [count], or [C, count] with per_channel, by code.

@@ -10,6 +10,7 @@
 #include "qhost/error.h"
 #include "runtime/arena.h"
 #include "runtime/conv_op.h"
+#include "runtime/encode_op.h"
 #include "runtime/ops.h"
 #include "runtime/plan.h"
 
@@ -334,27 +335,38 @@ class Planner {
       encoder.direction.push_back(direction);
       encoder.per_channel = true;
     }
-    if (codes.encoding.kind == CodeKind::uniform && codes.scale.size() == 1 &&
-        codes.zero_point.size() <= 1) {
-      find_rounding(encoder, codes.scale[0], codes.zero_point.empty() ? 0 : codes.zero_point[0]);
-    }
     return encoder;
+  }
+
+  /// Of EncodeTables: rows are less than twice as long as their thresholds, or there are at most 15
+  /// columns.
+  static double table_bytes(double thresholds, const Step& step) {
+    return 12.0 * thresholds + 100.0 * padded(to_int(step.channels()));
   }
 
   void add_encode(int index) {
     const Step& step = program_.step(index);
-    count_constants(step, 4.0 * static_cast<double>(step.thresholds.size()) +
-                              8.0 * padded(to_int(step.channels())));
-    add_encoder(index, encoder(step), floats(step.inputs[0]));
+    count_constants(step, table_bytes(static_cast<double>(step.thresholds.size()), step));
+    const packed::Codes& codes = *step.codes;
+    const Encoder encoder = this->encoder(step);
+    const int channels = to_int(step.channels());
+    const bool one_scale = codes.encoding.kind == CodeKind::uniform && codes.scale.size() == 1 &&
+                           codes.zero_point.size() <= 1;
+    add_encoder(index, encoder,
+                one_scale ? EncodeTables(encoder, channels, codes.scale[0],
+                                         codes.zero_point.empty() ? 0 : codes.zero_point[0])
+                          : EncodeTables(encoder, channels),
+                floats(step.inputs[0]));
   }
 
-  void add_encoder(int index, Encoder encoder, const FloatPlace* source) {
+  void add_encoder(int index, const Encoder& encoder, EncodeTables tables,
+                   const FloatPlace* source) {
     const Wanted& wanted = wanted_[static_cast<std::size_t>(index)];
     Places& places = places_[static_cast<std::size_t>(index)];
     if (wanted.bits) places.bits = write(new_codes(index, true));
     if (wanted.bytes) places.bytes = write(new_codes(index, false));
     add(program_.step(index).name,
-        encode_op(std::move(encoder), read(source), places.bits, places.bytes));
+        encode_op(encoder, std::move(tables), read(source), places.bits, places.bytes));
   }
 
   /// The values of the codes that `step` reads, without their scale unless `scaled`.
@@ -505,9 +517,8 @@ class Planner {
   /// A kernel that need not look for the border is worth a copy of the image.
   static bool frames(const Step& step) { return step.padding != Size2(0); }
 
-  /// Floats hold whole numbers up to 2^24: beyond, a sum would be compared after it was rounded.
-  void require_exact_sums(const Step& step) const {
-    if (step.sum_thresholds.empty()) return;
+  /// No sum of levels is larger.
+  double largest_sum(const Step& step) const {
     const packed::Codes& codes = *input(step).codes;
     double weight = 0, value = std::abs(step.padding_level);
     for (const float level : packed::levels(*step.weight)) {
@@ -526,7 +537,14 @@ class Planner {
     }
     const double terms =
         static_cast<double>(step.weight->elements()) / static_cast<double>(step.channels());
-    if (terms * weight * value * packed::unit(*step.weight) * codes.unit() <= 1 << 24) return;
+    return terms * weight * value;
+  }
+
+  /// Floats hold whole numbers up to 2^24: beyond, a sum would be compared after it was rounded.
+  void require_exact_sums(const Step& step) const {
+    if (step.sum_thresholds.empty()) return;
+    const int units = packed::unit(*step.weight) * input(step).codes->unit();
+    if (largest_sum(step) * units <= 1 << 24) return;
     throw Error(
         ErrorKind::storage,
         "the step `" + step.name +
@@ -601,8 +619,10 @@ class Planner {
       encoder.thresholds.push_back(threshold_of_sum(t, per_sum));
     }
     for (const std::int8_t d : step.direction) encoder.direction.push_back(d);
+    if (per_sum == 1.0) encoder.largest_sum = static_cast<float>(largest_sum(step) * unit);
+    count_constants(step, table_bytes(static_cast<double>(encoder.thresholds.size()), step));
     const FloatPlace* sums = std::exchange(sums_to_codes_, nullptr);
-    add_encoder(index, std::move(encoder), sums);
+    add_encoder(index, encoder, EncodeTables(encoder, to_int(step.channels())), sums);
   }
 
   /// Bits that were written, as bytes where they are wanted.

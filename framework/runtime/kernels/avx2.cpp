@@ -5,7 +5,7 @@
 
 #include <immintrin.h>
 
-#include "runtime/kernels/vector_loops.h"
+#include "runtime/kernels/vector_encode.h"
 
 namespace qhost::runtime {
 namespace {
@@ -63,6 +63,33 @@ struct Avx2 {
   QHOST_INLINE static std::uint32_t at_least(Ints a, Ints b) {
     const __m256 less = _mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a));
     return static_cast<std::uint32_t>(_mm256_movemask_ps(less)) ^ 0xFFU;
+  }
+  QHOST_INLINE static Floats minus(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
+  QHOST_INLINE static Floats over(Floats a, Floats b) { return _mm256_div_ps(a, b); }
+  QHOST_INLINE static Floats larger(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+  QHOST_INLINE static Floats lesser(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+  QHOST_INLINE static Ints nearest(Floats a) {
+    return _mm256_cvttps_epi32(_mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  QHOST_INLINE static Ints count_at_least(Ints count, Floats a, Floats b) {
+    // A comparison that holds is -1.
+    return _mm256_sub_epi32(count, _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)));
+  }
+  QHOST_INLINE static Ints count_less(Ints count, Floats a, Floats b) {
+    return _mm256_add_epi32(count, _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ)));
+  }
+  QHOST_INLINE static Ints step_at_least(Ints count, Ints step, Floats a, Floats b) {
+    const __m256i reached = _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ));
+    return _mm256_add_epi32(count, _mm256_and_si256(reached, step));
+  }
+  QHOST_INLINE static Floats gather(const float* from, Ints at) {
+    return _mm256_i32gather_ps(from, at, sizeof(float));
+  }
+  QHOST_INLINE static void store_bytes(std::uint8_t* to, Ints codes, int count) {
+    const __m128i words =
+        _mm_packus_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
+    const std::int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+    std::memcpy(to, &bytes, static_cast<std::size_t>(count));
   }
   QHOST_INLINE static Places ramp(int first, int step) {
     const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -185,8 +212,8 @@ struct Avx2 {
 }  // namespace
 
 const Kernels* avx2_kernels() {
-  static constexpr Kernels kernels = {"avx2", binary<Avx2>, integer<Avx2>, floating<Avx2>,
-                                      encode_bits<Avx2>};
+  static constexpr Kernels kernels = {"avx2",         binary<Avx2>,      integer<Avx2>,
+                                      floating<Avx2>, encode_bits<Avx2>, encode_bytes<Avx2>};
   return &kernels;
 }
 

@@ -5,7 +5,7 @@
 
 #include <immintrin.h>
 
-#include "runtime/kernels/vector_loops.h"
+#include "runtime/kernels/vector_encode.h"
 
 namespace qhost::runtime {
 namespace {
@@ -51,6 +51,29 @@ struct Avx512 {
   }
   QHOST_INLINE static std::uint32_t at_least(Ints a, Ints b) {
     return _mm512_cmp_epi32_mask(a, b, _MM_CMPINT_NLT);
+  }
+  QHOST_INLINE static Floats minus(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+  QHOST_INLINE static Floats over(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+  QHOST_INLINE static Floats larger(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+  QHOST_INLINE static Floats lesser(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+  QHOST_INLINE static Ints nearest(Floats a) {
+    return _mm512_cvt_roundps_epi32(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  QHOST_INLINE static Ints count_at_least(Ints count, Floats a, Floats b) {
+    return step_at_least(count, spread(std::int32_t{1}), a, b);
+  }
+  QHOST_INLINE static Ints count_less(Ints count, Floats a, Floats b) {
+    return _mm512_mask_sub_epi32(count, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), count,
+                                 spread(std::int32_t{1}));
+  }
+  QHOST_INLINE static Ints step_at_least(Ints count, Ints step, Floats a, Floats b) {
+    return _mm512_mask_add_epi32(count, _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ), count, step);
+  }
+  QHOST_INLINE static Floats gather(const float* from, Ints at) {
+    return _mm512_i32gather_ps(at, from, sizeof(float));
+  }
+  QHOST_INLINE static void store_bytes(std::uint8_t* to, Ints codes, int count) {
+    _mm512_mask_cvtepi32_storeu_epi8(to, some(count), codes);
   }
   QHOST_INLINE static Places ramp(int first, int step) {
     const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -135,8 +158,8 @@ struct Avx512 {
 }  // namespace
 
 const Kernels* avx512_kernels() {
-  static constexpr Kernels kernels = {"avx512", binary<Avx512>, integer<Avx512>, floating<Avx512>,
-                                      encode_bits<Avx512>};
+  static constexpr Kernels kernels = {"avx512",         binary<Avx512>,      integer<Avx512>,
+                                      floating<Avx512>, encode_bits<Avx512>, encode_bytes<Avx512>};
   return &kernels;
 }
 

@@ -263,10 +263,55 @@ void encode_bits(const float* x, int pixels, int channels, const float* threshol
   }
 }
 
+int rounded(const ByteEncoder& e, float x) {
+  // Adding and taking away 1.5 * 2^23 rounds half to even; the operand is small by then.
+  constexpr float rounder = 12582912.0F;
+  const float lowest = -e.zero - 1, highest = static_cast<float>(e.codes) - e.zero;
+  const float largest = static_cast<float>(e.codes - 1);
+  float q = e.divides ? x / e.step : x * e.step;
+  q = q > lowest ? q : lowest;
+  q = q < highest ? q : highest;
+  q = (q + rounder) - rounder + e.zero;
+  q = q > 0 ? q : 0;
+  return static_cast<int>(q < largest ? q : largest);
+}
+
+int compared(const ByteEncoder& e, float x, int channel, int channels) {
+  int code = 0;
+  for (int j = 0; j + 1 < e.codes; ++j) {
+    code += x >= e.columns[static_cast<std::ptrdiff_t>(j) * padded(channels) + channel] ? 1 : 0;
+  }
+  return code;
+}
+
+int searched(const ByteEncoder& e, float x, int channel) {
+  const float* row = e.rows + e.row_start[channel];
+  int code = 0;
+  for (int step = 1 << e.row_steps >> 1; step > 0; step /= 2) {
+    code += x >= row[code + step] ? step : 0;
+  }
+  return code;
+}
+
+void encode_bytes(const ByteEncoder& e, const float* x, int pixels, int channels,
+                  std::uint8_t* bytes, int pixel_bytes) {
+  for (int p = 0; p < pixels; ++p, x += channels, bytes += pixel_bytes) {
+    for (int c = 0; c < channels; ++c) {
+      const float seen = e.direction != nullptr ? e.direction[c] * x[c] : x[c];
+      const int code = e.step != 0            ? rounded(e, x[c])
+                       : e.columns != nullptr ? compared(e, seen, c, channels)
+                                              : searched(e, seen, c);
+      bytes[c] = static_cast<std::uint8_t>(code);
+    }
+    std::memset(bytes + channels, 0, static_cast<std::size_t>(pixel_bytes - channels));
+  }
+}
+
 }  // namespace
 
 const Kernels& portable_kernels() {
-  static constexpr Kernels kernels = {"portable", binary, integer, floating, encode_bits};
+  static constexpr Kernels kernels = {"portable", binary,      integer,
+                                      floating,   encode_bits, encode_bytes};
   return kernels;
 }
 

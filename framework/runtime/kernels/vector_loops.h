@@ -880,32 +880,5 @@ void floating(const FloatConv& conv, const float* x, int first_row, int last_row
   }
 }
 
-template <class I>
-void encode_bits(const float* x, int pixels, int channels, const float* thresholds,
-                 const float* direction, std::uint8_t* bits, int pixel_bytes) {
-  for (int p = 0; p < pixels; ++p, x += channels, bits += pixel_bytes) {
-    for (int c = 0; c < channels; c += channel_block) {
-      const int count = smaller(channel_block, channels - c);
-      std::uint32_t word = 0;
-      for (int i = 0; i < count; i += I::lanes) {
-        const auto some = I::some(count - i);
-        auto y = I::load(x + c + i, some);
-        if (direction != nullptr) y = I::times(I::load(direction + c + i, some), y);
-        word |= (I::at_least(y, I::load(thresholds + c + i, some)) & I::bits(some)) << i;
-      }
-      switch (smaller(word_bytes, pixel_bytes - c / 8)) {
-        case 4:
-          std::memcpy(bits + c / 8, &word, 4);
-          break;
-        case 2:
-          std::memcpy(bits + c / 8, &word, 2);
-          break;
-        default:
-          std::memcpy(bits + c / 8, &word, 1);
-      }
-    }
-  }
-}
-
 }  // namespace
 }  // namespace qhost::runtime
