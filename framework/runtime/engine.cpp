@@ -37,6 +37,24 @@ const packed::Program& checked(const packed::Program& program) {
   return program;
 }
 
+/// Tells the CPU that this thread waits for a value in memory.
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+/// Whether `is_true` became true within some 50 microseconds: sleeping and waking take as long.
+template <class Condition>
+bool spin_until(const Condition& is_true) {
+  constexpr int spins = 1500;
+  for (int i = 0; i < spins; ++i) {
+    if (is_true()) return true;
+    pause();
+  }
+  return false;
+}
+
 /// Threads that meet between two operations of an image that they share.
 class Barrier {
  public:
@@ -49,9 +67,8 @@ class Barrier {
       return;
     }
     // An operation takes microseconds; a thread that has lost its CPU must get one.
-    for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-      if (spins > 2000) std::this_thread::yield();
-    }
+    const auto is_over = [&] { return round_.load(std::memory_order_acquire) != round; };
+    while (!spin_until(is_over)) std::this_thread::yield();
   }
 
  private:
@@ -90,7 +107,7 @@ struct Runner::State {
   void stop() {
     {
       const std::lock_guard lock(mutex);
-      stopping = true;
+      stopping.store(true, std::memory_order_relaxed);
     }
     begin.notify_all();
     for (std::thread& worker : workers) worker.join();
@@ -108,28 +125,37 @@ struct Runner::State {
     total = count;
     next.store(0, std::memory_order_relaxed);
     if (threads == 1) return share(0);
+    busy.store(threads - 1, std::memory_order_relaxed);
     {
       const std::lock_guard lock(mutex);
-      busy = threads - 1;
-      ++job;
+      job.fetch_add(1, std::memory_order_release);
     }
     begin.notify_all();
     share(0);
+    const auto is_over = [this] { return busy.load(std::memory_order_acquire) == 0; };
+    if (spin_until(is_over)) return;
     std::unique_lock lock(mutex);
-    end.wait(lock, [this] { return busy == 0; });
+    end.wait(lock, is_over);
   }
 
   void serve(int thread) {
-    for (std::uint64_t seen = 0;;) {
-      {
+    std::uint64_t seen = 0;
+    const auto has_work = [&] {
+      return stopping.load(std::memory_order_relaxed) ||
+             job.load(std::memory_order_acquire) != seen;
+    };
+    for (;;) {
+      // The next images often follow at once.
+      if (!spin_until(has_work)) {
         std::unique_lock lock(mutex);
-        begin.wait(lock, [&] { return stopping || job != seen; });
-        if (stopping) return;
-        seen = job;
+        begin.wait(lock, has_work);
       }
+      if (stopping.load(std::memory_order_relaxed)) return;
+      ++seen;  // no job begins before all have left the one before
       share(thread);
+      if (busy.fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
       const std::lock_guard lock(mutex);
-      if (--busy == 0) end.notify_one();
+      end.notify_one();
     }
   }
 
@@ -175,9 +201,9 @@ struct Runner::State {
 
   std::mutex mutex;
   std::condition_variable begin, end;
-  std::uint64_t job = 0;
-  int busy = 0;
-  bool stopping = false;
+  std::atomic<std::uint64_t> job{0};
+  std::atomic<int> busy{0};
+  std::atomic<bool> stopping{false};
   std::vector<std::thread> workers;
 };
 
@@ -201,6 +227,19 @@ void Runner::time(const float* image, float* logits, std::vector<double>& second
     const auto start = Clock::now();
     ops[i]->run(work, {0, ops[i]->rows()});
     seconds[i] += std::chrono::duration<double>(Clock::now() - start).count();
+  }
+}
+
+void Runner::run_watched(const float* image, float* logits,
+                         const std::function<void(std::size_t, std::byte*)>& after) {
+  state_->images = image;
+  state_->logits = logits;
+  std::byte* arena = state_->arenas[0].get();
+  const auto& ops = state_->engine->plan().ops;
+  const Work work = state_->work_of(0, arena);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    ops[i]->run(work, {0, ops[i]->rows()});
+    after(i, arena);
   }
 }
 

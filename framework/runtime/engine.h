@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,6 +45,10 @@ class Runner {
 
   /// One image, one thread, operation by operation: `seconds` [operations] is added to.
   void time(const float* image, float* logits, std::vector<double>& seconds);
+  /// One image, one thread. `after` is called behind each operation with its index and the arena,
+  /// whose values it may change.
+  void run_watched(const float* image, float* logits,
+                   const std::function<void(std::size_t, std::byte*)>& after);
   /// The arena of the first thread: the values of the last image that it ran.
   const std::byte* arena() const;
   const Engine& engine() const;
