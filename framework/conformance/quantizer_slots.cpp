@@ -190,7 +190,7 @@ std::string check_decoding(Subject& subject) {
 std::string check_levels(Subject& subject) {
   const Encoding encoding = subject.encoding();
   if (encoding.is_float()) return "";
-  const int codes = encoding.kind == CodeKind::ternary ? 3 : 1 << encoding.bits;
+  const int codes = encoding.code_count();
   std::set<int> seen;
   for (const double width : {0.02, 0.1, 0.3, 0.5, 1.0, 2.0, 8.0, 32.0}) {
     for (const bool ramp : {false, true}) {

@@ -106,7 +106,10 @@ void require_sound(const InferenceGraph& graph) {
 json to_json(const Encoding& e) {
   json result = {{"kind", to_string(e.kind)}, {"bits", e.bits}, {"scale", to_text(e.scale)}};
   if (e.kind == CodeKind::uniform) result["zero_point"] = to_text(e.zero_point);
-  if (e.kind == CodeKind::codebook) result["codebook_per_channel"] = e.codebook_per_channel;
+  if (e.kind == CodeKind::codebook) {
+    result["codebook_per_channel"] = e.codebook_per_channel;
+    if (e.levels != 1 << e.bits) result["levels"] = e.levels;
+  }
   if (e.kind == CodeKind::binary) result["sign_of_zero"] = e.sign_of_zero;
   if (e.ensemble_size != 1) result["ensemble_size"] = e.ensemble_size;
   return result;

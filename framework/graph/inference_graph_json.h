@@ -20,7 +20,7 @@ namespace qhost {
 ///                      U8: packed codes, [bytes], or [members, bytes of one]
 ///   NAME/scale         F32 [1] or [channels]
 ///   NAME/zero_point    I32 [1] or [channels], half steps
-///   NAME/table         F32 [2^bits] or [channels, 2^bits]
+///   NAME/table         F32 [levels] or [channels, levels]
 struct NamedBytes {
   std::string dtype;
   std::vector<std::int64_t> shape;

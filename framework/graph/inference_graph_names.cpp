@@ -49,7 +49,7 @@ StoredParts stored_parts(const StoredTensor& tensor) {
   if (sizes.scales > 0) parts.scale = {.dtype = "F32", .shape = {sizes.scales}};
   if (sizes.zero_points > 0) parts.zero_point = {.dtype = "I32", .shape = {sizes.zero_points}};
   if (sizes.table > 0) {
-    parts.table = {.dtype = "F32", .shape = {std::int64_t{1} << encoding.bits}};
+    parts.table = {.dtype = "F32", .shape = {encoding.levels}};
     if (encoding.codebook_per_channel) {
       parts.table.shape.insert(parts.table.shape.begin(), tensor.channels());
     }

@@ -55,7 +55,12 @@ Encoding read_encoding(JsonObject object) {
   e.scale = object.word("scale", every_scale, text<ScaleKind>);
   if (e.kind == CodeKind::uniform)
     e.zero_point = object.word("zero_point", every_zero_point, text<ZeroPointKind>);
-  if (e.kind == CodeKind::codebook) e.codebook_per_channel = object.boolean("codebook_per_channel");
+  if (e.kind == CodeKind::codebook) {
+    e.codebook_per_channel = object.boolean("codebook_per_channel");
+    e.levels = object.has("levels")         ? object.small_integer("levels")
+               : e.bits >= 1 && e.bits <= 8 ? 1 << e.bits
+                                            : 0;
+  }
   if (e.kind == CodeKind::binary) e.sign_of_zero = object.small_integer("sign_of_zero");
   if (object.has("ensemble_size")) e.ensemble_size = object.small_integer("ensemble_size");
   object.finish();

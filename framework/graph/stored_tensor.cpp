@@ -43,11 +43,15 @@ std::string wrong_codes(const StoredTensor& tensor) {
     if (!has_clean_end(member_codes(tensor, member), encoding.bits, tensor.elements())) {
       return "bits behind the last code are set";
     }
-    if (encoding.kind != CodeKind::ternary) continue;
+    const int count = encoding.code_count();
+    if (count == 1 << encoding.bits) continue;
     const std::vector<std::uint8_t> codes = codes_of(tensor, member);
-    if (std::find(codes.begin(), codes.end(), 3) != codes.end()) {
-      return "the code 3 occurs, and ternary has 0, 1 and 2";
-    }
+    const auto largest = std::max_element(codes.begin(), codes.end());
+    if (largest == codes.end() || *largest < count) continue;
+    return "the code " + std::to_string(*largest) + " occurs, and " + to_string(encoding.kind) +
+           (encoding.kind == CodeKind::ternary
+                ? " has 0, 1 and 2"
+                : " of " + std::to_string(count) + " levels has 0 to " + std::to_string(count - 1));
   }
   return "";
 }
@@ -69,7 +73,8 @@ std::array<bool, 256> zero_levels(const StoredTensor& tensor, std::int64_t chann
   std::array<bool, 256> zero{};
   const Encoding& encoding = tensor.encoding;
   const auto c = static_cast<std::size_t>(channel);
-  for (std::size_t code = 0; code < std::size_t{1} << encoding.bits; ++code) {
+  const auto levels = static_cast<std::size_t>(encoding.code_count());
+  for (std::size_t code = 0; code < levels; ++code) {
     switch (encoding.kind) {
       case CodeKind::ternary:
         zero[code] = code == 1;
@@ -83,7 +88,7 @@ std::array<bool, 256> zero_levels(const StoredTensor& tensor, std::int64_t chann
         break;
       }
       case CodeKind::codebook: {
-        const std::size_t row = encoding.codebook_per_channel ? c << encoding.bits : 0;
+        const std::size_t row = encoding.codebook_per_channel ? c * levels : 0;
         zero[code] = tensor.table[row + code] == 0;
         break;
       }
@@ -133,8 +138,7 @@ StoredSizes stored_sizes(const StoredTensor& tensor) {
   if (encoding.zero_point == ZeroPointKind::tensor) sizes.zero_points = 1;
   if (encoding.zero_point == ZeroPointKind::channel) sizes.zero_points = tensor.channels();
   if (encoding.kind == CodeKind::codebook) {
-    sizes.table = (std::int64_t{1} << encoding.bits) *
-                  (encoding.codebook_per_channel ? tensor.channels() : 1);
+    sizes.table = encoding.levels * (encoding.codebook_per_channel ? tensor.channels() : 1);
   }
   return sizes;
 }

@@ -59,14 +59,9 @@ std::string wrong_numbers(const Encoded& e, std::int64_t channels) {
   if (!why.empty()) return why;
   std::int64_t entries = 0;
   if (e.encoding.kind == CodeKind::codebook) {
-    entries =
-        (std::int64_t{1} << e.encoding.bits) * (e.encoding.codebook_per_channel ? channels : 1);
+    entries = e.encoding.levels * (e.encoding.codebook_per_channel ? channels : 1);
   }
   return count_of("codebook", e.table, entries, at::kFloat);
-}
-
-std::int64_t code_count(const Encoding& encoding) {
-  return encoding.kind == CodeKind::ternary ? 3 : std::int64_t{1} << encoding.bits;
 }
 
 /// Values of a 16-bit format are stored as float32 and must be its own.
@@ -84,7 +79,7 @@ std::string wrong_halves(const Encoded& e) {
 std::string wrong_codes(const Encoded& e) {
   if (e.codes.numel() == 0 || e.encoding.kind == CodeKind::float32) return "";
   if (e.encoding.is_float()) return wrong_halves(e);
-  const std::int64_t count = code_count(e.encoding);
+  const int count = e.encoding.code_count();
   if (count > 255) return "";
   const auto largest = e.codes.max().item<std::int64_t>();
   if (largest < count) return "";

@@ -3,12 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 #include "common/number_text.h"
 #include "lowering/pack/float_order.h"
+#include "packed/halves.h"
 #include "qhost/random.h"
 
 namespace qhost {
@@ -42,6 +45,10 @@ class Search {
   InputCodes result() {
     try {
       probe();
+      if (result_.rounding != CodeKind::float32) {
+        test_rounding();
+        return result_;
+      }
       search();
       test();
     } catch (const Refusal& refusal) {
@@ -126,6 +133,10 @@ class Search {
                          .scale = numbers<float>(codes.scale, at::kFloat),
                          .zero_point = numbers<std::int32_t>(codes.zero_point, at::kInt),
                          .table = numbers<float>(codes.table, at::kFloat)};
+      if (seen.encoding == Encoding::float16() || seen.encoding == Encoding::bfloat16()) {
+        result_.rounding = seen.encoding.kind;
+        return;
+      }
       if (seen.encoding.is_float()) {
         refuse_function("keeps inputs as " + to_string(seen.encoding) + ", which are no codes");
       }
@@ -156,6 +167,41 @@ class Search {
     refuse_function(
         "multiplies the output by another factor per position than the mean |x| under "
         "the kernel");
+  }
+
+  /// Floats of all signs and sizes: many lie on the middle between two of 16 bits, or beside it.
+  static float rounding_point(Random& random, float largest) {
+    const auto upper = static_cast<std::uint32_t>(random.below(0x10000));
+    const std::uint32_t beside[] = {0, 1, 0xFFFU, 0x1000U, 0x1001U, 0x7FFFU, 0x8000U, 0x8001U};
+    const std::uint32_t lower = random.below(4) == 0
+                                    ? static_cast<std::uint32_t>(random.below(0x10000))
+                                    : beside[random.below(std::size(beside))];
+    const auto x = std::bit_cast<float>(upper << 16 | lower);
+    // A method may refuse what its format cannot hold.
+    return std::abs(x) <= largest ? x : 0.0F;
+  }
+
+  void test_rounding() const {
+    Random random = Random::keyed(2, slot_.info.node, "input codes");
+    const std::int64_t count = std::max<std::int64_t>(1024, 0x20000 / channels_);
+    std::vector<float> points(static_cast<std::size_t>(channels_ * count));
+    const float largest = result_.rounding == CodeKind::float16 ? 65519 : 3.3e38F;
+    for (float& x : points) x = rounding_point(random, largest);
+    const std::vector<float> given =
+        numbers<float>(encode_(tensor_of(points, count)).codes.codes, at::kFloat);
+    for (std::int64_t c = 0; c < channels_; ++c) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float x = points[static_cast<std::size_t>(c * count + i)];
+        const float wanted = packed::rounded_to(result_.rounding, x);
+        const std::int64_t n = i / positions_, p = i % positions_;
+        const float got = given[static_cast<std::size_t>((n * channels_ + c) * positions_ + p)];
+        if (got == wanted) continue;
+        refuse_function("does not round inputs to the nearest " +
+                        std::string(to_string(result_.rounding)) + ": of " + significant(x, 9) +
+                        " in channel " + std::to_string(c) + " it makes " + significant(got, 9) +
+                        ", not " + significant(wanted, 9));
+      }
+    }
   }
 
   void search() {

@@ -164,6 +164,7 @@ class Inference {
         return subsample();
       case StepOp::encode:
       case StepOp::decode:
+      case StepOp::round:
       case StepOp::affine:
       case StepOp::activation:
         return input();

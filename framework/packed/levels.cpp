@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "packed/halves.h"
 #include "packed/program.h"
 
 namespace qhost::packed {
@@ -28,17 +29,6 @@ float level(CodeKind kind, int code, std::int32_t half_steps, const float* table
     default:
       return table[code];
   }
-}
-
-float from_half(std::uint16_t bits) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;
-  const std::uint32_t exponent = (bits >> 10) & 0x1FU, fraction = bits & 0x3FFU;
-  if (exponent == 0) {
-    const float value = std::ldexp(static_cast<float>(fraction), -24);
-    return sign != 0 ? -value : value;
-  }
-  const std::uint32_t wide = exponent == 31 ? 0xFFU : exponent + 112;
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
 }
 
 std::vector<float> float_levels(const StoredTensor& weight) {
@@ -69,7 +59,7 @@ std::vector<float> levels(const StoredTensor& weight) {
   const std::vector<std::uint8_t> codes = codes_of(weight);
   std::vector<float> values(codes.size());
   const std::size_t per_channel = codes.size() / static_cast<std::size_t>(weight.channels());
-  const std::size_t entries = std::size_t{1} << weight.encoding.bits;
+  const auto entries = static_cast<std::size_t>(weight.encoding.code_count());
   for (std::size_t i = 0; i < codes.size(); ++i) {
     const std::size_t channel = i / per_channel;
     const std::int32_t half_steps =
@@ -86,7 +76,7 @@ std::vector<float> levels(const StoredTensor& weight) {
 
 std::vector<float> levels(const Codes& codes, std::int64_t channel) {
   const auto c = static_cast<std::size_t>(channel);
-  const auto entries = std::size_t{1} << codes.encoding.bits;
+  const auto entries = static_cast<std::size_t>(codes.encoding.code_count());
   std::vector<float> values(static_cast<std::size_t>(codes.count()));
   for (std::size_t code = 0; code < values.size(); ++code) {
     const std::int32_t half_steps =

@@ -10,6 +10,8 @@ const char* to_string(StepOp op) {
       return "encode";
     case StepOp::decode:
       return "decode";
+    case StepOp::round:
+      return "round";
     case StepOp::conv2d:
       return "conv2d";
     case StepOp::linear:
@@ -37,7 +39,7 @@ const char* to_string(StepOp op) {
 }
 
 int Codes::count() const {
-  return encoding.kind == CodeKind::ternary ? 3 : 1 << encoding.bits;
+  return encoding.code_count();
 }
 
 std::vector<int> Program::readers(int index) const {

@@ -9,6 +9,7 @@
 ///     input                the normalized image
 ///     encode               code = number of j with d[c] * x >= t[c][j]      (`thresholds`)
 ///     decode               scale * level
+///     round                the nearest value of `rounding`, float16 or bfloat16, half to even
 ///     conv2d, linear       sum  = sum of level(weight) * level(x), or of what is float
 ///                          padding counts as `padding_level`
 ///                          y    = sum * K         with `position`: see below
@@ -43,6 +44,7 @@ enum class StepOp {
   input,
   encode,
   decode,
+  round,
   conv2d,
   linear,
   affine,
@@ -64,10 +66,10 @@ struct Codes {
   Encoding encoding;  ///< no float; of one network; never ScaleKind::position
   std::vector<float> scale;
   std::vector<std::int32_t> zero_point;  ///< uniform, in half steps
-  std::vector<float> table;              ///< codebook, [2^bits] or [C, 2^bits]
+  std::vector<float> table;              ///< codebook, [levels] or [C, levels]
 
   bool operator==(const Codes&) const = default;
-  /// Largest code + 1: 2, 3 (ternary) or 2^bits.
+  /// Number of codes (qhost/encoding.h).
   int count() const;
   /// 2 if some level is a half, 1 if all are integers, 0 for a codebook.
   int unit() const;
@@ -84,6 +86,8 @@ struct Step {
   std::int64_t groups = 1;
   float padding_level = 0;
   bool position = false;
+
+  CodeKind rounding = CodeKind::float32;  ///< round: float16 or bfloat16
 
   Activation activation = Activation::relu;
   double slope = 0;

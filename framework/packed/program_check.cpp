@@ -146,6 +146,9 @@ class Check {
               "it has a scale or a bias, which none such has");
     }
     require(std::isfinite(step_->slope), "its slope is not finite");
+    const bool halves =
+        step_->rounding == CodeKind::float16 || step_->rounding == CodeKind::bfloat16;
+    require(halves == (step_->op == StepOp::round), "only a round step rounds, to 16 bits");
   }
 
   void check_codes() {
@@ -176,8 +179,8 @@ class Check {
                      wanted(codes.encoding.zero_point == ZeroPointKind::none,
                             codes.encoding.zero_point == ZeroPointKind::channel)) &&
                 fits(codes.table.size(), wanted(codes.encoding.kind != CodeKind::codebook,
-                                                codes.encoding.codebook_per_channel)
-                                             << codes.encoding.bits),
+                                                codes.encoding.codebook_per_channel) *
+                                             codes.count()),
             "the scales, zero points or tables of its codes are not as many as " +
                 to_string(codes.encoding) + " has");
     for (const float value : codes.scale) require(std::isfinite(value), "a scale is not finite");

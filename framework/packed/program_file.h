@@ -12,7 +12,7 @@
 namespace qhost::packed {
 
 /// The newest format version, which this build writes. It reads all up to this one.
-inline constexpr int format_version = 1;
+inline constexpr int format_version = 2;
 
 /// The file's bytes: equal programs give equal bytes. Throws Error (internal) for a program that is
 /// not sound.

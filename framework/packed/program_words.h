@@ -26,11 +26,22 @@ inline constexpr const char* code_scale_suffix = ".code_scale";
 inline constexpr const char* code_zero_point_suffix = ".code_zero_point";
 inline constexpr const char* code_table_suffix = ".code_table";
 
-inline constexpr StepOp every_op[] = {
-    StepOp::input,     StepOp::encode,   StepOp::decode,       StepOp::conv2d,
-    StepOp::linear,    StepOp::affine,   StepOp::activation,   StepOp::add,
-    StepOp::concat,    StepOp::max_pool, StepOp::average_pool, StepOp::global_average_pool,
-    StepOp::subsample, StepOp::flatten};
+inline constexpr StepOp every_op[] = {StepOp::input,
+                                      StepOp::encode,
+                                      StepOp::decode,
+                                      StepOp::round,
+                                      StepOp::conv2d,
+                                      StepOp::linear,
+                                      StepOp::affine,
+                                      StepOp::activation,
+                                      StepOp::add,
+                                      StepOp::concat,
+                                      StepOp::max_pool,
+                                      StepOp::average_pool,
+                                      StepOp::global_average_pool,
+                                      StepOp::subsample,
+                                      StepOp::flatten};
+inline constexpr CodeKind every_rounding[] = {CodeKind::float16, CodeKind::bfloat16};
 inline constexpr Activation every_activation[] = {
     Activation::relu, Activation::relu6,   Activation::leaky_relu, Activation::hardtanh,
     Activation::tanh, Activation::sigmoid, Activation::silu,       Activation::gelu};

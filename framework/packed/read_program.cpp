@@ -272,6 +272,9 @@ class Reader {
     if (step.op == StepOp::conv2d || step.op == StepOp::linear) {
       if (object.has("position")) step.position = object.boolean("position");
     }
+    if (step.op == StepOp::round) {
+      step.rounding = object.word("to", every_rounding, word<CodeKind>);
+    }
     if (step.op == StepOp::activation) {
       step.activation = object.word("kind", every_activation, word<Activation>);
       if (step.activation == Activation::leaky_relu) step.slope = object.real("slope");
@@ -323,8 +326,13 @@ class Reader {
         encoding.bits = 2;
         break;
       case CodeKind::uniform:
+        encoding.bits = about.small_integer("bits");
+        break;
       case CodeKind::codebook:
         encoding.bits = about.small_integer("bits");
+        encoding.levels = about.has("levels")                        ? about.small_integer("levels")
+                          : encoding.bits >= 1 && encoding.bits <= 8 ? 1 << encoding.bits
+                                                                     : 0;
         break;
     }
   }
@@ -335,9 +343,9 @@ class Reader {
     encoding.zero_point = zero_points == 0   ? ZeroPointKind::none
                           : zero_points == 1 ? ZeroPointKind::tensor
                                              : ZeroPointKind::channel;
-    const bool sound = encoding.bits >= 1 && encoding.bits <= 8;
-    encoding.codebook_per_channel = encoding.kind == CodeKind::codebook && sound && channels > 1 &&
-                                    table > std::size_t{1} << encoding.bits;
+    encoding.codebook_per_channel = encoding.kind == CodeKind::codebook && encoding.levels > 0 &&
+                                    channels > 1 &&
+                                    table > static_cast<std::size_t>(encoding.levels);
   }
 
   void read_numbers(JsonObject& object, Step& step) {
@@ -367,8 +375,7 @@ class Reader {
     codes.encoding.scale = codes.scale.empty()       ? ScaleKind::none
                            : codes.scale.size() == 1 ? ScaleKind::tensor
                                                      : ScaleKind::channel;
-    const bool sound = codes.encoding.bits >= 1 && codes.encoding.bits <= 8;
-    const std::size_t entries = sound ? std::size_t{1} << codes.encoding.bits : 0;
+    const auto entries = static_cast<std::size_t>(std::max(codes.encoding.levels, 0));
     fit(codes.encoding, codes.zero_point.size(), codes.table.size(),
         entries > 0 && codes.table.size() > entries ? 2 : 1);
     step.codes = std::move(codes);

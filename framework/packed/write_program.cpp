@@ -37,7 +37,7 @@ class Writer {
   std::string bytes() const {
     const json program = {{"output", program_.output}, {"steps", steps_}};
     return storage::serialize(tensors_, {{"format", file_format},
-                                         {"version", std::to_string(format_version)},
+                                         {"version", std::to_string(version())},
                                          {"program", program.dump()},
                                          {"provenance", provenance().dump()}});
   }
@@ -48,6 +48,20 @@ class Writer {
   }
 
  private:
+  /// The first version that has all of it: an older reader takes what it knows.
+  int version() const {
+    const auto is_new = [](const Encoding& encoding) {
+      return encoding.levels != 0 && encoding.levels != 1 << encoding.bits;
+    };
+    for (const Step& step : program_.steps) {
+      if (step.op == StepOp::round || (step.weight && is_new(step.weight->encoding)) ||
+          (step.codes && is_new(step.codes->encoding))) {
+        return 2;
+      }
+    }
+    return 1;
+  }
+
   json provenance() const {
     const Provenance& p = program_.provenance;
     return {{"name", p.name},
@@ -102,22 +116,26 @@ class Writer {
     if (step.groups != 1) object["groups"] = step.groups;
     if (step.padding_level != 0) object["pad_level"] = step.padding_level;
     if (step.position) object["position"] = true;
+    if (step.op == StepOp::round) object["to"] = to_string(step.rounding);
     if (step.op == StepOp::activation) {
       object["kind"] = qhost::to_string(step.activation);
       if (step.activation == Activation::leaky_relu) object["slope"] = step.slope;
     }
   }
 
+  static void put_bits(json& about, const Encoding& encoding) {
+    const bool table = encoding.kind == CodeKind::codebook;
+    if (table || encoding.kind == CodeKind::uniform) about["bits"] = encoding.bits;
+    if (table && encoding.levels != 1 << encoding.bits) about["levels"] = encoding.levels;
+  }
+
   void put_weight(json& object, const Step& step) {
     const StoredTensor& weight = *step.weight;
     const Encoding& encoding = weight.encoding;
     json about = {{"kind", to_string(encoding.kind)}, {"shape", weight.shape}};
-    if (encoding.kind == CodeKind::uniform || encoding.kind == CodeKind::codebook) {
-      about["bits"] = encoding.bits;
-    }
+    put_bits(about, encoding);
     put(about, "zero_point", step.name + weight_zero_point_suffix, weight.zero_point);
-    put(about, "table", step.name + weight_table_suffix, weight.table,
-        std::int64_t{1} << encoding.bits);
+    put(about, "table", step.name + weight_table_suffix, weight.table, encoding.levels);
     const std::string name = step.name + weight_suffix;
     const auto count = static_cast<std::int64_t>(weight.codes.size());
     if (encoding.is_float()) {
@@ -147,13 +165,10 @@ class Writer {
   void put_codes(json& object, const Step& step) {
     const Codes& codes = *step.codes;
     json about = {{"kind", to_string(codes.encoding.kind)}};
-    if (codes.encoding.kind == CodeKind::uniform || codes.encoding.kind == CodeKind::codebook) {
-      about["bits"] = codes.encoding.bits;
-    }
+    put_bits(about, codes.encoding);
     put(about, "scale", step.name + code_scale_suffix, codes.scale);
     put(about, "zero_point", step.name + code_zero_point_suffix, codes.zero_point);
-    put(about, "table", step.name + code_table_suffix, codes.table,
-        std::int64_t{1} << codes.encoding.bits);
+    put(about, "table", step.name + code_table_suffix, codes.table, codes.encoding.levels);
     object["codes"] = std::move(about);
     const std::int64_t columns = codes.count() - 1;
     put(object, "threshold", step.name + threshold_suffix, step.thresholds, columns);

@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "packed/halves.h"
+
 namespace qhost::runtime {
 namespace {
 
@@ -203,6 +205,12 @@ OpPointer activation_op(Activation kind, float slope, const FloatPlace* in, cons
                       [](float x) { return activated(Activation::relu, 0, x); });
     }
     for_each(work, rows, *in, *out, [&](float x) { return activated(kind, slope, x); });
+  });
+}
+
+OpPointer round_op(CodeKind kind, const FloatPlace* in, const FloatPlace* out) {
+  return rows_op(out, "round", [=](const Work& work, Rows rows) {
+    for_each(work, rows, *in, *out, [&](float x) { return packed::rounded_to(kind, x); });
   });
 }
 

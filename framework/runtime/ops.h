@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "qhost/encoding.h"
 #include "qhost/graph.h"
 #include "runtime/op.h"
 
@@ -27,6 +28,8 @@ OpPointer decode_op(std::vector<float> values, bool per_channel, const CodePlace
 OpPointer affine_op(std::vector<float> scale, std::vector<float> bias, const FloatPlace* in,
                     const FloatPlace* out);
 OpPointer activation_op(Activation kind, float slope, const FloatPlace* in, const FloatPlace* out);
+/// `kind`: float16 or bfloat16.
+OpPointer round_op(CodeKind kind, const FloatPlace* in, const FloatPlace* out);
 OpPointer add_op(std::vector<const FloatPlace*> in, const FloatPlace* out);
 OpPointer concat_op(std::vector<const FloatPlace*> in, const FloatPlace* out);
 struct Window {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "packed/integer_sums.h"
 #include "qhost/error.h"
 #include "runtime/arena.h"
 #include "runtime/conv_op.h"
@@ -85,46 +86,11 @@ class Planner {
     return program_.step(step.inputs[edge]);
   }
 
-  static std::int64_t group_channels(const Step& step) { return step.weight->shape[1]; }
-
-  /// The code of the padding's level, if there is one.
-  static std::optional<int> border_code(const Step& step, const packed::Codes& codes) {
-    if (step.padding == Size2(0)) return 0;
-    const std::vector<float> levels = packed::levels(codes);
-    const auto found = std::find(levels.begin(), levels.end(), step.padding_level);
-    if (found == levels.end()) return {};
-    return static_cast<int>(found - levels.begin());
-  }
-
   ConvKind kind_of(const Step& step) const {
     const Step& source = input(step);
     if (!source.codes) return ConvKind::floating;
-    const packed::Codes& codes = *source.codes;
-    const bool one_group = step.groups == 1;
-    const bool binary =
-        codes.encoding.kind == CodeKind::binary && step.weight->encoding.kind == CodeKind::binary;
-    const float pad = step.padding_level;
-    if (binary && (one_group || group_channels(step) % 8 == 0) &&
-        (pad == 0 || pad == 1 || pad == -1)) {
-      return ConvKind::binary;
-    }
-    return is_integer(step, codes) && (one_group || group_channels(step) % 4 == 0)
-               ? ConvKind::integer
-               : ConvKind::floating;
-  }
-
-  static bool is_integer(const Step& step, const packed::Codes& codes) {
-    const int weight_unit = packed::unit(*step.weight);
-    if (weight_unit == 0 || codes.unit() == 0 || codes.zero_point.size() > 1) return false;
-    if (!border_code(step, codes)) return false;
-    for (const float level : packed::levels(*step.weight)) {
-      const float value = level * static_cast<float>(weight_unit);
-      if (value < -128 || value > 127) return false;
-    }
-    const double terms =
-        static_cast<double>(step.weight->elements()) / static_cast<double>(step.channels());
-    const double zero = codes.zero_point.empty() ? 0 : std::abs(codes.zero_point[0]);
-    return terms * 128 * (255.0 * codes.unit() + zero) < static_cast<double>(1 << 30);
+    if (packed::has_binary_sums(step, *source.codes)) return ConvKind::binary;
+    return packed::has_byte_sums(step, *source.codes) ? ConvKind::integer : ConvKind::floating;
   }
 
   ConvKind kind(int index) const { return *kinds_[static_cast<std::size_t>(index)]; }
@@ -159,7 +125,7 @@ class Planner {
   /// The border has one code. A second convolution that pads with another level reads floats.
   void want_border(int index, Wanted& wanted) {
     const Step& step = program_.step(index);
-    const auto code = static_cast<std::uint8_t>(*border_code(step, *input(step).codes));
+    const auto code = static_cast<std::uint8_t>(*packed::padding_code(step, *input(step).codes));
     if (wanted.has_border && wanted.border != code) {
       kinds_[static_cast<std::size_t>(index)] = ConvKind::floating;
       return;
@@ -308,6 +274,8 @@ class Planner {
     switch (step.op) {
       case StepOp::affine:
         return affine_op(step.scale, step.bias, in[0], out);
+      case StepOp::round:
+        return round_op(step.rounding, in[0], out);
       case StepOp::activation:
         return activation_op(step.activation, static_cast<float>(step.slope), in[0], out);
       case StepOp::add:
@@ -544,7 +512,7 @@ class Planner {
   void require_exact_sums(const Step& step) const {
     if (step.sum_thresholds.empty()) return;
     const int units = packed::unit(*step.weight) * input(step).codes->unit();
-    if (largest_sum(step) * units <= 1 << 24) return;
+    if (largest_sum(step) * units <= packed::largest_exact_float) return;
     throw Error(
         ErrorKind::storage,
         "the step `" + step.name +

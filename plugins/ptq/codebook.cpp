@@ -36,7 +36,7 @@ CodebookSettings CodebookSettings::from(const Options& options) {
 }
 
 Encoding CodebookWeight::encoding(const SlotInfo&) const {
-  return Encoding::codebook(settings_.bits, ScaleKind::none, settings_.per_channel);
+  return Encoding::codebook(1 << settings_.bits, ScaleKind::none, settings_.per_channel);
 }
 
 at::Tensor CodebookWeight::forward(const SlotContext& context, const at::Tensor& latent) {

@@ -5,7 +5,7 @@
  *     if (!model) { fprintf(stderr, "%s\n", error.text); return 1; }
  *     qhost_runner* runner = qhost_runner_new(model, 1, &error);
  *     qhost_normalize(model, pixels, image);
- *     qhost_runner_run(runner, image, 1, logits, &error);
+ *     qhost_runner_run(runner, image, 1, logits);
  *
  * A model is not changed by runs: any number of runners, each used by one thread at a time, may
  * share it. A run allocates nothing. Link with -lqhost_runtime (pkg-config: qhost-runtime; CMake:

@@ -1,5 +1,7 @@
 #include "qhost/encoding.h"
 
+#include <bit>
+
 #include "qhost/error.h"
 
 namespace qhost {
@@ -22,11 +24,19 @@ Encoding Encoding::ternary(ScaleKind scale) {
 Encoding Encoding::uniform(int bits, ScaleKind scale, ZeroPointKind zero_point) {
   return {.kind = CodeKind::uniform, .bits = bits, .scale = scale, .zero_point = zero_point};
 }
-Encoding Encoding::codebook(int bits, ScaleKind scale, bool per_channel) {
-  return {.kind = CodeKind::codebook,
-          .bits = bits,
-          .scale = scale,
-          .codebook_per_channel = per_channel};
+Encoding Encoding::codebook(int levels, ScaleKind scale, bool per_channel) {
+  return {
+      .kind = CodeKind::codebook,
+      .bits = levels < 2 ? 1 : static_cast<int>(std::bit_width(static_cast<unsigned>(levels - 1))),
+      .scale = scale,
+      .codebook_per_channel = per_channel,
+      .levels = levels};
+}
+
+int Encoding::code_count() const {
+  if (is_float()) return 0;
+  if (kind == CodeKind::ternary) return 3;
+  return kind == CodeKind::codebook ? levels : 1 << bits;
 }
 
 bool Encoding::is_float() const {
@@ -57,6 +67,9 @@ std::string to_string(const Encoding& encoding) {
   std::string text = to_string(encoding.kind);
   if (encoding.kind == CodeKind::uniform || encoding.kind == CodeKind::codebook) {
     text += " " + std::to_string(encoding.bits) + " bit";
+  }
+  if (encoding.kind == CodeKind::codebook && encoding.levels != 1 << encoding.bits) {
+    text += " of " + std::to_string(encoding.levels) + " levels";
   }
   if (encoding.codebook_per_channel) text += " per channel";
   if (encoding.ensemble_size > 1) text += " x " + std::to_string(encoding.ensemble_size);
@@ -99,11 +112,20 @@ std::string why_invalid(const Encoding& e) {
       if (e.bits != 2) return needs(2);
       break;
     case CodeKind::uniform:
-    case CodeKind::codebook:
       if (e.bits < 1 || e.bits > 8) {
-        return std::string(to_string(e.kind)) + " needs 1 to 8 bits, not " + std::to_string(e.bits);
+        return "uniform needs 1 to 8 bits, not " + std::to_string(e.bits);
       }
       break;
+    case CodeKind::codebook:
+      if (e.levels < 2 || e.levels > 256) {
+        return "codebook needs 2 to 256 levels, not " + std::to_string(e.levels);
+      }
+      if (const int bits = Encoding::codebook(e.levels, e.scale, false).bits; e.bits != bits)
+        return needs(bits);
+      break;
+  }
+  if (e.levels != 0 && e.kind != CodeKind::codebook) {
+    return std::string("only a codebook has a number of levels, not ") + to_string(e.kind);
   }
   if (e.is_float() && e.scale != ScaleKind::none) {
     return std::string(to_string(e.kind)) + " stores values and takes no scale";
@@ -136,7 +158,7 @@ std::int64_t stored_bytes(const Encoding& e, const std::vector<std::int64_t>& sh
   if (e.zero_point == ZeroPointKind::tensor) bytes += 4;
   if (e.zero_point == ZeroPointKind::channel) bytes += 4 * channels;
   if (e.kind == CodeKind::codebook) {
-    bytes += 4 * (std::int64_t{1} << e.bits) * (e.codebook_per_channel ? channels : 1);
+    bytes += 4 * std::int64_t{e.levels} * (e.codebook_per_channel ? channels : 1);
   }
   return bytes;
 }

@@ -61,7 +61,7 @@ InferenceGraph all_kinds() {
   custom.custom_type = "squeeze_excite";
   x = add(std::move(custom));
   test::add_tensor(g, x, "squeeze",
-                   {.encoding = Encoding::codebook(2, ScaleKind::channel, true),
+                   {.encoding = Encoding::codebook(4, ScaleKind::channel, true),
                     .shape = {2, 3},
                     .codes = {0xE4, 0x01},
                     .scale = {1, 2},

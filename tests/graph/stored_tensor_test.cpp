@@ -33,7 +33,7 @@ TEST(StoredTensor, HasTheBytesThatTheEncodingPromises) {
   for (const Encoding& encoding :
        {Encoding::float32(), Encoding::float16(), Encoding::binary(ScaleKind::channel), ensemble,
         Encoding::uniform(5, ScaleKind::tensor, ZeroPointKind::channel),
-        Encoding::codebook(3, ScaleKind::none, true)}) {
+        Encoding::codebook(8, ScaleKind::none, true)}) {
     const StoredTensor tensor{.encoding = encoding, .shape = {6, 5, 3, 3}};
     const StoredSizes sizes = stored_sizes(tensor);
     EXPECT_EQ(sizes.code_bytes + 4 * (sizes.scales + sizes.zero_points + sizes.table),
@@ -50,6 +50,39 @@ TEST(StoredTensor, EachMemberBeginsAtAByte) {
   EXPECT_EQ(codes_of(tensor, 0), (Bytes{1, 0, 1}));
   EXPECT_EQ(codes_of(tensor, 1), (Bytes{0, 1, 1}));
   EXPECT_EQ(why_invalid(tensor), "");
+}
+
+TEST(StoredTensor, ACodebookHasAnyNumberOfLevelsFrom2To256) {
+  const std::vector<std::pair<int, int>> bits_of_levels = {{2, 1},  {3, 2},   {4, 2},   {5, 3},
+                                                           {17, 5}, {200, 8}, {255, 8}, {256, 8}};
+  for (const auto& [levels, bits] : bits_of_levels) {
+    const Encoding book = Encoding::codebook(levels, ScaleKind::none, true);
+    EXPECT_EQ(why_invalid(book), "");
+    EXPECT_EQ(book.bits, bits) << levels;
+    EXPECT_EQ(book.code_count(), levels);
+    EXPECT_EQ(stored_bytes(book, {3, 5}), (15 * bits + 7) / 8 + 3 * 4 * levels);
+  }
+  for (const int levels : {-1, 0, 1, 257}) {
+    EXPECT_EQ(why_invalid(Encoding::codebook(levels, ScaleKind::none, false)),
+              "codebook needs 2 to 256 levels, not " + std::to_string(levels));
+  }
+  Encoding wrong = Encoding::codebook(5, ScaleKind::none, false);
+  wrong.bits = 4;
+  EXPECT_EQ(why_invalid(wrong), "codebook needs 3 bits, not 4");
+  wrong = Encoding::uniform(3, ScaleKind::none, ZeroPointKind::none);
+  wrong.levels = 5;
+  EXPECT_EQ(why_invalid(wrong), "only a codebook has a number of levels, not uniform");
+  EXPECT_EQ(to_string(Encoding::codebook(5, ScaleKind::none, true)),
+            "codebook 3 bit of 5 levels per channel");
+  EXPECT_EQ(to_string(Encoding::codebook(8, ScaleKind::none, false)), "codebook 3 bit");
+
+  StoredTensor tensor = coded(Encoding::codebook(3, ScaleKind::none, true), {2, 2}, {0, 1, 2, 2});
+  tensor.table = {0, 1, 2, 3, 0, 5};
+  EXPECT_EQ(why_invalid(tensor), "");
+  EXPECT_EQ(count_nonzero(tensor), 3);  // the second channel's code 1 is the zero
+  tensor = coded(tensor.encoding, {2, 2}, {0, 1, 2, 3});
+  tensor.table = {0, 1, 2, 3, 0, 5};
+  EXPECT_EQ(why_invalid(tensor), "the code 3 occurs, and codebook of 3 levels has 0 to 2");
 }
 
 TEST(StoredTensor, FloatsComeBackAsTheyWere) {
@@ -103,7 +136,7 @@ TEST(StoredTensor, CountsTheElementsWhoseLevelIsNotZero) {
                 coded(Encoding::uniform(3, ScaleKind::none, ZeroPointKind::none), {3}, {0, 2, 0})),
             1);
 
-  StoredTensor book = coded(Encoding::codebook(1, ScaleKind::none, true), {2, 2}, {0, 1, 0, 1});
+  StoredTensor book = coded(Encoding::codebook(2, ScaleKind::none, true), {2, 2}, {0, 1, 0, 1});
   book.table = {0, 1, 2, 3};  // channel 0 has a level 0, channel 1 has none
   EXPECT_EQ(count_nonzero(book), 3);
 

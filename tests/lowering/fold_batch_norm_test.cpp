@@ -36,9 +36,9 @@ TEST(FoldBatchNorm, OfCodesTheFactorJoinsTheScale) {
   const auto every = FoldWhere::every_layer;
   EXPECT_EQ(scale_of(Encoding::binary(ScaleKind::none), every), ScaleKind::channel);
   EXPECT_EQ(scale_of(Encoding::ternary(ScaleKind::tensor), every), ScaleKind::channel);
-  EXPECT_EQ(scale_of(Encoding::codebook(4, ScaleKind::none, false), every), ScaleKind::channel);
+  EXPECT_EQ(scale_of(Encoding::codebook(16, ScaleKind::none, false), every), ScaleKind::channel);
   // These kinds absorb the factor.
-  EXPECT_EQ(scale_of(Encoding::codebook(4, ScaleKind::none, true), every), ScaleKind::none);
+  EXPECT_EQ(scale_of(Encoding::codebook(16, ScaleKind::none, true), every), ScaleKind::none);
   EXPECT_EQ(scale_of(Encoding::float16(), every), ScaleKind::none);
   // Here the method encodes the folded weight, so the scale is its own.
   EXPECT_EQ(scale_of(Encoding::ternary(ScaleKind::tensor), FoldWhere::methods_that_fold),

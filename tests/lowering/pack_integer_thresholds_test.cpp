@@ -83,6 +83,26 @@ TEST(IntegerThresholds, AreWholeWhereALevelIsAHalf) {
                    {activation("relu", 2, Activation::relu), affine("bn", 3, {-1.1F}, {0.1F})}));
 }
 
+/// Sums that floats round, where no kernel of integers compares them: 1400 terms of 127.5 * 127.5.
+TEST(IntegerThresholds, AreLeftWhereNoKernelComparesThemExactly) {
+  const auto program = [](const Codes& weight, const Codes& output, std::vector<float> thresholds,
+                          std::int64_t channels) {
+    std::vector<float> in_thresholds;
+    for (int j = 0; j < 255; ++j) in_thresholds.push_back(static_cast<float>(j) - 127);
+    std::vector<Step> steps = {encode("in", 0, uniform(8, {255}), in_thresholds),
+                               conv("conv", {1}, some_weight(weight, {1, channels, 1, 1})),
+                               encode("out", 2, output, std::move(thresholds)),
+                               step("d", StepOp::decode, {3}), step("flat", StepOp::flatten, {4})};
+    return program_of({{channels, 1, 1}}, std::move(steps));
+  };
+  const Codes halves = uniform(8, {255}), bytes = uniform(8, {256});
+  expect_left(program(halves, binary(), {0.0F}, 1400));
+  EXPECT_FALSE(at(passed(program(halves, binary(), {0.0F}, 200)), "conv").sum_thresholds.empty());
+  EXPECT_FALSE(at(passed(program(bytes, binary(), {0.0F}, 1400)), "conv").sum_thresholds.empty());
+  // More than two codes are found among floats.
+  expect_left(program(bytes, uniform(2), {-5, 0, 5}, 1400));
+}
+
 TEST(IntegerThresholds, KnowThePaddingAndWhatIsMonotone) {
   expect_fused(program_with({.scale = {0.3F}, .padding_level = 1},
                             {activation("leaky", 2, Activation::leaky_relu, 0.1)}));
@@ -107,7 +127,7 @@ TEST(IntegerThresholds, AreNotForNaNManyLevelsOrTables) {
   std::vector<float> many(31);
   for (std::size_t i = 0; i < many.size(); ++i) many[i] = static_cast<float>(i);
   expect_left(program_with({.output = uniform(5), .out_thresholds = many}, {}));
-  Codes table{.encoding = Encoding::codebook(1, ScaleKind::none, false), .table = {0.5F, 2}};
+  Codes table{.encoding = Encoding::codebook(2, ScaleKind::none, false), .table = {0.5F, 2}};
   expect_left(program_with({.input = table}, {}));
 }
 

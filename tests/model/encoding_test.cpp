@@ -42,12 +42,12 @@ TEST(Levels, OfUniformCodesCountTheZeroPointInHalfSteps) {
 }
 
 TEST(Levels, OfCodebooksPerTensorAndPerChannel) {
-  Encoded e{.encoding = Encoding::codebook(2, ScaleKind::none, false),
+  Encoded e{.encoding = Encoding::codebook(4, ScaleKind::none, false),
             .codes = codes({3, 0, 1, 2, 2, 0}, {2, 3}),
             .table = floats({-4, -0.125, 0.5, 9}, {4})};
   EXPECT_TRUE(same_bits(levels(e), floats({9, -4, -0.125, 0.5, 0.5, -4}, {2, 3})));
   EXPECT_TRUE(same_bits(decode(e), levels(e)));
-  e.encoding = Encoding::codebook(2, ScaleKind::channel, true);
+  e.encoding = Encoding::codebook(4, ScaleKind::channel, true);
   e.table = floats({-4, -0.125, 0.5, 9, 10, 11, 12, 13}, {2, 4});
   e.scale = floats({1, 2}, {2});
   EXPECT_TRUE(same_bits(levels(e), floats({9, -4, -0.125, 12, 12, 10}, {2, 3})));

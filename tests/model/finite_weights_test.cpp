@@ -70,7 +70,7 @@ TEST(FiniteWeights, SoIsAScaleACodebookAndAStoredValue) {
   EXPECT_THAT(complaint(*model_with({.encoding = Encoding::binary(ScaleKind::channel),
                                      .scale = at::tensor({1.0F, infinity, -infinity})})),
               HasSubstr("of conv: 2 of its 3 scales are not finite\n"));
-  EXPECT_THAT(complaint(*model_with({.encoding = Encoding::codebook(1, ScaleKind::none, false),
+  EXPECT_THAT(complaint(*model_with({.encoding = Encoding::codebook(2, ScaleKind::none, false),
                                      .table = at::tensor({-infinity, 1.0F})})),
               HasSubstr("of conv: 1 of its 2 codebook entries is not finite\n"));
   EXPECT_THAT(complaint(*model_with(

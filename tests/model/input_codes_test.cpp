@@ -1,8 +1,10 @@
 /// Thresholds of input quantizers, found by asking them.
 #include "model/input_codes.h"
 
+#include "packed/halves.h"
 #include "support.h"
 
+#include <bit>
 #include <limits>
 
 namespace qhost::test {
@@ -156,9 +158,52 @@ TEST(InputCodes, HoldAFactorPerPositionAgainstItsFormula) {
 
 TEST(InputCodes, RefuseFloats) {
   EXPECT_THAT(found([](const at::Tensor& x) {
-                return EncodedInput{.codes = {.encoding = Encoding::float16(), .codes = x}};
+                return EncodedInput{.codes = {.encoding = Encoding::float32(), .codes = x}};
               }).refusal,
-              HasSubstr("keeps inputs as float16, which are no codes"));
+              HasSubstr("keeps inputs as float32, which are no codes"));
+}
+
+TEST(InputCodes, KnowWhatRoundsTo16Bits) {
+  for (const auto& [encoding, type] : {std::pair(Encoding::float16(), at::kHalf),
+                                       std::pair(Encoding::bfloat16(), at::kBFloat16)}) {
+    const auto rounded = [&](const at::Tensor& x, bool lowest_is_zero) {
+      at::Tensor y = x.to(type).to(at::kFloat);
+      if (lowest_is_zero) y = at::where(at::abs(y) < 1e-7, at::zeros_like(y), y);
+      return EncodedInput{.codes = {.encoding = encoding, .codes = y}};
+    };
+    const InputCodes codes = found([&](const at::Tensor& x) { return rounded(x, false); });
+    EXPECT_EQ(codes.refusal, "");
+    EXPECT_EQ(codes.rounding, encoding.kind);
+    EXPECT_TRUE(codes.thresholds.empty());
+    EXPECT_THAT(found([&](const at::Tensor& x) { return rounded(x, true); }).refusal,
+                HasSubstr("does not round inputs to the nearest " + to_string(encoding) + ": of "));
+  }
+}
+
+/// Against LibTorch: each upper half with lower halves on, below and above every middle.
+TEST(Halves, AreRoundedAsLibTorchRounds) {
+  std::vector<float> values;
+  for (std::uint32_t upper = 0; upper < 0x10000; ++upper) {
+    for (const std::uint32_t lower : {0U, 1U, 0xFFFU, 0x1000U, 0x1001U, 0x2FFFU, 0x3000U, 0x3001U,
+                                      0x7FFFU, 0x8000U, 0x8001U, 0xFFFFU}) {
+      values.push_back(std::bit_cast<float>(upper << 16 | lower));
+    }
+  }
+  const at::Tensor x = at::tensor(values);
+  for (const auto& [kind, type] :
+       {std::pair(CodeKind::float16, at::kHalf), std::pair(CodeKind::bfloat16, at::kBFloat16)}) {
+    const at::Tensor wanted = x.to(type).to(at::kFloat).contiguous();
+    const auto* w = wanted.const_data_ptr<float>();
+    int different = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const float got = packed::rounded_to(kind, values[i]);
+      const bool same = std::isnan(values[i]) ? std::isnan(got)
+                                              : std::bit_cast<std::uint32_t>(got) ==
+                                                    std::bit_cast<std::uint32_t>(w[i]);
+      different += same ? 0 : 1;
+    }
+    EXPECT_EQ(different, 0) << to_string(kind);
+  }
 }
 
 TEST(InputCodes, OfAModelStandUnderNodeAndEdge) {

@@ -72,7 +72,7 @@ TEST(BrokenPromise, CountsScalesZeroPointsAndEntries) {
   with_scale.scale = at::ones({});
   EXPECT_EQ(why(plain, with_scale), "the scale has 1 number, the encoding none");
 
-  const Encoding codebook = Encoding::codebook(1, ScaleKind::none, true);
+  const Encoding codebook = Encoding::codebook(2, ScaleKind::none, true);
   Encoded book = encoded(codebook);
   EXPECT_EQ(why(codebook, book), "there is no codebook");
   book.table = at::ones({3, 3});

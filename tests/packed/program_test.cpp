@@ -162,9 +162,9 @@ std::string with_metadata(const std::string& key,
 }
 
 TEST(ProgramFile, RefusesWhatItDoesNotKnow) {
-  EXPECT_THAT(refused(with_metadata("version", [](const std::string&) { return "2"; })),
-              StartsWith("f.safetensors has version `2` of the packed format, and this build reads "
-                         "up to 1\nhelp: "));
+  EXPECT_THAT(refused(with_metadata("version", [](const std::string&) { return "3"; })),
+              StartsWith("f.safetensors has version `3` of the packed format, and this build reads "
+                         "up to 2\nhelp: "));
   EXPECT_THAT(refused(with_metadata("format", [](const std::string&) { return "pt"; })),
               StartsWith("f.safetensors has the format `pt`, not `qhost packed network`"));
   EXPECT_THAT(refused(storage::serialize({}, {})),
@@ -172,6 +172,41 @@ TEST(ProgramFile, RefusesWhatItDoesNotKnow) {
                          "network\nhelp: `qhost export RUN -o FILE.safetensors` writes one"));
   EXPECT_THAT(refused(with_metadata("program", [](const std::string&) { return "{"; })),
               StartsWith("f.safetensors: the metadata `program` is no JSON"));
+}
+
+/// A reader of version 1 takes all that it can.
+TEST(ProgramFile, HasTheFirstVersionThatHasAllOfIt) {
+  const auto version = [](const Program& program) {
+    return storage::File::parse(to_bytes(program), "f").metadata().at("version");
+  };
+  Program p = sample();
+  EXPECT_EQ(version(p), "1");
+  Step round{.name = "round", .op = StepOp::round, .inputs = {0}};
+  round.shape = p.input().shape;
+  round.rounding = CodeKind::bfloat16;
+  Program rounds = p;
+  rounds.steps.insert(rounds.steps.begin() + 1, round);
+  for (std::size_t i = 2; i < rounds.steps.size(); ++i) {
+    for (int& input : rounds.steps[i].inputs) ++input;
+  }
+  ++rounds.output;
+  EXPECT_EQ(version(rounds), "2");
+  for (Step& step : p.steps) {
+    if (!step.weight || step.weight->encoding.kind != CodeKind::binary) continue;
+    step.weight->encoding = Encoding::codebook(2, ScaleKind::none, false);
+    step.weight->table = {-1, 1};
+    step.sum_thresholds.clear();
+    EXPECT_EQ(why_invalid(p), "");
+    EXPECT_EQ(version(p), "1");
+    step.weight->encoding = Encoding::codebook(3, ScaleKind::none, false);
+    step.weight->table = {-1, 0, 1};
+    const auto count = static_cast<std::size_t>(step.weight->elements());
+    step.weight->codes.assign((2 * count + 7) / 8, 0);
+    EXPECT_EQ(why_invalid(p), "");
+    EXPECT_EQ(version(p), "2");
+    return;
+  }
+  FAIL() << "the sample has no binary weight";
 }
 
 TEST(ProgramFile, NamesThePlaceOfAWrongKey) {

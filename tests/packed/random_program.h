@@ -77,7 +77,7 @@ class RandomProgram {
       case 1:
         return add_activation(an_image());
       case 2:
-        return add_affine(an_image());
+        return below(3) == 0 ? add_round(an_image()) : add_affine(an_image());
       case 3:
         return add_join(an_image());
       case 4:
@@ -110,6 +110,12 @@ class RandomProgram {
     step.activation = one_of(std::vector<Activation>{Activation::relu, Activation::relu6,
                                                      Activation::leaky_relu, Activation::hardtanh});
     if (step.activation == Activation::leaky_relu) step.slope = 0.25;
+    add(std::move(step), program_.step(from).shape);
+  }
+
+  void add_round(int from) {
+    Step step{.op = StepOp::round, .inputs = {from}};
+    step.rounding = below(2) == 0 ? CodeKind::float16 : CodeKind::bfloat16;
     add(std::move(step), program_.step(from).shape);
   }
 
@@ -170,8 +176,10 @@ class RandomProgram {
         break;
       }
       default:
-        codes.encoding = Encoding::codebook(2, ScaleKind::none, false);
         codes.table = {-1.5F, -0.25F, 0.5F, 2};
+        if (below(2) == 0) codes.table.pop_back();
+        codes.encoding =
+            Encoding::codebook(static_cast<int>(codes.table.size()), ScaleKind::none, false);
     }
     return codes;
   }

@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "packed/halves.h"
 #include "packed/program.h"
 
 namespace qhost::tests {
@@ -77,6 +78,9 @@ class ReferenceInterpreter {
       case StepOp::conv2d:
       case StepOp::linear:
         return convolve(step, in, size, out);
+      case StepOp::round:
+        for (const float each : x) out.floats.push_back(packed::rounded_to(step.rounding, each));
+        return;
       case StepOp::affine:
         for (std::int64_t i = 0; i < step.shape.elements(); ++i) {
           const std::int64_t c = i / size.plane();

@@ -58,7 +58,7 @@ TEST(MicronetScore, AMultiplyHasTheWidthOfItsWiderInput) {
                           {binary, integer(8), 8},
                           {Encoding::ternary(ScaleKind::none), Encoding::float32(), 1},
                           {Encoding::ternary(ScaleKind::none), integer(4), 4},
-                          {Encoding::codebook(2, ScaleKind::none, false), integer(4), 32},
+                          {Encoding::codebook(4, ScaleKind::none, false), integer(4), 32},
                           {Encoding::float16(), integer(4), 16}}) {
     const Score result = micronet(graph, {{"conv", {.weight = one.weight, .input = one.input}}});
     const ScoreItem multiply = item(layer(result, "conv").computed, "multiply");
@@ -225,7 +225,7 @@ TEST(MicronetScore, EverythingThatInferenceReadsIsStored) {
   const Score result = micronet(
       graph, {{"conv", {.weight = Encoding::binary(ScaleKind::tensor)}},
               {"fc",
-               {.weight = Encoding::codebook(3, ScaleKind::tensor, false),
+               {.weight = Encoding::codebook(8, ScaleKind::tensor, false),
                 .input = Encoding::uniform(8, ScaleKind::tensor, ZeroPointKind::tensor)}}});
   // bn becomes a scale and a bias per channel, which absorb the scale of the weights.
   EXPECT_DOUBLE_EQ(layer(result, "conv").storage(), 128 / 32.0 + 16 + 16);

@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Compares the examples in the SDK's comments and in docs/plugins.md with tests/sdk/examples and
-sdk/examples, which the build and the tests compile. An example must stand there line by line; the indentation does not matter."""
+sdk/examples, which the build and the tests compile. An example must stand there line by line; the
+indentation does not matter. The C header's example is compiled by itself."""
+import os
 import pathlib
 import re
+import subprocess
 import sys
+import tempfile
 
 root = pathlib.Path(__file__).resolve().parents[2]
 
@@ -37,6 +41,22 @@ def blocks_of_page(path):
         yield [line.strip() for line in text.splitlines() if line.strip()]
 
 
+def wrong_c_example():
+    """The example of qhost_runtime.h in a function of its own: what the C compiler says, or ""."""
+    header = root / "sdk/include/qhost_runtime.h"
+    comment = header.read_text().split("*/")[0]
+    lines = re.findall(r"^ \*     (\S.*)$", comment, re.M)
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "example.c"
+        source.write_text("#include <stdio.h>\n#include \"qhost_runtime.h\"\n"
+                          "int example(const uint8_t* pixels, float* image, float* logits) {\n"
+                          + "\n".join(lines) + "\nreturn 0;\n}\n")
+        run = subprocess.run([os.environ.get("CC", "cc"), "-std=c99", "-Wall", "-Werror", "-c",
+                              f"-I{header.parent}", source, "-o", source.with_suffix(".o")],
+                             capture_output=True, text=True, check=False)
+    return "" if run.returncode == 0 and len(lines) > 3 else run.stderr or "no example was found"
+
+
 def main():
     examples = {}
     compiled = list((root / "tests/sdk/examples").glob("*.cpp"))
@@ -53,6 +73,9 @@ def main():
             if not any(lines[i:i + len(block)] == block
                        for lines in examples.values() for i in range(len(lines))):
                 missing.append(f"{path.relative_to(root)}:\n    " + "\n    ".join(block))
+    wrong = wrong_c_example()
+    if wrong:
+        missing.append(f"sdk/include/qhost_runtime.h: its example does not compile:\n{wrong}")
     for text in missing:
         print(f"not in tests/sdk/examples: {text}\n")
     print(f"{found} examples, {len(missing)} of them are not compiled")

@@ -11,12 +11,14 @@
 
 namespace qhost {
 
-/// code(x) = number of j with x >= thresholds[c][j].
+/// code(x) = number of j with x >= thresholds[c][j]; or with `rounding` the value itself is rounded
+/// to float16 or bfloat16, and there are no codes.
 struct InputCodes {
   packed::Codes codes;
   /// [n], or [C, n] where the channels differ; n = codes.count() - 1. Ascending; -infinity for a
   /// threshold that every value reaches, +infinity for one that none does.
   std::vector<float> thresholds;
+  CodeKind rounding = CodeKind::float32;
   bool position = false;  ///< the node's output has a factor per position: see packed/program.h
   /// Why the quantizer is no such function, one sentence, and what to do about it; "" if it is.
   std::string refusal, help;

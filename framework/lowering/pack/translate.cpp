@@ -106,7 +106,7 @@ class Translation {
     for (std::size_t i = 0; i < program_.steps.size(); ++i) {
       const Step& other = program_.steps[i];
       if (other.op == step.op && other.inputs == step.inputs && other.codes == step.codes &&
-          other.thresholds == step.thresholds) {
+          other.thresholds == step.thresholds && other.rounding == step.rounding) {
         return static_cast<int>(i);
       }
     }
@@ -125,6 +125,14 @@ class Translation {
     return shared(std::move(step));
   }
 
+  int round(int value, CodeKind rounding) {
+    const Step& from = program_.step(value);
+    Step step{.name = from.name + "/round", .op = StepOp::round, .inputs = {value}};
+    step.shape = from.shape;
+    step.rounding = rounding;
+    return shared(std::move(step));
+  }
+
   int decode(int codes) {
     const Step& from = program_.step(codes);
     const std::string& value = program_.step(from.inputs[0]).name;
@@ -137,7 +145,9 @@ class Translation {
     const int value = source(node.inputs[edge]);
     if (!is_coded(node.inputs[edge])) return value;
     const InputCodes* input = codes_of(node, edge);
-    return input == nullptr ? value : decode(encode(value, *input));
+    if (input == nullptr) return value;
+    if (input->rounding != CodeKind::float32) return round(value, input->rounding);
+    return decode(encode(value, *input));
   }
 
   std::vector<float> floats(const InferenceNode& node, const std::string& parameter) {
@@ -166,7 +176,8 @@ class Translation {
         return value_of(node, 0);
       case Op::custom:
         refuse(node.name, "a custom node of the type `" + node.custom_type + "` has no packed form",
-               "build it from the operations of qhost/graph.h");
+               "give it a lowering (CustomOp::lower in qhost/custom.h), or build it from the "
+               "operations of qhost/graph.h");
         return add(std::move(step));  // its shape, for those that read it
       default:
         break;
@@ -273,6 +284,10 @@ class Translation {
     if (!is_coded(edge)) return;
     const InputCodes* input = codes_of(node, 0);
     if (input == nullptr) return;
+    if (input->rounding != CodeKind::float32) {
+      step.inputs = {round(value, input->rounding)};
+      return;
+    }
     const int codes = encode(value, *input);
     if (input->codes.encoding.scale == ScaleKind::channel) {
       if (input->position) throw defect(node.name + " has input scales per channel and position");

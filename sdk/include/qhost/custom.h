@@ -4,6 +4,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,9 +27,16 @@ struct CustomContext {
   }
 };
 
+/// A custom node in the builder's own operations, with the numbers of what was built.
+struct CustomLowering {
+  Value output;
+  /// Contents of every parameter of the built nodes, by full name ("conv.weight"): float32.
+  std::map<std::string, at::Tensor> tensors;
+};
+
 /// Passed to GraphBuilder::custom(). It must not keep state between calls: tensors that persist are
-/// declared by parameters(). It trains and evaluates like any node; what cannot lower it to the
-/// packed engine says so by the node's name.
+/// declared by parameters(). It trains and evaluates like any node. A packed file has it where
+/// lower() gives its operations; `qhost export` names a node that has none.
 ///
 /// type(), infer(), parameters() and macs() run once, while the graph is built. What infer() and
 /// parameters() may throw is in qhost/graph.h: exit code 2.
@@ -47,6 +57,20 @@ class QHOST_API CustomOp : public CustomOpBase {
   /// LibTorch's. Several models may use one object at the same time.
   virtual at::Tensor forward(const CustomContext& context, const std::vector<at::Tensor>& inputs,
                              const std::vector<at::Tensor>& parameters) const = 0;
+
+  /// What forward() computes in evaluation, in the builder's operations, for a packed file. Builds
+  /// it with `g` from `inputs`, whose shapes are those of infer(), all of which it must read; the
+  /// output has the shape that infer() gave. `parameters` are trained ones, as forward() gets them,
+  /// on the CPU. A gain for each channel, say, is a depthwise convolution of one pixel:
+  ///
+  ///     const std::int64_t channels = inputs[0].shape().channels();
+  ///     const Value y = g.conv2d("gain", inputs[0],
+  ///                              {.out_channels = channels, .kernel = 1, .groups = channels});
+  ///     return CustomLowering{y, {{"gain.weight", gain.reshape({channels, 1, 1, 1})}}};
+  ///
+  /// `qhost verify` compares both. The default gives none. Exceptions end as those of forward().
+  virtual std::optional<CustomLowering> lower(GraphBuilder& g, const std::vector<Value>& inputs,
+                                              const std::vector<at::Tensor>& parameters) const;
 };
 
 }  // namespace qhost

@@ -15,7 +15,7 @@ namespace qhost {
 ///   binary    -1 for 0, +1 for 1
 ///   ternary   q - 1                        (codes 0, 1, 2; two bits)
 ///   uniform   q - zero_point / 2           (zero_point counts half steps)
-///   codebook  table[q], or table[channel][q]
+///   codebook  table[q], or table[channel][q]; codes 0 .. levels-1
 /// and the value is scale * level. Float kinds store the values themselves.
 enum class CodeKind { float32, float16, bfloat16, binary, ternary, uniform, codebook };
 
@@ -32,6 +32,7 @@ struct QHOST_API Encoding {
   ScaleKind scale = ScaleKind::none;
   ZeroPointKind zero_point = ZeroPointKind::none;  ///< uniform only
   bool codebook_per_channel = false;
+  int levels = 0;         ///< codebook only: entries of a table, 2 to 256
   int sign_of_zero = +1;  ///< binary: the level of the latent value 0
   /// Codes kept for each weight: 1, or the number of sampled networks of an ensemble.
   int ensemble_size = 1;
@@ -42,10 +43,13 @@ struct QHOST_API Encoding {
   static Encoding binary(ScaleKind scale, int sign_of_zero = +1);
   static Encoding ternary(ScaleKind scale);
   static Encoding uniform(int bits, ScaleKind scale, ZeroPointKind zero_point);
-  static Encoding codebook(int bits, ScaleKind scale, bool per_channel);
+  /// `levels` from 2 to 256, in as few bits as tell them apart: 3 levels take 2 bits.
+  static Encoding codebook(int levels, ScaleKind scale, bool per_channel);
 
   bool operator==(const Encoding&) const = default;
   bool is_float() const;
+  /// Number of codes: 2, 3 (ternary), `levels` or 2^bits; 0 of float kinds.
+  int code_count() const;
   /// Bits that one weight occupies: bits * ensemble_size.
   int bits_per_weight() const { return bits * ensemble_size; }
 };

@@ -23,7 +23,7 @@
 // misbehave: a virtual function added, removed or reordered, a member added to a struct that
 // crosses the boundary, an enumerator's value changed. Adding a new header, a free function or
 // a comment needs no raise. tests/sdk compares sdk/abi.lock and fails when nobody decided.
-#define QHOST_ABI_VERSION 6
+#define QHOST_ABI_VERSION 7
 
 namespace qhost {
 

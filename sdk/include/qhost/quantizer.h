@@ -131,7 +131,7 @@ struct Encoded {
   at::Tensor codes;  ///< uint8, the tensor's shape; for float kinds float32 values of that format
   at::Tensor scale;  ///< float32: scalar, or [channels]; undefined for none and position
   at::Tensor zero_point;  ///< int32 in half steps: scalar or [channels]; undefined without
-  at::Tensor table;       ///< float32 [2^bits] or [channels, 2^bits]; codebook only
+  at::Tensor table;       ///< float32 [levels] or [channels, levels]; codebook only
   /// With encoding.ensemble_size > 1 `codes` has a leading dimension of that length.
 };
 

@@ -10,6 +10,10 @@
 namespace qhost {
 
 CustomOp::~CustomOp() = default;
+std::optional<CustomLowering> CustomOp::lower(GraphBuilder&, const std::vector<Value>&,
+                                              const std::vector<at::Tensor>&) const {
+  return std::nullopt;
+}
 
 Random SlotContext::random(std::string_view purpose) const {
   const std::string name =

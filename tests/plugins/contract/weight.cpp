@@ -135,7 +135,7 @@ CodebookWeight::CodebookWeight(const WeightSettings& settings, const SlotInfo& s
       table_(at::zeros({slot.shape.at(0), largest_code(settings.bits) + 1}, at::kFloat)) {}
 
 Encoding CodebookWeight::encoding(const SlotInfo&) const {
-  return Encoding::codebook(settings_.bits, ScaleKind::none, true);
+  return Encoding::codebook(1 << settings_.bits, ScaleKind::none, true);
 }
 
 std::vector<SlotParameter> CodebookWeight::parameters() {

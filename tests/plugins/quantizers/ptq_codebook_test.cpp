@@ -58,8 +58,8 @@ TEST(PtqCodebook, EvaluationForwardsWhatEncodeStoresInEveryLayout) {
       const SlotContext context = context_of(slot, Mode::evaluate);
       const Encoded encoded = weight->encode(context, w);
       EXPECT_EQ(encoded.encoding, weight->encoding(slot));
-      EXPECT_EQ(encoded.encoding,
-                Encoding::codebook(static_cast<int>(bits), ScaleKind::none, scope == "channel"));
+      EXPECT_EQ(encoded.encoding, Encoding::codebook(1 << static_cast<int>(bits), ScaleKind::none,
+                                                     scope == "channel"));
       EXPECT_EQ(why_invalid(encoded.encoding), "");
       EXPECT_TRUE(same_bits(decode(encoded), weight->forward(context, w)));
       EXPECT_TRUE(same_bits(decode(weight->encode(context, nhwc)), decode(encoded)));

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "lowering/pack/rewrite.h"
+#include "packed/integer_sums.h"
 
 namespace qhost::packing {
 namespace {
@@ -191,12 +192,21 @@ bool has_integer_sums(const Program& program, const Step& step) {
              std::round(step.padding_level * static_cast<float>(input.codes->unit()));
 }
 
+/// Sums beyond 2^24 stay exact only where they are compared as integers.
+bool stay_exact(const Program& program, const Step& step, const Sums& sums, const Step& encode) {
+  if (sums.limit() <= packed::largest_exact_float) return true;
+  const packed::Codes& input = *program.step(step.inputs[0]).codes;
+  return encode.codes->count() == 2 && sums.limit() <= largest_sum &&
+         (packed::has_binary_sums(step, input) || packed::has_byte_sums(step, input));
+}
+
 void fuse(Program& program, int index) {
   Step& step = program.step(index);
   if (!has_integer_sums(program, step)) return;
   std::optional<Chain> chain = chain_from(program, index);
   const Sums sums(program, step);
-  if (!chain || chain->encode->codes->count() - 1 > most_thresholds || sums.limit() > largest_sum) {
+  if (!chain || chain->encode->codes->count() - 1 > most_thresholds ||
+      !stay_exact(program, step, sums, *chain->encode)) {
     return;
   }
   chain->unit = sums.unit();
