@@ -76,6 +76,7 @@ int execute(Context& context, const Arguments& arguments) {
                 "-o FILE.safetensors names the file to write");
   }
   if (!arguments.value("checkpoint").empty()) request.checkpoint = arguments.value("checkpoint");
+  request.overrides.assign(arguments.positional().begin() + 1, arguments.positional().end());
   const jobs::ExportedRun run = jobs::export_run(request, context.registry);
   for (const std::string& complaint : run.complaints) std::cerr << complaint << "\n";
   print(document_of(run, request.file.string()), arguments.flag("json"));
@@ -88,7 +89,7 @@ Command export_command() {
   return {
       .name = "export",
       .summary = "write a run as a packed network that runs without LibTorch",
-      .arguments = "RUN -o FILE.safetensors",
+      .arguments = "RUN -o FILE.safetensors [data.root=FOLDER]",
       .details =
           "RUN is a run directory, as runs/NAME/latest. The file holds what evaluation "
           "computes:\nconvolutions on packed codes, thresholds in the place of quantizers, batch "
@@ -98,7 +99,7 @@ Command export_command() {
             spec.value("output,o", "the file to write")
                 .value("checkpoint", checkpoint_help)
                 .flag("json", "as JSON")
-                .positional("run directory", 1, 1);
+                .positional("run directory", 1, 2);
           },
       .execute = execute};
 }

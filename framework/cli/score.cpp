@@ -9,8 +9,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/scoring.h"
-#include "config/load.h"
-#include "jobs/catalog.h"
+#include "cli/subject.h"
 #include "jobs/run.h"
 #include "qhost/error.h"
 
@@ -32,21 +31,6 @@ std::optional<double> accuracy_of(const fs::path& run) {
   if (!result) return none("there is no result.json yet");
   if (const auto accuracy = accuracy_in(*result)) return accuracy;
   return none(result->status ? "its status is " + *result->status : "its result.json holds none");
-}
-
-std::vector<config::SweepPoint> points_of(const Arguments& arguments, Registry& registry) {
-  const fs::path subject = arguments.positional().at(0);
-  const std::vector<std::string> overrides(arguments.positional().begin() + 1,
-                                           arguments.positional().end());
-  if (!fs::is_directory(subject)) {
-    jobs::ComponentCatalog catalog(registry);
-    return config::load_experiment_or_throw(subject, overrides, catalog);
-  }
-  std::vector<config::SweepPoint> points;
-  config::SweepPoint point;
-  point.experiment = jobs::experiment_of_run(subject, registry, overrides);
-  points.push_back(std::move(point));
-  return points;
 }
 
 report::ScoreRequest request_of(const Arguments& arguments) {

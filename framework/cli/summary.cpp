@@ -1,15 +1,19 @@
-/// qhost summary: layers, sizes and encodings of an experiment's network; needs no data on disk.
+/// qhost summary: layers, sizes and encodings of the network of an experiment or a run; needs no
+/// data on disk.
 #include "report/summary.h"
 #include "common/number_text.h"
 
+#include <filesystem>
 #include <iostream>
 
 #include "cli/command.h"
 #include "cli/output.h"
-#include "config/load.h"
+#include "cli/subject.h"
 #include "jobs/assemble.h"
-#include "jobs/catalog.h"
+#include "jobs/export_run.h"
 #include "model/layer_plans.h"
+#include "packed/program_file.h"
+#include "qhost/error.h"
 
 namespace qhost::cli {
 namespace {
@@ -27,12 +31,20 @@ std::vector<report::Cell> line_of(const report::Summary& summary) {
           with_separators(summary.weight_bytes), with_separators(summary.bytes)};
 }
 
+/// The tensors of the run's packed file. Without one it prints the reason on stderr.
+std::optional<std::int64_t> file_bytes(const std::filesystem::path& run, Registry& registry) {
+  try {
+    return packed::data_bytes(jobs::export_run({.run = run}, registry).program);
+  } catch (const Error& error) {
+    std::cerr << "note: the bytes of a packed file are not known: " << error.message() << "\n";
+    return std::nullopt;
+  }
+}
+
 int execute(Context& context, const Arguments& arguments) {
-  jobs::ComponentCatalog catalog(context.registry);
-  const std::vector<std::string> overrides(arguments.positional().begin() + 1,
-                                           arguments.positional().end());
-  const auto points =
-      config::load_experiment_or_throw(arguments.positional().at(0), overrides, catalog);
+  const auto points = points_of(arguments, context.registry);
+  const std::filesystem::path subject = arguments.positional().at(0);
+  const bool is_run = std::filesystem::is_directory(subject);
   const bool every_node = arguments.flag("all");
   PointDocuments documents(arguments.flag("json"), arguments.flag("layers") || every_node,
                            points.size(), line_columns());
@@ -42,7 +54,8 @@ int execute(Context& context, const Arguments& arguments) {
     for (const std::string& warning : jobs::plan_warnings(point.experiment, plan)) {
       std::cerr << warning << "\n";
     }
-    const report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
+    report::Summary summary = report::summarize(graph, layer_plans(graph, plan));
+    if (is_run) summary.file_bytes = file_bytes(subject, context.registry);
     documents.add(point.label, line_of(summary),
                   report::document_of(summary, {.every_node = every_node}));
   }
@@ -53,18 +66,21 @@ int execute(Context& context, const Arguments& arguments) {
 }  // namespace
 
 Command summary_command() {
-  return {.name = "summary",
-          .summary = "layers, shapes, parameters, MACs, encodings and bytes of a network",
-          .arguments = "EXPERIMENT [KEY=VALUE]...",
-          .details = "",
-          .declare =
-              [](ArgumentSpec& spec) {
-                spec.flag("layers", "of a sweep: the layers of every point")
-                    .flag("all", "also nodes without parameters")
-                    .flag("json", "as JSON; an array for a sweep")
-                    .positional("experiment file", 1, 1000);
-              },
-          .execute = execute};
+  return {
+      .name = "summary",
+      .summary = "layers, shapes, parameters, MACs, encodings and bytes of a network",
+      .arguments = "EXPERIMENT|RUN [KEY=VALUE]...",
+      .details =
+          "Of a run directory, as runs/NAME/latest, it tells also the bytes of its packed file\n"
+          "(`qhost export`).",
+      .declare =
+          [](ArgumentSpec& spec) {
+            spec.flag("layers", "of a sweep: the layers of every point")
+                .flag("all", "also nodes without parameters")
+                .flag("json", "as JSON; an array for a sweep")
+                .positional("experiment file or run", 1, 1000);
+          },
+      .execute = execute};
 }
 
 }  // namespace qhost::cli

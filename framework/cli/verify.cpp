@@ -1,6 +1,7 @@
 /// qhost verify: proves that the packed network computes what was trained.
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/packed_file.h"
 #include "cli/progress_display.h"
 #include "common/number_text.h"
 #include "jobs/verify_run.h"
@@ -45,12 +46,12 @@ report::Document document_of(const jobs::VerifiedRun& run) {
        {"",
         {},
         "logits",
-        "largest difference " + significant(v.largest_logit_difference, 3) +
-            " of the largest, where the codes are equal"},
+        "largest difference " + significant(v.largest_logit_difference, 3) + " of the largest"},
        {"", {}, "decisions", with_separators(v.changed_decisions) + " changed"},
        {"", {}, "packed", with_separators(run.file_bytes) + " bytes, kernels " + run.kernels},
        {"", {}, "weights", run.checkpoint.string()}}});
   document.begin_section();
+  for (const std::string& note : v.notes) document.add(report::Paragraph{"note: " + note});
   if (v.passed()) {
     return document.add(
         report::Paragraph{"verified: the packed network computes what was trained"});
@@ -66,6 +67,7 @@ int execute(Context& context, const Arguments& arguments) {
   jobs::VerifyRequest request;
   request.run = arguments.positional().at(0);
   request.file = arguments.value("file");
+  if (!request.file.empty()) request.program = read_packed_file(request.file);
   request.sample = arguments.flag("sample");
   if (!arguments.value("checkpoint").empty()) request.checkpoint = arguments.value("checkpoint");
   request.overrides.assign(arguments.positional().begin() + 1, arguments.positional().end());

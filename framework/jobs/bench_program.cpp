@@ -95,6 +95,28 @@ class TorchNetwork {
                       step.groups);
   }
 
+  static at::Tensor activated(const Step& step, const at::Tensor& x) {
+    switch (step.activation) {
+      case Activation::relu:
+        return at::relu(x);
+      case Activation::relu6:
+        return at::hardtanh(x, 0, 6);
+      case Activation::leaky_relu:
+        return at::leaky_relu(x, step.slope);
+      case Activation::hardtanh:
+        return at::hardtanh(x, -1, 1);
+      case Activation::tanh:
+        return at::tanh(x);
+      case Activation::sigmoid:
+        return at::sigmoid(x);
+      case Activation::silu:
+        return at::silu(x);
+      case Activation::gelu:
+        return at::gelu(x);
+    }
+    return x;
+  }
+
   static at::Tensor compute(const Step& step, const Weights& weights,
                             const std::vector<at::Tensor>& values) {
     const auto in = [&](std::size_t e) {
@@ -112,7 +134,11 @@ class TorchNetwork {
       case StepOp::affine:
         return affine(in(0).clone());
       case StepOp::activation:
-        return at::relu(in(0));
+        return activated(step, in(0));
+      case StepOp::round:
+        return in(0)
+            .to(step.rounding == CodeKind::float16 ? at::kHalf : at::kBFloat16)
+            .to(at::kFloat);
       case StepOp::add: {
         at::Tensor sum = in(0) + in(1);
         for (std::size_t e = 2; e < step.inputs.size(); ++e) sum.add_(in(e));

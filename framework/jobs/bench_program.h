@@ -27,7 +27,7 @@ struct BenchedOp {
 };
 
 struct BenchedProgram {
-  std::string kernels, cpu;
+  std::string kernels;
   double cycles_per_second = 0;  ///< of a chain of dependent additions while the rounds ran
   std::vector<BenchedOp> ops;
   /// Medians, an image; by batch: `batch` images at once, and one.

@@ -5,6 +5,7 @@
 
 #include "data/augment.h"
 #include "qhost/error.h"
+#include "runtime/isa.h"
 
 namespace qhost::jobs {
 namespace {
@@ -85,6 +86,7 @@ void require_possible(const config::Experiment& experiment, const Graph& graph, 
   require_augmentation(experiment, graph.input().shape, faults);
   require_batch_norms(experiment, graph, plan, faults);
   require_correctable(experiment, plan, faults);
+  if (experiment.train.string("verify") != "off") runtime::chosen_kernels();  // it may be misnamed
   if (!faults.empty()) throw config::to_error(faults);
 }
 

@@ -1,11 +1,14 @@
 #include "jobs/run_record.h"
 
+#include <new>
+
 #include "common/version.h"
 #include "jobs/verify_run.h"
 #include "model/layer_plans.h"
 #include "qhost/error.h"
 #include "report/summary.h"
 #include "storage/atomic_file.h"
+#include "training/interrupt.h"
 
 namespace qhost::jobs {
 
@@ -101,24 +104,30 @@ void add_verification(const config::Experiment& experiment, Model& model, const 
   const std::string how = experiment.train.string("verify");
   result.verified = nlohmann::json();
   if (how == "off") return;
-  packed::Program program;
+  Verification verification;
+  // A finished training stays one, whatever stands in the way of its proof.
+  const auto give_up = [&](const std::string& why) {
+    progress.note("not verified: " + why);
+    result.verification = nlohmann::json::object({{"not_packed", why}});
+  };
   try {
-    program = packed_network(model, trainer.tested_at());
+    const packed::Program program = packed_network(model, trainer.tested_at());
+    verification = verify_program(model, program, verified_images(data.test, how == "sample"),
+                                  training::evaluation_settings(experiment, data),
+                                  trainer.tested_at(), training::watch(progress, "verification"));
+  } catch (const training::Interrupted&) {
+    throw;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::configuration) throw;
-    progress.note("not verified: " + error.message());
-    result.verification = nlohmann::json::object({{"not_packed", error.message()}});
-    return;
+    return give_up(error.message());
+  } catch (const std::bad_alloc&) {
+    return give_up("there is not enough memory");
   }
-  const Verification verification =
-      verify_program(model, program, verified_images(data.test, how == "sample"),
-                     training::evaluation_settings(experiment, data), trainer.tested_at(),
-                     training::watch(progress, "verification"));
   nlohmann::json json = verification.to_json();
   json.erase("layers");
   json["sample"] = how == "sample";
   result.verification = std::move(json);
   result.verified = verification.passed();
+  for (const std::string& note : verification.notes) progress.note("note: " + note);
   for (const std::string& failure : verification.failures) {
     progress.note("warning: the packed network does not compute what was trained: " + failure);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,9 @@ inline constexpr std::int64_t verify_sample = 256;
 
 struct VerifyRequest {
   std::filesystem::path run;
-  /// A packed file of that run. Empty: the run is packed, written to memory and read again.
+  /// A packed file of that run, and its name. None: the run is packed, written to memory and read
+  /// again.
+  std::optional<packed::Program> program;
   std::filesystem::path file;
   std::string checkpoint = "selected";  ///< selected, last, best, or a step number
   std::vector<std::string> overrides;   ///< data.root=FOLDER alone
@@ -30,7 +33,8 @@ struct VerifiedRun {
   std::string kernels;  ///< "avx512"
 };
 
-/// Throws Error as load_run(), pack() and packed::read_program() do; data, without the test images.
+/// Throws Error as load_run() and pack() do; data, without the test images; configuration, for a file
+/// of another network.
 VerifiedRun verify_run(const VerifyRequest& request, Registry& registry,
                        training::Progress& progress);
 

@@ -42,6 +42,8 @@ struct Summary {
   std::int64_t weight_bytes = 0;        ///< of all conv2d and linear weights
   std::int64_t float_weight_bytes = 0;  ///< the same weights as float32
   std::int64_t bytes = 0, float_bytes = 0;
+  /// Of a run: all tensors of its packed file.
+  std::optional<std::int64_t> file_bytes;
   std::int64_t activation_bytes = 0, peak_activation_bytes = 0;
   int quantized_weights = 0, quantized_inputs = 0;  ///< nodes with a non-float32 encoding
   /// Mean of Encoding::bits_per_weight() over all conv2d and linear weights; 0 without any.
@@ -61,7 +63,7 @@ struct SummaryOptions {
 };
 /// Text: the table (layer, operation, output shape, parameters, MACs, weight encoding, input
 /// encoding, bits, bytes), its totals, and a line per note.
-/// JSON: {parameters, macs, weight_bytes, layers: [{name, op, output_shape, parameters, macs,
+/// JSON: {parameters, macs, weight_bytes, file_bytes (of a run), layers: [{name, op, output_shape, parameters, macs,
 /// weight_encoding, weight_bits, input_encoding, bytes, ...}], ...}; an encoding that a node does
 /// not have is null.
 Document document_of(const Summary& summary, const SummaryOptions& options = {});

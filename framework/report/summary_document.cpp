@@ -95,26 +95,32 @@ std::string weights_text(const Summary& summary) {
 }
 
 Facts totals(const Summary& summary) {
-  return {{{"input_shape", summary.input.dims, "input", to_string(summary.input)},
-           {"parameters", summary.parameters, "parameters", with_separators(summary.parameters)},
-           {"buffers", summary.buffers},
-           {"macs", summary.macs, "MACs", with_separators(summary.macs)},
-           {"weight_bytes", summary.weight_bytes, "weights", weights_text(summary)},
-           {"float_weight_bytes", summary.float_weight_bytes},
-           {"bits_per_weight", summary.bits_per_weight},
-           {"bits_per_input", summary.bits_per_input},
-           {"bytes", summary.bytes, "all tensors",
-            with_separators(summary.bytes) +
-                " bytes (float32: " + with_separators(summary.float_bytes) + ")"},
-           {"float_bytes", summary.float_bytes},
-           {"activation_bytes", summary.activation_bytes, "activations",
-            with_separators(summary.activation_bytes) + " bytes a sample in float32, at most " +
-                with_separators(summary.peak_activation_bytes) + " at a time"},
-           {"peak_activation_bytes", summary.peak_activation_bytes},
-           {"quantized_weights", summary.quantized_weights, "quantized",
-            "weights of " + std::to_string(summary.quantized_weights) + " layers, inputs of " +
-                std::to_string(summary.quantized_inputs)},
-           {"quantized_inputs", summary.quantized_inputs}}};
+  Facts facts = {
+      {{"input_shape", summary.input.dims, "input", to_string(summary.input)},
+       {"parameters", summary.parameters, "parameters", with_separators(summary.parameters)},
+       {"buffers", summary.buffers},
+       {"macs", summary.macs, "MACs", with_separators(summary.macs)},
+       {"weight_bytes", summary.weight_bytes, "weights", weights_text(summary)},
+       {"float_weight_bytes", summary.float_weight_bytes},
+       {"bits_per_weight", summary.bits_per_weight},
+       {"bits_per_input", summary.bits_per_input},
+       {"bytes", summary.bytes, "all tensors",
+        with_separators(summary.bytes) +
+            " bytes (float32: " + with_separators(summary.float_bytes) + ")"},
+       {"float_bytes", summary.float_bytes},
+       {"activation_bytes", summary.activation_bytes, "activations",
+        with_separators(summary.activation_bytes) + " bytes a sample in float32, at most " +
+            with_separators(summary.peak_activation_bytes) + " at a time"},
+       {"peak_activation_bytes", summary.peak_activation_bytes},
+       {"quantized_weights", summary.quantized_weights, "quantized",
+        "weights of " + std::to_string(summary.quantized_weights) + " layers, inputs of " +
+            std::to_string(summary.quantized_inputs)},
+       {"quantized_inputs", summary.quantized_inputs}}};
+  if (summary.file_bytes) {
+    facts.facts.push_back({"file_bytes", *summary.file_bytes, "packed file",
+                           with_separators(*summary.file_bytes) + " bytes of tensors"});
+  }
+  return facts;
 }
 
 /// One line, however many layers there are.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 
 #include "cli/command_line.h"
 #include "data/augment.h"
@@ -17,6 +18,7 @@ namespace qhost::tests {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Words = Workshop::Words;
@@ -190,12 +192,73 @@ TEST_F(Export, ShowsTheSteps) {
   EXPECT_EQ(found->at("codes"), "binary");
 }
 
+TEST_F(Export, DestroysNothing) {
+  exported({"train.epochs=1"});
+  const std::string checkpoint = "runs/run/latest/checkpoints/step-00000005/state.safetensors";
+  ASSERT_TRUE(fs::exists(workshop_ / checkpoint));
+  const std::uintmax_t size = fs::file_size(workshop_ / checkpoint);
+  EXPECT_THAT(refused({"export", "runs/run/latest", "-o", checkpoint}, 2),
+              AllOf(HasSubstr("error: " + checkpoint + " lies in the run "),
+                    HasSubstr("\nhelp: name a place outside of it")));
+  EXPECT_THAT(refused({"export", "runs/run/latest", "-o", "runs/run/latest/new.safetensors"}, 2),
+              HasSubstr(" lies in the run "));
+  EXPECT_THAT(refused({"export", "runs/run/latest", "-o", "e.toml"}, 2),
+              HasSubstr("error: e.toml exists, and is no packed network of this version\nhelp: "
+                        "choose another name, or remove it"));
+  EXPECT_EQ(fs::file_size(workshop_ / checkpoint), size);
+  EXPECT_FALSE(fs::exists(workshop_ / "runs/run/latest/new.safetensors"));
+  ok({"export", "runs/run/latest", "-o", "run.safetensors"});  // a packed network is replaced
+}
+
+TEST_F(Export, TellsOnlyTheAccuracyOfTheTestedWeights) {
+  finished({"run", "e.toml", "name=run", "train.epochs=2", "train.keep_checkpoints=9", "--json"});
+  const auto provenance = [&](const Words& more) {
+    Words words = {"export", "runs/run/latest", "-o", "run.safetensors"};
+    words.insert(words.end(), more.begin(), more.end());
+    ok(words);
+    return packed::read_program(workshop_ / "run.safetensors").provenance.more;
+  };
+  EXPECT_TRUE(provenance({}).contains("test_accuracy"));
+  EXPECT_FALSE(provenance({"--checkpoint", "5"}).contains("test_accuracy"));
+}
+
+TEST_F(Export, SaysWhatTheRunIsNot) {
+  exported({"train.epochs=1"});
+  const auto said = [&](const char* key, const json& value) {
+    json result = json::parse(slurp(workshop_ / "runs/run/latest/result.json"));
+    result[key] = value;
+    workshop_.write("runs/run/latest/result.json", result.dump());
+    return ok({"export", "runs/run/latest", "-o", "run.safetensors"}).err;
+  };
+  EXPECT_THAT(said("verified", false),
+              HasSubstr(" failed its proof: its packed network does not compute what was trained"));
+  EXPECT_THAT(said("status", "interrupted"),
+              HasSubstr(" is not finished: its status is interrupted"));
+}
+
+TEST_F(Export, SummaryTellsTheBytesOfTheFile) {
+  exported({"quantizer.name=xnornet", "train.epochs=1"});
+  const json exported_again =
+      json::parse(ok({"export", "runs/run/latest", "-o", "again.safetensors", "--json"}).out);
+  const json summary = json::parse(ok({"summary", "runs/run/latest", "--json"}).out);
+  EXPECT_EQ(summary.at("file_bytes"), exported_again.at("data_bytes"));
+  // The data section: all behind the 8 bytes of the header's length and the header.
+  std::ifstream file(workshop_ / "again.safetensors", std::ios::binary);
+  std::uint64_t header = 0;
+  file.read(reinterpret_cast<char*>(&header), sizeof header);
+  EXPECT_EQ(summary.at("file_bytes").get<std::uint64_t>(),
+            fs::file_size(workshop_ / "again.safetensors") - 8 - header);
+  EXPECT_FALSE(json::parse(ok({"summary", "e.toml", "--json"}).out).contains("file_bytes"));
+  EXPECT_THAT(ok({"summary", "runs/run/latest"}).out, HasSubstr("\npacked file   "));
+}
+
 TEST_F(Export, RefusesWhatHasNoPackedForm) {
-  finished({"run", "e.toml", "name=half", "quantizer.name=ptq_half", "--json"});
-  EXPECT_THAT(refused({"export", "runs/half/latest", "-o", "x.safetensors"}, 2),
+  finished({"run", "e.toml", "name=many", "quantizer.name=binaryconnect",
+            "quantizer.mode=stochastic", "quantizer.test_weights=ensemble", "--json"});
+  EXPECT_THAT(refused({"export", "runs/many/latest", "-o", "x.safetensors"}, 2),
               HasSubstr("the network has no packed form:\n"
-                        "  conv1, input 0: the method `ptq_half` keeps inputs as float16"));
-  EXPECT_THAT(refused({"export", "runs/half/latest"}, 2),
+                        "  the network: evaluation averages the outputs of "));
+  EXPECT_THAT(refused({"export", "runs/many/latest"}, 2),
               HasSubstr("error: qhost export: no file was given\nhelp: -o FILE.safetensors"));
   EXPECT_FALSE(fs::exists(workshop_ / "x.safetensors"));
 }

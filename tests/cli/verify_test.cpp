@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
+#include <limits>
 
 #include "cli/command_line.h"
 #include "packed/program_file.h"
@@ -50,6 +52,8 @@ TEST_F(Verify, EveryMethodComputesWhatWasTrained) {
            {"quantizer.name=xnornet", "quantizer.input_scale=none", "quantizer.padding_value=1"},
            {"quantizer.name=ptq_static"},
            {"quantizer.name=lsq", "quantizer.input_bits=2"},
+           {"quantizer.name=ptq_half", "quantizer.format=fp16"},
+           {"quantizer.name=ptq_half", "quantizer.format=bf16"},
            {"quantizer.name=ternary", "train.bn_recalibrate=2"}}) {
     SCOPED_TRACE(::testing::PrintToString(words));
     exported(words);
@@ -163,12 +167,91 @@ TEST_F(Verify, ARunThatFailsTheProofIsMarked) {
               HasSubstr(": the packed network does not compute what was trained (qhost verify)"));
 }
 
+TEST_F(Verify, RefusesAFileOfAnotherNetwork) {
+  const Program own = exported({});
+  const auto said = [&](const Words& options) {
+    Words words = {"run", "e.toml", "name=other", "train.epochs=1"};
+    words.insert(words.end(), options.begin(), options.end());
+    ok(words);
+    ok({"export", "runs/other/latest", "-o", "other.safetensors"});
+    return refused({"verify", "runs/r/latest", "--file", "other.safetensors"}, 2);
+  };
+  const std::string start = "error: other.safetensors is not of this run: ";
+  EXPECT_THAT(said({"model.depth=14"}),
+              AllOf(HasSubstr(start + "its layer 3 is `stage1.block1.conv1`, and the run's is "
+                                      "`stage2.block0.conv1` (it says that it is of the run "),
+                    HasSubstr("\nhelp: `qhost export "), HasSubstr(" writes its file")));
+  EXPECT_THAT(said({"quantizer.name=ptq_static"}),
+              HasSubstr(start + "`conv1` reads uniform codes, 256 of them, and the run's reads "
+                                "floats"));
+  EXPECT_THAT(said({"quantizer.name=xnornet"}),
+              HasSubstr(start + "`stage1.block0.conv1` reads binary codes, 2 of them, and the "
+                                "run's reads floats"));
+  EXPECT_THAT(said({"data.classes=[1,2,3]"}),
+              HasSubstr(start + "its output is [N,3], and the run's is [N,10]"));
+  EXPECT_THAT(said({"model.name=wideresnet", "model.depth=10", "model.widen_factor=1"}),
+              HasSubstr(start));
+  // The same network with other weights is compared, and said to be another run's.
+  ok({"run", "e.toml", "name=other", "train.epochs=1", "train.seed=2"});
+  ok({"export", "runs/other/latest", "-o", "other.safetensors"});
+  const ProcessResult seed =
+      workshop_.run({"verify", "runs/r/latest", "--file", "other.safetensors"});
+  EXPECT_EQ(seed.code, 7);
+  EXPECT_THAT(seed.err, HasSubstr("warning: other.safetensors is another run's or checkpoint's (it "
+                                  "says that it is of the run "));
+}
+
+TEST_F(Verify, ComparesWhatPredictionsNeedBesides) {
+  Program program = exported({});
+  program.provenance.mean = {0.5};
+  EXPECT_THAT(verified(program).out,
+              ContainsRegex("\nnot verified: the mean of the file is .0.5., that of the run .0"));
+  program = exported({});
+  std::swap(program.provenance.class_names[2], program.provenance.class_names[7]);
+  const ProcessResult result = verified(program);
+  EXPECT_EQ(result.code, 7);
+  EXPECT_THAT(result.out, HasSubstr("\nnot verified: the list of classes of the file is [0, 1, 7"));
+}
+
+TEST_F(Verify, ANumberThatIsNoneIsFound) {
+  Program program = exported({"quantizer.name=none"});
+  auto& codes = step(program, "fc").weight->codes;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(codes.data() + 4 * 64, &nan, sizeof nan);
+  const ProcessResult result = verified(program);
+  EXPECT_EQ(result.code, 7);
+  EXPECT_THAT(result.out, AllOf(ContainsRegex("\nnot verified: fc: [0-9]+ of [0-9]+ outputs of the "
+                                              "layer alone differ"),
+                                HasSubstr(" logits are not finite")));
+}
+
+/// Drawn networks have sums that stand on a threshold: what the last bit decides is no fault.
+TEST_F(Verify, ImagesThatChangeTheirClassByALastBitAreNoted) {
+  const ProcessResult result =
+      ok({"run", "e.toml", "train.epochs=0", "train.verify=full", "quantizer.name=bnn", "--json"});
+  const json kept = last_json_line(result.out);
+  EXPECT_EQ(kept.at("verified"), true) << result.err;
+  EXPECT_EQ(kept.at("verification").at("unexplained_codes"), 0);
+  const auto changed = kept.at("verification").at("changed_decisions").get<int>();
+  EXPECT_EQ(kept.at("verification").at("notes").empty(), changed == 0);
+}
+
+TEST_F(Verify, AMisnamedKernelIsSaidBeforeTheFirstStep) {
+  const ProcessResult result = workshop_.run({"run", "e.toml", "train.verify=full"},
+                                             {.environment = {{"QHOST_RUNTIME_ISA", "foo"}}});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("QHOST_RUNTIME_ISA = foo names no kernels"));
+  EXPECT_FALSE(fs::exists(workshop_ / "runs"));
+}
+
 TEST_F(Verify, RefusesWhatIsNoPackedFile) {
   ok({"run", "e.toml", "name=r", "train.epochs=1"});
   EXPECT_THAT(refused({"verify", "runs/r/latest", "--file",
                        "runs/r/latest/checkpoints/step-00000005/state.safetensors"},
                       6),
               HasSubstr("the metadata have no `format`, so this is no packed network"));
+  EXPECT_THAT(refused({"verify", "runs/r/latest", "--file", "e.toml"}, 2),
+              HasSubstr("e.toml is an experiment, not a packed network"));
   EXPECT_THAT(refused({"verify", "e.toml"}, 2), HasSubstr("is not a run directory"));
 }
 
