@@ -36,7 +36,8 @@ Encoding Encoding::codebook(int levels, ScaleKind scale, bool per_channel) {
 int Encoding::code_count() const {
   if (is_float()) return 0;
   if (kind == CodeKind::ternary) return 3;
-  return kind == CodeKind::codebook ? levels : 1 << bits;
+  if (kind == CodeKind::codebook) return levels;
+  return bits >= 1 && bits <= 8 ? 1 << bits : 0;
 }
 
 bool Encoding::is_float() const {
@@ -63,12 +64,21 @@ const char* to_string(CodeKind kind) {
   return "?";
 }
 
+namespace {
+
+/// Also of an encoding that is not sound.
+bool fills_bits(const Encoding& e) {
+  return e.bits >= 1 && e.bits <= 8 && e.levels == 1 << e.bits;
+}
+
+}  // namespace
+
 std::string to_string(const Encoding& encoding) {
   std::string text = to_string(encoding.kind);
   if (encoding.kind == CodeKind::uniform || encoding.kind == CodeKind::codebook) {
     text += " " + std::to_string(encoding.bits) + " bit";
   }
-  if (encoding.kind == CodeKind::codebook && encoding.levels != 1 << encoding.bits) {
+  if (encoding.kind == CodeKind::codebook && !fills_bits(encoding)) {
     text += " of " + std::to_string(encoding.levels) + " levels";
   }
   if (encoding.codebook_per_channel) text += " per channel";

@@ -245,6 +245,7 @@ depth = 8
 epochs = 3
 batch_size = 100
 threads = 1
+verify = "off"
 
 )");
     run({"model.depth=8", "train.seed=9", "train.epochs=1"}, folder_ / "source");

@@ -28,7 +28,7 @@ void PrintTo(const Recipe& recipe, std::ostream* out) {
 
 std::string text_of(const Recipe& recipe) {
   return "[data]\nname = \"digits\"\nfraction = 0.1\n[model]\n" + recipe.model +
-         "[train]\nepochs = 3\nbatch_size = 32\nthreads = 1\nseed = 5\n"
+         "[train]\nepochs = 3\nbatch_size = 32\nthreads = 1\nseed = 5\nverify = \"off\"\n"
          "[augment]\ncrop_padding = 1\n[schedule]\nname = \"cosine\"\n[optimizer]\n" +
          recipe.optimizer + recipe.quantizer;
 }

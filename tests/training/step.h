@@ -289,6 +289,7 @@ epochs = 1
 batch_size = 32
 threads = 1
 seed = 1
+verify = "off"
 checkpoint_every_steps = 1
 keep_checkpoints = 99
 
