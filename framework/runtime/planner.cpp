@@ -482,8 +482,8 @@ class Planner {
     fused_encode_ = -1;
   }
 
-  /// A kernel that need not look for the border is worth a copy of the image.
-  static bool frames(const Step& step) { return step.padding != Size2(0); }
+  /// The kernel of floats knows no other padding than 0.
+  static bool frames(const Step& step) { return step.padding_level != 0; }
 
   /// No sum of levels is larger.
   double largest_sum(const Step& step) const {
