@@ -99,7 +99,7 @@ class Check {
   void check_weight() {
     require(has_weight(*step_) == step_->weight.has_value(),
             has_weight(*step_) ? "it has no weight" : "it has a weight, which none such has");
-    if (!step_->weight) return;
+    if (!step_->weight || !why_.empty()) return;
     const StoredTensor& weight = *step_->weight;
     require(weight.has_contents(), "its weight has no contents");
     require(weight.elements() < std::int64_t{1} << 31,

@@ -126,6 +126,10 @@ TEST(Program, NamesWhatIsNotSound) {
            {[](Program& p) { p.step(3).weight->codes.pop_back(); },
             "the step `conv`: its weight: it has 40 bytes of codes, and binary of shape "
             "[6,6,3,3] needs 41"},
+           {[](Program& p) {
+              p.step(4).weight = float_tensor({2, 2}, std::vector<float>(4, 1));
+            },
+            "the step `add`: it has a weight, which none such has"},
            {[](Program& p) { p.step(3).scale.pop_back(); },
             "the step `conv`: it has 5 numbers of its scale, not 1 or 6"},
            {[&](Program& p) { p.step(3).bias[2] = infinity; },

@@ -66,7 +66,8 @@ TEST_F(OpenPlugin, ForAnotherQhost) {
   const fs::path file = patched("good", own, other);
   EXPECT_EQ(refusal(file),
             text(file,
-                 std::string("it was built for another qhost: plugin ABI ") + next + ", LibTorch " + torch +
+                 std::string("it was built for another qhost: plugin ABI ") + next + ", LibTorch " +
+                     torch +
                      ", _GLIBCXX_USE_CXX11_ABI 1; this qhost is plugin ABI " QHOST_TEXT(
                          QHOST_ABI_VERSION) ", "
                                             "LibTorch " +
