@@ -240,7 +240,7 @@ TEST_F(Verify, AMisnamedKernelIsSaidBeforeTheFirstStep) {
   const ProcessResult result = workshop_.run({"run", "e.toml", "train.verify=full"},
                                              {.environment = {{"QHOST_RUNTIME_ISA", "foo"}}});
   EXPECT_EQ(result.code, 2);
-  EXPECT_THAT(result.err, HasSubstr("QHOST_RUNTIME_ISA = foo names no kernels"));
+  EXPECT_THAT(result.err, HasSubstr("QHOST_RUNTIME_ISA = `foo` names no kernels of this CPU"));
   EXPECT_FALSE(fs::exists(workshop_ / "runs"));
 }
 
