@@ -36,6 +36,19 @@ void require_in_range(std::span<const std::uint8_t> codes, int bits) {
                std::to_string(bits) + (bits == 1 ? " bit" : " bits"));
 }
 
+/// Eight at a time: large networks are read at every start of a program.
+void unpack_bits(std::span<const std::uint8_t> packed, std::span<std::uint8_t> codes) {
+  constexpr std::uint64_t ones = 0x0101010101010101U, diagonal = 0x8040201008040201U;
+  std::size_t i = 0;
+  for (; i + 8 <= codes.size(); i += 8) {
+    // Byte j keeps bit j, and becomes 1 if it is not 0.
+    const std::uint64_t bits = (packed[i / 8] * ones) & diagonal;
+    const std::uint64_t eight = ((bits + 0x7F * ones) >> 7) & ones;
+    for (std::size_t j = 0; j < 8; ++j) codes[i + j] = static_cast<std::uint8_t>(eight >> (8 * j));
+  }
+  for (; i < codes.size(); ++i) codes[i] = packed[i / 8] >> (i % 8) & 1;
+}
+
 }  // namespace
 
 std::int64_t packed_bytes(std::int64_t count, int bits) {
@@ -70,6 +83,7 @@ void unpack_codes(std::span<const std::uint8_t> packed, int bits, std::span<std:
     std::copy(packed.begin(), packed.end(), codes.begin());
     return;
   }
+  if (bits == 1) return unpack_bits(packed, codes);
   const auto mask = static_cast<std::uint8_t>((1 << bits) - 1);
   auto in = packed.begin();
   for (std::size_t i = 0; i < codes.size(); i += codes_a_group) {

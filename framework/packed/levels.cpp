@@ -1,4 +1,6 @@
 // The levels of codes: qhost/encoding.h has the formulas.
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -60,18 +62,30 @@ std::vector<float> levels(const StoredTensor& weight) {
   std::vector<float> values(codes.size());
   const std::size_t per_channel = codes.size() / static_cast<std::size_t>(weight.channels());
   const auto entries = static_cast<std::size_t>(weight.encoding.code_count());
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    const std::size_t channel = i / per_channel;
-    const std::int32_t half_steps =
-        weight.zero_point.empty() ? 0
-                                  : weight.zero_point[weight.zero_point.size() > 1 ? channel : 0];
-    const float* table =
-        weight.table.empty()
-            ? nullptr
-            : weight.table.data() + (weight.encoding.codebook_per_channel ? channel * entries : 0);
-    values[i] = level(weight.encoding.kind, codes[i], half_steps, table);
+  std::array<float, 256> of_code{};
+  for (std::size_t first = 0, channel = 0; first < codes.size(); first += per_channel, ++channel) {
+    const bool differs = weight.zero_point.size() > 1 || weight.encoding.codebook_per_channel;
+    for (std::size_t code = 0; code < entries && (channel == 0 || differs); ++code) {
+      const std::int32_t half_steps =
+          weight.zero_point.empty() ? 0
+                                    : weight.zero_point[weight.zero_point.size() > 1 ? channel : 0];
+      const float* table = weight.table.empty()
+                               ? nullptr
+                               : weight.table.data() +
+                                     (weight.encoding.codebook_per_channel ? channel * entries : 0);
+      of_code[code] = level(weight.encoding.kind, static_cast<int>(code), half_steps, table);
+    }
+    for (std::size_t i = first; i < first + per_channel; ++i) values[i] = of_code[codes[i]];
   }
   return values;
+}
+
+float largest_level(const StoredTensor& weight) {
+  const CodeKind kind = weight.encoding.kind;
+  if (kind == CodeKind::binary || kind == CodeKind::ternary) return 1;
+  float largest = 0;
+  for (const float level : levels(weight)) largest = std::max(largest, std::abs(level));
+  return largest;
 }
 
 std::vector<float> levels(const Codes& codes, std::int64_t channel) {

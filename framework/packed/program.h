@@ -134,6 +134,8 @@ std::string why_invalid(const Program& program);
 int unit(const StoredTensor& weight);
 /// The levels of all elements of a weight, row-major, as float.
 std::vector<float> levels(const StoredTensor& weight);
+/// No level of the weight is larger in size.
+float largest_level(const StoredTensor& weight);
 /// The levels of the codes of channel `channel`.
 std::vector<float> levels(const Codes& codes, std::int64_t channel = 0);
 

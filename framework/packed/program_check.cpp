@@ -237,10 +237,8 @@ class Check {
 
   double largest_term() const {
     const Step& input = program_.step(step_->inputs[0]);
-    double weight = 0, value = std::abs(step_->padding_level);
-    for (const float level : levels(*step_->weight)) {
-      weight = std::max(weight, static_cast<double>(std::abs(level)));
-    }
+    const double weight = largest_level(*step_->weight);
+    double value = std::abs(step_->padding_level);
     // Of the zero points, that of the largest levels: one pass for any number of channels.
     packed::Codes codes = *input.codes;
     if (codes.zero_point.size() > 1) {

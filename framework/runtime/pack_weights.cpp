@@ -1,6 +1,7 @@
 #include "runtime/pack_weights.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <map>
 #include <utility>
@@ -59,22 +60,31 @@ PackedBinary pack_binary(const ConvShape& shape, const std::vector<std::uint8_t>
   conv.words = (run_bytes + 3) / 4;
   conv.terms = in * kh * kw;
   if (run_bytes % 4 != 0) conv.last_mask = (1U << (8 * (run_bytes % 4))) - 1;
-  const auto code = [&](int channel, int k, int u, int v) {
-    return codes[static_cast<std::size_t>(((channel * in + k) * kh + u) * kw + v)];
-  };
   packed.weights.assign(
       static_cast<std::size_t>(shape.groups * blocks(out) * kh * conv.words) * channel_block, 0);
+  // The levels of a filter's position added over the channels, for the border.
+  std::vector<std::int32_t> position_sums(static_cast<std::size_t>(shape.out_channels * kh * kw));
+  const std::ptrdiff_t positions = kh * kw;
   for (int channel = 0; channel < shape.out_channels; ++channel) {
     const int group = channel / out, c = channel % out;
     const int block = group * blocks(out) + c / channel_block, lane = c % channel_block;
+    const std::uint8_t* filter = codes.data() + channel * in * positions;
     for (int u = 0; u < kh; ++u) {
+      std::uint32_t* run =
+          packed.weights.data() + (block * kh + u) * conv.words * channel_block + lane;
       for (int v = 0; v < kw; ++v) {
-        for (int k = 0; k < in; ++k) {
-          if (code(channel, k, u, v) == 0) continue;
-          const int bit = v * pixel * 8 + k;
-          const int word = (block * kh + u) * conv.words + bit / 32;
-          packed.weights[static_cast<std::size_t>(word * channel_block + lane)] |= 1U << (bit % 32);
+        const std::uint8_t* code = filter + u * kw + v;
+        int ones = 0;
+        for (int k = 0; k < in; k += 8) {
+          std::uint32_t byte = 0;
+          for (int i = 0; i < std::min(8, in - k); ++i, code += positions) {
+            byte |= static_cast<std::uint32_t>(*code) << i;
+          }
+          ones += std::popcount(byte);
+          const int at = v * pixel + k / 8;
+          run[at / 4 * channel_block] |= byte << (8 * (at % 4));
         }
+        position_sums[static_cast<std::size_t>((channel * kh + u) * kw + v)] = 2 * ones - in;
       }
     }
   }
@@ -102,9 +112,8 @@ PackedBinary pack_binary(const ConvShape& shape, const std::vector<std::uint8_t>
                                    v >= columns.inside[c].first && v < columns.inside[c].second;
             if (is_inside) continue;
             // A border of 0 bits counts as levels of -1.
-            for (int k = 0; k < in; ++k) {
-              sum += (code(channel, k, u, v) != 0 ? 1 : -1) * (padding + 1);
-            }
+            sum += position_sums[static_cast<std::size_t>((channel * kh + u) * kw + v)] *
+                   (padding + 1);
           }
         }
         packed.border_sums[(r * columns.inside.size() + c) * static_cast<std::size_t>(channels) +

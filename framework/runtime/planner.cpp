@@ -488,10 +488,8 @@ class Planner {
   /// No sum of levels is larger.
   double largest_sum(const Step& step) const {
     const packed::Codes& codes = *input(step).codes;
-    double weight = 0, value = std::abs(step.padding_level);
-    for (const float level : packed::levels(*step.weight)) {
-      weight = std::max(weight, static_cast<double>(std::abs(level)));
-    }
+    const double weight = packed::largest_level(*step.weight);
+    double value = std::abs(step.padding_level);
     packed::Codes ends = codes;  // of the zero points, those of the largest levels
     if (codes.zero_point.size() > 1) {
       const auto [low, high] =
