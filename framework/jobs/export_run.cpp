@@ -85,9 +85,10 @@ data::AugmentOptions normalization(const config::Experiment& experiment,
 void require_free(const std::filesystem::path& file) {
   namespace fs = std::filesystem;
   std::error_code ignored;
-  const fs::path place = fs::weakly_canonical(file, ignored).parent_path();
+  const fs::path place = fs::weakly_canonical(fs::absolute(file, ignored), ignored).parent_path();
   for (fs::path folder = place; folder.has_relative_path(); folder = folder.parent_path()) {
-    if (!fs::exists(folder / "resolved.toml", ignored)) continue;
+    const auto has = [&](const char* name) { return fs::exists(folder / name, ignored); };
+    if (!has("resolved.toml") || !(has("checkpoints") || has("result.json"))) continue;
     throw Error(ErrorKind::configuration, file.string() + " lies in the run " + folder.string(),
                 "name a place outside of it");
   }

@@ -4,6 +4,7 @@
 
 #include "common/version.h"
 #include "jobs/verify_run.h"
+#include "model/exception_text.h"
 #include "model/layer_plans.h"
 #include "qhost/error.h"
 #include "report/summary.h"
@@ -121,6 +122,8 @@ void add_verification(const config::Experiment& experiment, Model& model, const 
     return give_up(error.message());
   } catch (const std::bad_alloc&) {
     return give_up("there is not enough memory");
+  } catch (const std::exception&) {
+    return give_up(exception_text());
   }
   nlohmann::json json = verification.to_json();
   json.erase("layers");

@@ -70,11 +70,14 @@ std::string other_network(const Program& program, const Program& own) {
     }
     const Step& step = program.step(layers[i]);
     const Step& mine = own.step(own_layers[i]);
-    const auto shape = [](const Step& of) {
-      return std::string(packed::to_string(of.op)) + " with a weight of shape " +
-             shape_text(of.weight->shape) + " and an output of shape " + to_string(of.shape);
+    const auto shape = [](const Program& in, const Step& of) {
+      return std::string(packed::to_string(of.op)) + " from " +
+             to_string(in.step(of.inputs[0]).shape) + " to " + to_string(of.shape) +
+             " with a weight of shape " + shape_text(of.weight->shape);
     };
-    if (shape(step) != shape(mine)) return differ("`" + step.name + "`", shape(step), shape(mine));
+    if (shape(program, step) != shape(own, mine)) {
+      return differ("`" + step.name + "`", shape(program, step), shape(own, mine));
+    }
     if (input_text(program, step) != input_text(own, mine)) {
       return "`" + step.name + "` reads " + input_text(program, step) + ", and the run's reads " +
              input_text(own, mine);

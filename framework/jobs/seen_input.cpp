@@ -77,7 +77,9 @@ bool is_near(const InputCodes& input, std::int64_t channel, double value, int go
   bool near = true;
   for (int j = std::min(got, wanted); j < std::max(got, wanted); ++j) {
     const double t = input.thresholds[static_cast<std::size_t>((rows ? channel * n : 0) + j)];
-    near = near && std::abs(value - t) <= threshold_bound * std::max(std::abs(t), largest);
+    // An infinite threshold is near no value.
+    near = near && std::isfinite(t) &&
+           std::abs(value - t) <= threshold_bound * std::max(std::abs(t), largest);
   }
   return near;
 }
@@ -122,15 +124,22 @@ Differences SeenInput::explain(const Places& places, std::byte* arena, std::int6
       values_.narrow(0, image, 1).to(at::kCPU, at::kFloat).contiguous(layout_of(values_));
   const float* x = values.const_data_ptr<float>();
   double largest = 0;
-  for (std::int64_t i = 0; i < elements(); ++i) largest = std::max(largest, std::abs(double{x[i]}));
+  for (std::int64_t i = 0; i < elements(); ++i) {
+    if (std::isfinite(x[i])) largest = std::max(largest, std::abs(double{x[i]}));
+  }
   Differences result;
   const auto count = [&](bool near) { ++(near ? result.explained : result.unexplained); };
   if (is_rounded()) {
     const float* wanted = codes_.const_data_ptr<float>() + image * elements();
     const float* got = floats_of(places, arena);
+    // Infinity stands one step beyond the largest finite number.
+    const double end = input.rounding == CodeKind::float16 ? 0x1p16 : 0x1p128;
+    const auto place_of = [&](float v) {
+      return std::isinf(v) ? std::copysign(end, v) : double{v};
+    };
     for (std::int64_t i = 0; i < elements(); ++i) {
       if (are_equal(got[i], wanted[i])) continue;
-      const double middle = (double{got[i]} + double{wanted[i]}) / 2;
+      const double middle = (place_of(got[i]) + place_of(wanted[i])) / 2;
       count(std::abs(x[i] - middle) <= threshold_bound * std::max(std::abs(middle), largest));
     }
     return result;

@@ -37,10 +37,11 @@ class SeenInput {
   /// Puts them into the arena.
   void put(const runtime::Plan::StepPlaces& places, std::byte* arena, std::int64_t image) const;
 
- private:
   bool is_rounded() const;
+  /// Of one image.
   std::int64_t elements() const { return codes_.numel() / codes_.size(0); }
 
+ private:
   std::string node_;
   std::size_t edge_;
   at::Tensor values_, codes_;

@@ -18,6 +18,7 @@
 #include "model/interpreter.h"
 #include "model/lower_custom.h"
 #include "packed/program_file.h"
+#include "qhost/error.h"
 #include "runtime/engine.h"
 #include "training/batch.h"
 #include "training/interrupt.h"
@@ -46,8 +47,8 @@ Runners runners_of(const std::shared_ptr<const runtime::Engine>& engine) {
 /// `work(share, image)` for each image. LibTorch's own threads share them: after each of its
 /// operations they wait for the next one by spinning, and would take the time of others.
 template <class Work>
-void share_images(std::int64_t images, const Work& work) {
-  const auto shares = static_cast<std::int64_t>(at::get_num_threads());
+void share_images(std::size_t runners, std::int64_t images, const Work& work) {
+  const auto shares = static_cast<std::int64_t>(runners);
   at::parallel_for(0, shares, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t share = first; share < last; ++share) {
       for (std::int64_t i = share; i < images; i += shares) {
@@ -109,7 +110,7 @@ class LayerAlone {
     const float* from = in.const_data_ptr<float>();
     float* to = out.mutable_data_ptr<float>();
     const std::int64_t values = in.numel() / in.size(0), results = out.numel() / in.size(0);
-    share_images(in.size(0), [&](std::size_t share, std::int64_t i) {
+    share_images(runners_.size(), in.size(0), [&](std::size_t share, std::int64_t i) {
       runners_[share]->run(from + i * values, 1, to + i * results);
     });
     return out;
@@ -164,11 +165,12 @@ class Verifier : public InterpreterWatch {
     seen_behind_.assign(apart_->plan().ops.size(), {});
     for (std::size_t i = 0; i < seen_.size(); ++i) {
       const int step = step_of(seen_[i]);
+      if (step >= 0) require_same_codes(seen_[i], step);
       if (step >= 0) seen_behind_[last_operation_.at(program_.step(step).name)].push_back(i);
     }
     const at::Tensor x = images.to(at::kCPU, at::kFloat).contiguous();
     std::vector<Seen> shares(steps_.size());
-    share_images(x.size(0), [&](std::size_t share, std::int64_t i) {
+    share_images(steps_.size(), x.size(0), [&](std::size_t share, std::int64_t i) {
       compare_image(share, x, expected, i, shares[share]);
     });
     for (const Seen& share : shares) add(share);
@@ -236,6 +238,19 @@ class Verifier : public InterpreterWatch {
     int index = step.inputs.at(std::min(seen.edge(), step.inputs.size() - 1));
     if (program_.step(index).op == StepOp::decode) index = program_.step(index).inputs[0];
     return program_.step(index).codes || is_rounding(index) ? index : -1;
+  }
+
+  /// A file may have the run's layers, and other codes between them.
+  void require_same_codes(const SeenInput& seen, int index) const {
+    const Step& step = program_.step(index);
+    const bool same = step.shape.elements() == seen.elements() &&
+                      is_rounding(index) == seen.is_rounded() &&
+                      (seen.is_rounded() ||
+                       step.codes->count() == inputs_.at({seen.node(), seen.edge()}).codes.count());
+    if (same) return;
+    throw Error(ErrorKind::configuration,
+                "`" + seen.node() + "` reads other codes in the file than in the run",
+                "`qhost export RUN -o FILE.safetensors` writes the run's own file");
   }
 
   bool is_rounding(int step) const { return program_.step(step).op == StepOp::round; }

@@ -39,8 +39,15 @@ class Replacement {
     std::vector<Shape> shapes;
     for (const InferenceEdge& edge : node.inputs) shapes.push_back(graph.node(edge.node).shape);
     std::vector<at::Tensor> parameters;
-    for (const ParameterSpec& spec : op->parameters(shapes)) {
-      parameters.push_back(tensor_of(*graph.tensor(node, spec.name)));
+    const auto call_of = [&](const char* function) {
+      return PluginCall{
+          .plugin = "", .kind = "custom node", .component = node.name, .function = function};
+    };
+    for (const ParameterSpec& spec :
+         call_plugin(call_of("parameters"), [&] { return op->parameters(shapes); })) {
+      const StoredTensor* stored = graph.tensor(node, spec.name);
+      require(stored != nullptr, "parameters() names `" + spec.name + "` now, and did not before");
+      parameters.push_back(tensor_of(*stored));
     }
     GraphBuilder builder;
     std::vector<Value> inputs = {builder.input(shapes.at(0))};
@@ -48,10 +55,8 @@ class Replacement {
       inputs.push_back(builder.custom("other_input" + std::to_string(i), {inputs[0]},
                                       std::make_shared<const OtherInput>(shapes[i])));
     }
-    const PluginCall call = {
-        .plugin = "", .kind = "custom node", .component = node.name, .function = "lower"};
     std::optional<CustomLowering> lowering =
-        call_plugin(call, [&] { return op->lower(builder, inputs, parameters); });
+        call_plugin(call_of("lower"), [&] { return op->lower(builder, inputs, parameters); });
     if (!lowering) return;
     tensors_ = std::move(lowering->tensors);
     output_ = lowering->output.id();
@@ -119,6 +124,7 @@ class Replacement {
   StoredTensor taken(const std::string& name, const std::vector<std::int64_t>& shape) {
     const auto found = tensors_.find(name);
     require(found != tensors_.end(), "it gives no tensor `" + name + "`");
+    require(found->second.defined(), "its tensor `" + name + "` is undefined");
     const at::Tensor values = found->second.detach().to(at::kCPU, at::kFloat).contiguous();
     require(values.sizes() == at::IntArrayRef(shape),
             "its tensor `" + name + "` has another shape");

@@ -38,6 +38,7 @@ Guess line_through(const float* t, int n, float largest) {
   int first = 0, last = n - 1;
   while (first < n && t[first] <= -end) ++first;
   while (last > first && t[last] > end) --last;
+  if ((first >= n || t[first] > end) && largest == 0) return {infinity, 0, 0};  // infinite inputs
   if (first >= n || t[first] > end) return {0, static_cast<float>(first), 0};
   if (t[first] == t[last]) return {1, static_cast<float>(first) + 0.5F - (t[first] - half), 0};
   const double slope = static_cast<double>(last - first) /

@@ -44,16 +44,18 @@ inline void pause() {
 #endif
 }
 
-/// Whether `is_true` became true within some 50 microseconds: sleeping and waking take as long.
+/// Whether `is_true` became true while the thread waited `spins` times, a CPU's pause each.
 template <class Condition>
-bool spin_until(const Condition& is_true) {
-  constexpr int spins = 1500;
+bool spin_until(const Condition& is_true, int spins) {
   for (int i = 0; i < spins; ++i) {
     if (is_true()) return true;
     pause();
   }
   return false;
 }
+
+/// Some 50 microseconds: sleeping and waking take as long.
+constexpr int spins_before_sleep = 1500;
 
 /// Threads that meet between two operations of an image that they share.
 class Barrier {
@@ -66,9 +68,10 @@ class Barrier {
       round_.store(round + 1, std::memory_order_release);
       return;
     }
-    // An operation takes microseconds; a thread that has lost its CPU must get one.
+    // An operation takes microseconds; a thread that has lost its CPU must get one soon.
+    constexpr int spins_before_yield = 100;
     const auto is_over = [&] { return round_.load(std::memory_order_acquire) != round; };
-    while (!spin_until(is_over)) std::this_thread::yield();
+    while (!spin_until(is_over, spins_before_yield)) std::this_thread::yield();
   }
 
  private:
@@ -133,7 +136,7 @@ struct Runner::State {
     begin.notify_all();
     share(0);
     const auto is_over = [this] { return busy.load(std::memory_order_acquire) == 0; };
-    if (spin_until(is_over)) return;
+    if (spin_until(is_over, spins_before_sleep)) return;
     std::unique_lock lock(mutex);
     end.wait(lock, is_over);
   }
@@ -146,7 +149,7 @@ struct Runner::State {
     };
     for (;;) {
       // The next images often follow at once.
-      if (!spin_until(has_work)) {
+      if (!spin_until(has_work, spins_before_sleep)) {
         std::unique_lock lock(mutex);
         begin.wait(lock, has_work);
       }

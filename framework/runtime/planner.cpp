@@ -444,10 +444,11 @@ class Planner {
     const Step& step = program_.step(index);
     const ConvKind kind = this->kind(index);
     const FloatPlace* source = nullptr;
-    if (kind == ConvKind::floating) {
-      require_exact_sums(step);
-      source = float_source(step, index);
-    }
+    // More than two codes are found among floats, whatever made the sums.
+    const bool compares_floats =
+        kind == ConvKind::floating || (step.codes && step.codes->count() > 2);
+    if (compares_floats) require_exact_sums(step);
+    if (kind == ConvKind::floating) source = float_source(step, index);
     ConvTail tail;
     if (step.position) tail.position = add_position(step);
     const float unit = sum_unit(step, kind);

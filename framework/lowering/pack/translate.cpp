@@ -285,6 +285,10 @@ class Translation {
     const InputCodes* input = codes_of(node, 0);
     if (input == nullptr) return;
     if (input->rounding != CodeKind::float32) {
+      if (edge.padding_value != 0 && step.padding != Size2(0)) {
+        refuse(node.name, "it pads inputs of 16-bit floats with another value than 0",
+               "a padding value of 0 has a packed form");
+      }
       step.inputs = {round(value, input->rounding)};
       return;
     }

@@ -38,8 +38,8 @@ struct CustomLowering {
 /// declared by parameters(). It trains and evaluates like any node. A packed file has it where
 /// lower() gives its operations; `qhost export` names a node that has none.
 ///
-/// type(), infer(), parameters() and macs() run once, while the graph is built. What infer() and
-/// parameters() may throw is in qhost/graph.h: exit code 2.
+/// type(), infer() and macs() run once, while the graph is built, parameters() also before lower().
+/// What infer() and parameters() may throw is in qhost/graph.h: exit code 2.
 class QHOST_API CustomOp : public CustomOpBase {
  public:
   ~CustomOp() override;
