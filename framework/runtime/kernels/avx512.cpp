@@ -5,7 +5,10 @@
 
 #include <immintrin.h>
 
+#include "runtime/kernels/vector_binary.h"
 #include "runtime/kernels/vector_encode.h"
+#include "runtime/kernels/vector_float.h"
+#include "runtime/kernels/vector_integer.h"
 
 namespace qhost::runtime {
 namespace {

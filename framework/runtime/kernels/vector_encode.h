@@ -1,5 +1,5 @@
 /// kernels/vector_encode.h: codes of floats over vectors of an instruction set, for avx2.cpp and
-/// avx512.cpp; see kernels/vector_loops.h.
+/// avx512.cpp; see kernels/vector_tile.h.
 ///
 /// An instruction set I has, beside what the convolutions need:
 ///     over, larger, lesser    a / b, and a > b ? a : b and a < b ? a : b, also of NaN
@@ -11,7 +11,7 @@
 ///     store_bytes             the lowest bytes of the first `count` lanes
 #pragma once
 
-#include "runtime/kernels/vector_loops.h"
+#include "runtime/kernels/vector_tile.h"
 
 namespace qhost::runtime {
 namespace {
