@@ -5,15 +5,13 @@
 #include <algorithm>
 
 #include "cli/process.h"
+#include "networks.h"
 
 namespace qhost::tests {
 namespace {
 
 using nlohmann::json;
 
-struct Network {
-  std::string name, table;
-};
 struct Method {
   std::string name, table;
   double weight_bits = 32, input_bits = 32;
@@ -21,19 +19,10 @@ struct Method {
   int channel_bytes = 0;    ///< stored bytes per output channel of a coded weight
   int layer_bytes = 0;      ///< and per such layer
 };
-void PrintTo(const Network& network, std::ostream* out) {
-  *out << network.name;
-}
 void PrintTo(const Method& method, std::ostream* out) {
   *out << method.name;
 }
 
-const std::vector<Network> networks = {
-    {"resnet20", "name = \"resnet\"\ndepth = 20\n"},
-    {"wrn_16_2", "name = \"wideresnet\"\ndepth = 16\nwiden_factor = 2\n"},
-    {"densenet_bc_40_12",
-     "name = \"densenet\"\ndepth = 40\ngrowth_rate = 12\nbottleneck = true\ncompression = 0.5\n"},
-};
 const std::vector<Method> methods = {
     {.name = "float", .table = "name = \"none\"\n"},
     {.name = "binaryconnect", .table = "name = \"binaryconnect\"\n", .weight_bits = 1},

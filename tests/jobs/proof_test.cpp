@@ -13,6 +13,7 @@
 #include "jobs/assemble.h"
 #include "jobs/catalog.h"
 #include "jobs/verify_program.h"
+#include "networks.h"
 #include "packed/program_file.h"
 #include "qhost/random.h"
 #include "training/batch.h"
@@ -20,25 +21,13 @@
 namespace qhost::tests {
 namespace {
 
-struct Network {
-  std::string name, table;
-};
 struct Method {
   std::string name, table;
 };
-void PrintTo(const Network& network, std::ostream* out) {
-  *out << network.name;
-}
 void PrintTo(const Method& method, std::ostream* out) {
   *out << method.name;
 }
 
-const std::vector<Network> networks = {
-    {"resnet20", "name = \"resnet\"\ndepth = 20\n"},
-    {"wrn_16_2", "name = \"wideresnet\"\ndepth = 16\nwiden_factor = 2\n"},
-    {"densenet_bc_40_12",
-     "name = \"densenet\"\ndepth = 40\ngrowth_rate = 12\nbottleneck = true\ncompression = 0.5\n"},
-};
 const std::vector<Method> methods = {
     {.name = "float", .table = "name = \"none\"\n"},
     {.name = "bwn", .table = "name = \"bwn\"\n"},
