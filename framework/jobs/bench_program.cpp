@@ -11,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include "model/operations.h"
 #include "runtime/engine.h"
 #include "storage/environment.h"
 
@@ -95,28 +96,6 @@ class TorchNetwork {
                       step.groups);
   }
 
-  static at::Tensor activated(const Step& step, const at::Tensor& x) {
-    switch (step.activation) {
-      case Activation::relu:
-        return at::relu(x);
-      case Activation::relu6:
-        return at::hardtanh(x, 0, 6);
-      case Activation::leaky_relu:
-        return at::leaky_relu(x, step.slope);
-      case Activation::hardtanh:
-        return at::hardtanh(x, -1, 1);
-      case Activation::tanh:
-        return at::tanh(x);
-      case Activation::sigmoid:
-        return at::sigmoid(x);
-      case Activation::silu:
-        return at::silu(x);
-      case Activation::gelu:
-        return at::gelu(x);
-    }
-    return x;
-  }
-
   static at::Tensor compute(const Step& step, const Weights& weights,
                             const std::vector<at::Tensor>& values) {
     const auto in = [&](std::size_t e) {
@@ -133,40 +112,56 @@ class TorchNetwork {
         return affine(convolve(step, weights, in(0)));
       case StepOp::affine:
         return affine(in(0).clone());
-      case StepOp::activation:
-        return activated(step, in(0));
       case StepOp::round:
         return in(0)
             .to(step.rounding == CodeKind::float16 ? at::kHalf : at::kBFloat16)
             .to(at::kFloat);
-      case StepOp::add: {
+      case StepOp::add: {  // of two or more
         at::Tensor sum = in(0) + in(1);
         for (std::size_t e = 2; e < step.inputs.size(); ++e) sum.add_(in(e));
         return sum;
       }
-      case StepOp::concat: {
-        std::vector<at::Tensor> all;
-        for (std::size_t e = 0; e < step.inputs.size(); ++e) all.push_back(in(e));
-        return at::cat(all, 1);
-      }
-      case StepOp::max_pool:
-        return at::max_pool2d(in(0), pair(step.kernel), pair(step.stride), pair(step.padding));
-      case StepOp::average_pool:
-        return at::avg_pool2d(in(0), pair(step.kernel), pair(step.stride), pair(step.padding),
-                              false, false);
-      case StepOp::global_average_pool:
-        return at::adaptive_avg_pool2d(in(0), {1, 1}).flatten(1);
-      case StepOp::subsample: {
-        const at::Tensor kept = in(0)
-                                    .slice(2, 0, in(0).size(2), step.stride.height)
-                                    .slice(3, 0, in(0).size(3), step.stride.width);
-        const std::int64_t missing = step.channels() - in(0).size(1);
-        return at::constant_pad_nd(kept, {0, 0, 0, 0, missing / 2, missing - missing / 2}, 0);
-      }
-      case StepOp::flatten:
-        return in(0).flatten(1);
       default:
-        return in(0);
+        break;
+    }
+    std::vector<at::Tensor> inputs;
+    for (std::size_t e = 0; e < step.inputs.size(); ++e) inputs.push_back(in(e));
+    const at::Tensor y = plain_output(operation_of(step), options_of(step), inputs, false);
+    return y.defined() ? y : in(0);  // codes and levels are the same floats here
+  }
+
+  static Op operation_of(const Step& step) {
+    switch (step.op) {
+      case StepOp::activation:
+        return Op::activation;
+      case StepOp::concat:
+        return Op::concat;
+      case StepOp::max_pool:
+        return Op::max_pool;
+      case StepOp::average_pool:
+        return Op::average_pool;
+      case StepOp::global_average_pool:
+        return Op::global_average_pool;
+      case StepOp::subsample:
+        return Op::subsample;
+      case StepOp::flatten:
+        return Op::flatten;
+      default:
+        return Op::input;  // which plain_output() does not know
+    }
+  }
+
+  static NodeOptions options_of(const Step& step) {
+    switch (step.op) {
+      case StepOp::activation:
+        return ActivationOptions{.kind = step.activation, .slope = step.slope};
+      case StepOp::max_pool:
+      case StepOp::average_pool:
+        return PoolOptions{.kernel = step.kernel, .stride = step.stride, .padding = step.padding};
+      case StepOp::subsample:
+        return SubsampleOptions{.out_channels = step.channels(), .stride = step.stride};
+      default:
+        return {};
     }
   }
 

@@ -1,4 +1,4 @@
-/// model/operations.h: what a node computes, on batches. Private to model/.
+/// model/operations.h: what a node computes, on batches. For model/ and jobs/ alone.
 #pragma once
 
 #include <ATen/core/Tensor.h>
