@@ -7,6 +7,7 @@
 #include "common/defect.h"
 #include "graph/inference_graph_names.h"
 #include "qhost/error.h"
+#include "sdk/codebook_levels.h"
 
 namespace qhost {
 namespace {
@@ -108,7 +109,7 @@ json to_json(const Encoding& e) {
   if (e.kind == CodeKind::uniform) result["zero_point"] = to_text(e.zero_point);
   if (e.kind == CodeKind::codebook) {
     result["codebook_per_channel"] = e.codebook_per_channel;
-    if (e.levels != 1 << e.bits) result["levels"] = e.levels;
+    if (tells_levels(e)) result["levels"] = e.levels;
   }
   if (e.kind == CodeKind::binary) result["sign_of_zero"] = e.sign_of_zero;
   if (e.ensemble_size != 1) result["ensemble_size"] = e.ensemble_size;

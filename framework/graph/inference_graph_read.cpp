@@ -7,6 +7,7 @@
 #include "graph/inference_graph_names.h"
 #include "graph/json_object.h"
 #include "qhost/error.h"
+#include "sdk/codebook_levels.h"
 
 namespace qhost {
 namespace {
@@ -57,9 +58,7 @@ Encoding read_encoding(JsonObject object) {
     e.zero_point = object.word("zero_point", every_zero_point, text<ZeroPointKind>);
   if (e.kind == CodeKind::codebook) {
     e.codebook_per_channel = object.boolean("codebook_per_channel");
-    e.levels = object.has("levels")         ? object.small_integer("levels")
-               : e.bits >= 1 && e.bits <= 8 ? 1 << e.bits
-                                            : 0;
+    e.levels = object.has("levels") ? object.small_integer("levels") : levels_of_bits(e.bits);
   }
   if (e.kind == CodeKind::binary) e.sign_of_zero = object.small_integer("sign_of_zero");
   if (object.has("ensemble_size")) e.ensemble_size = object.small_integer("ensemble_size");

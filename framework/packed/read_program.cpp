@@ -8,6 +8,7 @@
 #include "packed/infer_shape.h"
 #include "packed/program_file.h"
 #include "packed/program_words.h"
+#include "sdk/codebook_levels.h"
 #include "storage/safetensors.h"
 
 namespace qhost::packed {
@@ -330,9 +331,8 @@ class Reader {
         break;
       case CodeKind::codebook:
         encoding.bits = about.small_integer("bits");
-        encoding.levels = about.has("levels")                        ? about.small_integer("levels")
-                          : encoding.bits >= 1 && encoding.bits <= 8 ? 1 << encoding.bits
-                                                                     : 0;
+        encoding.levels =
+            about.has("levels") ? about.small_integer("levels") : levels_of_bits(encoding.bits);
         break;
     }
   }

@@ -6,6 +6,7 @@
 #include "common/defect.h"
 #include "packed/program_file.h"
 #include "packed/program_words.h"
+#include "sdk/codebook_levels.h"
 #include "storage/safetensors.h"
 
 namespace qhost::packed {
@@ -50,12 +51,9 @@ class Writer {
  private:
   /// The first version that has all of it: an older reader takes what it knows.
   int version() const {
-    const auto is_new = [](const Encoding& encoding) {
-      return encoding.levels != 0 && encoding.levels != 1 << encoding.bits;
-    };
     for (const Step& step : program_.steps) {
-      if (step.op == StepOp::round || (step.weight && is_new(step.weight->encoding)) ||
-          (step.codes && is_new(step.codes->encoding))) {
+      if (step.op == StepOp::round || (step.weight && tells_levels(step.weight->encoding)) ||
+          (step.codes && tells_levels(step.codes->encoding))) {
         return 2;
       }
     }
@@ -124,9 +122,10 @@ class Writer {
   }
 
   static void put_bits(json& about, const Encoding& encoding) {
-    const bool table = encoding.kind == CodeKind::codebook;
-    if (table || encoding.kind == CodeKind::uniform) about["bits"] = encoding.bits;
-    if (table && encoding.levels != 1 << encoding.bits) about["levels"] = encoding.levels;
+    if (encoding.kind == CodeKind::uniform || encoding.kind == CodeKind::codebook) {
+      about["bits"] = encoding.bits;
+    }
+    if (tells_levels(encoding)) about["levels"] = encoding.levels;
   }
 
   void put_weight(json& object, const Step& step) {

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "qhost/error.h"
+#include "sdk/codebook_levels.h"
 
 namespace qhost {
 
@@ -36,8 +37,7 @@ Encoding Encoding::codebook(int levels, ScaleKind scale, bool per_channel) {
 int Encoding::code_count() const {
   if (is_float()) return 0;
   if (kind == CodeKind::ternary) return 3;
-  if (kind == CodeKind::codebook) return levels;
-  return bits >= 1 && bits <= 8 ? 1 << bits : 0;
+  return kind == CodeKind::codebook ? levels : levels_of_bits(bits);
 }
 
 bool Encoding::is_float() const {
@@ -64,21 +64,12 @@ const char* to_string(CodeKind kind) {
   return "?";
 }
 
-namespace {
-
-/// Also of an encoding that is not sound.
-bool fills_bits(const Encoding& e) {
-  return e.bits >= 1 && e.bits <= 8 && e.levels == 1 << e.bits;
-}
-
-}  // namespace
-
 std::string to_string(const Encoding& encoding) {
   std::string text = to_string(encoding.kind);
   if (encoding.kind == CodeKind::uniform || encoding.kind == CodeKind::codebook) {
     text += " " + std::to_string(encoding.bits) + " bit";
   }
-  if (encoding.kind == CodeKind::codebook && !fills_bits(encoding)) {
+  if (tells_levels(encoding)) {
     text += " of " + std::to_string(encoding.levels) + " levels";
   }
   if (encoding.codebook_per_channel) text += " per channel";
