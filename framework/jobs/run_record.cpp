@@ -109,7 +109,7 @@ void add_verification(const config::Experiment& experiment, Model& model, const 
   // A finished training stays one, whatever stands in the way of its proof.
   const auto give_up = [&](const std::string& why) {
     progress.note("not verified: " + why);
-    result.verification = nlohmann::json::object({{"not_packed", why}});
+    result.verification = nlohmann::json::object({{"not_verified", why}});
   };
   try {
     const packed::Program program = packed_network(model, trainer.tested_at());

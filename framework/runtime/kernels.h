@@ -1,4 +1,4 @@
-/// runtime/kernels.h: the convolutions of the engine, one set a CPU level.
+/// runtime/kernels.h: the convolutions of the engine and its search for codes, one set a CPU level.
 ///
 /// A kernel works on one image and on a range of its output rows, so that threads share images and
 /// rows. It allocates nothing, knows no step and checks nothing: the planner gives it what

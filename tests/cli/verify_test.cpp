@@ -152,7 +152,7 @@ TEST_F(Verify, WhatHasNoPackedFormIsSaid) {
                                     "evaluation averages the outputs of "));
   const json kept = last_json_line(result.out);
   EXPECT_TRUE(kept.at("verified").is_null());
-  EXPECT_THAT(kept.at("verification").at("not_packed").get<std::string>(),
+  EXPECT_THAT(kept.at("verification").at("not_verified").get<std::string>(),
               HasSubstr("evaluation averages"));
 }
 
