@@ -37,8 +37,8 @@ struct LayerCheck {
   double largest_difference = 0;  ///< relative to the largest output of the batch
 };
 
-/// A layer is a function of what it is given, and 512 images give it hundreds of thousands of values;
-/// all images together would take ten times as long as their evaluation.
+/// A layer is a function of what it is given, and 512 images give it hundreds of thousands of values.
+/// The codes of all images are judged from layer to layer.
 inline constexpr std::int64_t layer_images = 512;
 
 struct Verification {
